@@ -1,0 +1,120 @@
+"""The content-addressed store: an artifact that exists is returned, never computed twice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+_LOCK_STRIPES = 64
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file or folder in the store; `reused` says that it stood there before we asked."""
+
+    kind: str
+    key: str
+    path: Path
+    reused: bool
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def home() -> Path:
+    """Where all state lives: `MEMORY_ASSETS_HOME`, else `.memory_assets` in the current folder."""
+    return Path(os.environ.get("MEMORY_ASSETS_HOME") or ".memory_assets").absolute()
+
+
+@dataclass(frozen=True)
+class ArtifactStore:
+    """Artifacts under `<root>/artifacts/<kind>/<key><suffix>`, made once and then read only.
+
+    The key is a digest of everything that the artifact was made from, so a stale one cannot be
+    found under a new key. A build writes beside the store and is renamed into it when whole: a
+    process killed in the middle leaves only a temporary file, which `sweep` removes. Two
+    processes that want the same artifact build it once; the second waits and reuses it.
+    """
+
+    root: Path
+
+    def path(self, kind: str, key: str, suffix: str = "") -> Path:
+        return self.root / "artifacts" / kind / f"{key}{suffix}"
+
+    def exists(self, kind: str, key: str, suffix: str = "") -> bool:
+        return self.path(kind, key, suffix).exists()
+
+    def get_or_build(
+        self, kind: str, key: str, build: Callable[[Path], None], suffix: str = ""
+    ) -> Artifact:
+        """Return the artifact, calling `build(path)` to write it if it is not there.
+
+        `build` gets a path that does not exist and makes a file or a folder there. Builds of
+        different artifacts must not nest: locks are striped by key.
+        """
+        final = self.path(kind, key, suffix)
+        if final.exists():
+            return Artifact(kind, key, final, reused=True)
+        with self.lock(f"build-{int(key[:8], 16) % _LOCK_STRIPES:02d}"):
+            if final.exists():
+                return Artifact(kind, key, final, reused=True)
+            temporary = self._temporary(f"{kind}-{key[:12]}{suffix}")
+            try:
+                build(temporary)
+                _private(temporary)
+                final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                os.replace(temporary, final)
+            finally:
+                remove(temporary)
+        return Artifact(kind, key, final, reused=False)
+
+    def lock(self, name: str) -> FileLock:
+        """A lock between processes that dies with its holder; a fixed, small number of names."""
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return FileLock(folder / f"{name}.lock")
+
+    def sweep(self) -> int:
+        """Remove what killed processes of this machine left half-written; returns how many."""
+        removed = 0
+        for left in (self.root / "tmp").glob("*@*@*"):
+            host, pid, _ = left.name.split("@", 2)
+            if host == socket.gethostname() and pid.isdigit() and not _alive(int(pid)):
+                remove(left)
+                removed += 1
+        return removed
+
+    def _temporary(self, name: str) -> Path:
+        folder = self.root / "tmp"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Host and process in the name tell a later sweep whether the writer is still alive.
+        unique = f"{os.urandom(4).hex()}-{name}"
+        return folder / f"{socket.gethostname()}@{os.getpid()}@{unique}"
+
+
+def _private(path: Path) -> None:
+    """Scores and weights speak about people: only their owner reads them."""
+    path.chmod(0o700 if path.is_dir() else 0o600)
+    for inner in path.rglob("*") if path.is_dir() else ():
+        inner.chmod(0o700 if inner.is_dir() else 0o600)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder that may not be there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,160 @@
+"""A whole audit as files: what the history appends, what the report shows, what a rebuild reads."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, get_args
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from memory_assets.statistics.estimate import Control, Estimate, Measurement
+
+Verdict = Literal["pass", "fail", "inconclusive", "insufficient evidence"]
+VERDICTS: tuple[str, ...] = get_args(Verdict)
+
+RECORD_SCORES = pa.schema(
+    [
+        ("audit_id", pa.string()),
+        ("record_id", pa.string()),
+        ("member", pa.bool_()),
+        ("attack", pa.string()),
+        ("score", pa.float64()),
+        ("memorization", pa.float64()),
+        ("memorization_low", pa.float64()),
+        ("memorization_high", pa.float64()),
+        ("influence", pa.float64()),
+    ]
+)
+MEASUREMENTS = pa.schema(
+    [
+        ("audit_id", pa.string()),
+        ("family", pa.string()),
+        ("name", pa.string()),
+        ("stratum", pa.string()),
+        ("metric", pa.string()),
+        ("unit", pa.string()),
+        ("value", pa.float64()),
+        ("ci_low", pa.float64()),
+        ("ci_high", pa.float64()),
+        ("k", pa.int64()),
+        ("n", pa.int64()),
+        ("status", pa.string()),
+        ("formula_version", pa.int32()),
+    ]
+)
+CONTROLS = pa.schema(
+    [
+        ("audit_id", pa.string()),
+        ("control", pa.string()),
+        ("value", pa.float64()),
+        ("ci_low", pa.float64()),
+        ("ci_high", pa.float64()),
+        ("passed", pa.bool_()),
+        ("detail", pa.string()),
+    ]
+)
+_UTC = pa.timestamp("us", tz="UTC")
+AUDITS = pa.schema(
+    [
+        ("audit_id", pa.string()),
+        ("subject", pa.string()),
+        ("kind", pa.string()),
+        ("model_version", pa.string()),
+        ("model_digest", pa.string()),
+        ("data_digest", pa.string()),
+        ("pool_digest", pa.string()),
+        ("config_digest", pa.string()),
+        ("code_version", pa.string()),
+        ("device", pa.string()),
+        ("started_at", _UTC),
+        ("finished_at", _UTC),
+        ("verdict", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The row of `audits`: which model, data, pool, configuration and code; and the verdict.
+
+    `audit_id` is a digest of all the digests below, not of the clock: the same audit run twice
+    has the same id, which is what makes an append idempotent. Times are aware and in UTC.
+    """
+
+    audit_id: str
+    subject: str
+    kind: Literal["classifier", "language_model"]
+    model_version: str
+    model_digest: str
+    data_digest: str
+    pool_digest: str
+    config_digest: str
+    code_version: str
+    device: str
+    started_at: datetime
+    finished_at: datetime
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True)
+class AuditBundle:
+    """One audit, whole: its row, its measurements, its controls, its scores by record.
+
+    `record_scores` follows the schema `RECORD_SCORES`; on disk a bundle is a folder with one
+    Parquet file a table, so that DuckDB can insert it without Python in between.
+    """
+
+    audit: Audit
+    measurements: tuple[Measurement, ...]
+    controls: tuple[Control, ...]
+    record_scores: pa.Table
+
+    def write(self, folder: Path) -> None:
+        """Write the four tables into an existing, empty folder."""
+        audit_id = self.audit.audit_id
+        measured = [
+            {"audit_id": audit_id, **_flat(m)} for m in self.measurements
+        ]
+        controls = [{"audit_id": audit_id, **asdict(c)} for c in self.controls]
+        tables = {
+            "audits": pa.Table.from_pylist([asdict(self.audit)], schema=AUDITS),
+            "measurements": pa.Table.from_pylist(measured, schema=MEASUREMENTS),
+            "controls": pa.Table.from_pylist(controls, schema=CONTROLS),
+            "record_scores": self.record_scores.cast(RECORD_SCORES),
+        }
+        for name, table in tables.items():
+            pq.write_table(table, folder / f"{name}.parquet")
+
+    @classmethod
+    def read(cls, folder: Path) -> AuditBundle:
+        """Read a bundle back, equal to what was written."""
+        rows = {
+            name: pq.read_table(folder / f"{name}.parquet")
+            for name in ("audits", "measurements", "controls", "record_scores")
+        }
+        wanted = {f.name for f in fields(Control)}
+        return cls(
+            audit=Audit(**rows["audits"].to_pylist()[0]),
+            measurements=tuple(_measurement(r) for r in rows["measurements"].to_pylist()),
+            controls=tuple(
+                Control(**{k: v for k, v in r.items() if k in wanted})
+                for r in rows["controls"].to_pylist()
+            ),
+            record_scores=rows["record_scores"],
+        )
+
+
+def _flat(measurement: Measurement) -> dict[str, object]:
+    row = asdict(measurement)
+    return row | row.pop("estimate")
+
+
+def _measurement(row: dict) -> Measurement:
+    estimate = Estimate(**{f.name: row[f.name] for f in fields(Estimate)})
+    rest = {f.name: row[f.name] for f in fields(Measurement) if f.name != "estimate"}
+    return Measurement(estimate=estimate, **rest)

@@ -1,0 +1,76 @@
+"""What models answer about records: the arrays that every estimator reads, stored once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logsumexp
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of K models about records; every array is `[K, *records, Q]`.
+
+    Q counts the queries of one record: query 0 is the record itself, the others its augmentations.
+
+    `score` is the logit margin `z_y - logsumexp_{j != y} z_j` in nats (float64, straight from the
+    logits: a probability rounded to 1 would lose the tail that membership inference lives on);
+    `p_true` the probability of the true label; `loss` its negative log in nats; `label_pred` the
+    predicted class; `correct` whether that is the true one.
+    """
+
+    score: NDArray[np.float64]
+    p_true: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    label_pred: NDArray[np.int32]
+    correct: NDArray[np.bool_]
+
+    @classmethod
+    def from_logits(cls, logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Answers:
+        """Read the answers off logits `[K, *records, Q, C]` given labels `[*records]`.
+
+        Raises:
+            ValueError: a logit is not finite (the first such record is named by position).
+        """
+        z = np.asarray(logits, dtype=np.float64)
+        if not np.isfinite(z).all():
+            bad = np.argwhere(~np.isfinite(z).all(axis=(0, -2, -1)))[0]
+            raise ValueError(f"logits of record {tuple(int(i) for i in bad)} are not finite")
+        y = np.broadcast_to(np.asarray(labels)[None, ..., None, None], z.shape[:-1] + (1,))
+        true = np.take_along_axis(z, y, axis=-1)[..., 0]
+        others = z.copy()
+        np.put_along_axis(others, y, -np.inf, axis=-1)
+        score = true - logsumexp(others, axis=-1)
+        predicted = z.argmax(axis=-1).astype(np.int32)
+        return cls(
+            score=score,
+            p_true=expit(score),
+            loss=np.logaddexp(0.0, -score),
+            label_pred=predicted,
+            correct=predicted == y[..., 0],
+        )
+
+
+@dataclass(frozen=True)
+class Signals:
+    """K models, n pairs of records, and which side of each pair each model trained on.
+
+    `pairs` holds arrays `[K, n, 2, Q]`; `held_out` arrays `[K, h, Q]` about records that no model
+    trained on (h may be 0); `side[k, i]` in {0, 1} is the side of pair i that model k trained on.
+    A pool is K rows; a target under audit is one more row of the same table.
+    """
+
+    pairs: Answers
+    held_out: Answers
+    side: NDArray[np.uint8]
+
+    @property
+    def models(self) -> int:
+        return self.side.shape[0]
+
+    @property
+    def is_in(self) -> NDArray[np.bool_]:
+        """Which records each model trained on, bool `[K, n, 2]`."""
+        return self.side[..., None] == np.arange(2, dtype=np.uint8)
