@@ -1,0 +1,188 @@
+"""Weights from outside are hostile until proven otherwise: only plain tensors are ever read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from memory_assets.digest import digest_file
+from memory_assets.errors import InputError
+from memory_assets.models.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+
+SUFFIX = ".safetensors"
+_MANIFEST_KEY = "memory_assets"
+_CONVERT = (
+    "export the state dict with safetensors.torch.save_file; "
+    "pickled weights can run code and are never loaded"
+)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What an owner says of a checkpoint, kept inside the file so that the two cannot part.
+
+    `recipe` is free text or a mapping; `members_digest` and `data_digest` are digests of the
+    member ids and of the data set it was trained on. Unknown entries are kept in `other`.
+    """
+
+    recipe: dict[str, Any]
+    members_digest: str
+    data_digest: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """One version of a model on disk, identified by its bytes."""
+
+    version: str
+    path: Path
+    digest: str
+
+
+def checkpoint_file(path: Path) -> Path:
+    """The weights of a version: the file itself, or the one safetensors file of a folder."""
+    if path.is_file():
+        return path
+    inside = sorted(path.glob(f"*{SUFFIX}"))
+    if len(inside) != 1:
+        raise InputError(
+            f"{path}: {len(inside)} {SUFFIX} files in this version's folder; expected exactly one"
+        )
+    return inside[0]
+
+
+def list_versions(folder: Path) -> dict[str, Path]:
+    """The versions in a folder, by name: `v1.safetensors`, or `v1/` with one such file inside.
+
+    A file of another kind is listed too, so that it is refused with a clear error when read and
+    not passed over in silence. Hidden files and files that are still being written
+    (`.tmp`, `.part`) are left out.
+    """
+    found: dict[str, Path] = {}
+    if not folder.is_dir():
+        return found
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix in (".tmp", ".part", ".csv", ".md", ".json"):
+            continue
+        found[path.name if path.is_dir() else path.stem] = path
+    return found
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """The manifest inside a checkpoint, or None where its owner wrote none.
+
+    Raises:
+        InputError: not a safetensors file, or a manifest that cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(checkpoint_file(path), framework="np") as f:
+            text = (f.metadata() or {}).get(_MANIFEST_KEY)
+    except (SafetensorError, OSError) as error:
+        raise _unreadable(path, error) from error
+    if text is None:
+        return None
+    try:
+        return Manifest(**json.loads(text))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: its manifest cannot be read ({error})") from error
+
+
+def save_checkpoint(path: Path, state: dict[str, np.ndarray], manifest: Manifest) -> None:
+    """Write weights and manifest as one safetensors file, whole or not at all."""
+    from dataclasses import asdict
+
+    from safetensors.numpy import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    tensors = {name: np.ascontiguousarray(value) for name, value in state.items()}
+    text = json.dumps(asdict(manifest), sort_keys=True)
+    save_file(tensors, temporary, metadata={_MANIFEST_KEY: text})
+    temporary.replace(path)
+
+
+def load_checkpoint(path: Path, recipe: Recipe) -> dict[str, np.ndarray]:
+    """Read the weights of one version and hold them against the recipe's architecture.
+
+    safetensors is read as it is; a `.pt`, `.pth` or `.bin` file with
+    `torch.load(weights_only=True)`, which refuses anything that is not a plain tensor.
+
+    Raises:
+        InputError: a pickle, a truncated file, another architecture (the first tensor that does
+            not fit is named), or a weight that is not finite.
+    """
+    file = checkpoint_file(path)
+    state = _read_safetensors(file) if file.suffix == SUFFIX else _read_torch(file)
+    expected = recipe.build_model().state_dict()
+    missing = [name for name in expected if name not in state]
+    extra = [name for name in state if name not in expected]
+    if missing or extra:
+        raise InputError(
+            f"{path}: not the architecture {recipe.model}: "
+            + (f"tensor {missing[0]!r} is missing" if missing else f"unknown tensor {extra[0]!r}")
+            + "; give the recipe the model and model_args that this checkpoint was made with"
+        )
+    for name, value in state.items():
+        if value.shape != tuple(expected[name].shape):
+            raise InputError(
+                f"{path}: tensor {name!r} has shape {list(value.shape)}, {recipe.model} expects "
+                f"{list(expected[name].shape)}; give the recipe the model_args it was made with"
+            )
+        if not np.isfinite(value).all():
+            raise InputError(
+                f"{path}: tensor {name!r} holds a value that is not finite; "
+                "this model cannot be audited, export it again"
+            )
+    return {name: state[name] for name in expected}
+
+
+def identify(version: str, path: Path) -> CheckpointFile:
+    """A version with the digest of its bytes; the digest is its data version in the lineage."""
+    file = checkpoint_file(path)
+    return CheckpointFile(version, file, digest_file(file))
+
+
+def _read_safetensors(file: Path) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return {name: _numpy(value) for name, value in load_file(file).items()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _unreadable(file, error) from error
+
+
+def _read_torch(file: Path) -> dict[str, np.ndarray]:
+    import pickle
+
+    import torch
+
+    if file.suffix not in (".pt", ".pth", ".bin"):
+        raise InputError(f"{file}: not a checkpoint ({file.suffix or 'no suffix'}); {_CONVERT}")
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise InputError(f"{file}: holds more than plain tensors, or is damaged; {_CONVERT}") from error
+    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise InputError(f"{file}: not a state dict of tensors; {_CONVERT}")
+    return {str(name): _numpy(value) for name, value in state.items()}
+
+
+def _numpy(value: torch.Tensor) -> np.ndarray:
+    import torch
+
+    return value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy()
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: not a whole safetensors file ({error}); {_CONVERT}")

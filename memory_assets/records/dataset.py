@@ -1,0 +1,87 @@
+"""Records as every instrument sees them: ids, inputs, labels, and one digest of the three."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_assets.digest import digest
+from memory_assets.errors import InputError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """N labelled records in a fixed order.
+
+    `ids` are unique texts `[N]`; `x` float32 `[N, *record]`; `y` int64 `[N]` in `0..classes-1`.
+
+    Raises:
+        InputError: shapes that disagree, repeated ids, a label out of range, fewer than two
+            classes, or an input that is not finite (records appear by id only).
+    """
+
+    ids: NDArray[np.str_]
+    x: NDArray[np.float32]
+    y: NDArray[np.int64]
+    classes: int
+    source: str = "records"
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        n = len(self.ids)
+        if len(self.x) != n or len(self.y) != n or n == 0:
+            raise InputError(
+                f"{self.source}: {n} ids, {len(self.x)} inputs and {len(self.y)} labels; "
+                "expected the same number of each, at least one"
+            )
+        unique, counts = np.unique(self.ids, return_counts=True)
+        if len(unique) < n:
+            raise InputError(
+                f"{self.source}: record id {str(unique[counts > 1][0])!r} stands more than once; "
+                "give every record an id of its own"
+            )
+        if self.classes < 2:
+            raise InputError(f"{self.source}: {self.classes} class(es); expected at least 2")
+        outside = (self.y < 0) | (self.y >= self.classes)
+        if outside.any():
+            i = int(outside.argmax())
+            raise InputError(
+                f"{self.source}: label {int(self.y[i])} of record {str(self.ids[i])!r} is out of "
+                f"range; expected 0 to {self.classes - 1}"
+            )
+        finite = np.isfinite(self.x.reshape(n, -1)).all(axis=1)
+        if not finite.all():
+            raise InputError(
+                f"{self.source}: record {str(self.ids[int((~finite).argmax())])!r} holds a value "
+                "that is not finite; clean or drop it"
+            )
+        object.__setattr__(self, "digest", digest(self.ids, self.x, self.y, self.classes))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def import_attribute(reference: str, source: str) -> Callable[..., Any]:
+    """Import `package.module:name`, also from the current folder.
+
+    Raises:
+        InputError: the reference is malformed, or the module or name does not exist.
+    """
+    module_name, _, name = reference.partition(":")
+    if not module_name or not name:
+        raise InputError(f"{source}: {reference!r}; expected the form package.module:function")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
+    try:
+        return getattr(importlib.import_module(module_name), name)
+    except ImportError as error:
+        raise InputError(f"{source}: cannot import {module_name!r} ({error})") from error
+    except AttributeError as error:
+        raise InputError(f"{source}: module {module_name!r} has no {name!r}") from error

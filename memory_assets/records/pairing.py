@@ -1,0 +1,141 @@
+"""Which records the target trained on, and how the others are set against them in pairs.
+
+The audit set is n (member, non-member) pairs. Every shadow model trains on one side of each pair
+and on all *common* records (members outside the audit set), so that it trains on exactly as many
+records as the target did. Non-members outside the audit set are *held out*: no model sees them,
+and they measure utility and influence.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_assets.digest import digest
+from memory_assets.errors import InputError
+from memory_assets.records.dataset import Dataset
+
+FORMULA_VERSION = 1
+HELD_OUT_SHARE = 0.2
+"""Share of the non-members kept out of the pairs, when the owner does not say how many pairs."""
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Row numbers of a data set, by their part in the audit.
+
+    `pairs` int64 `[n, 2]`; `target_side` uint8 `[n]`, the side the target trained on;
+    `common` int64 `[c]`; `held_out` int64 `[h]`; `dropped` counts duplicates left out.
+    """
+
+    pairs: NDArray[np.int64]
+    target_side: NDArray[np.uint8]
+    common: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+    dropped: int
+
+    @property
+    def key(self) -> str:
+        return digest(
+            self.pairs, self.target_side, self.common, self.held_out, FORMULA_VERSION
+        )
+
+    def train_rows(self, side: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Rows `[B, n + c]` that models with these sides `[B, n]` train on."""
+        chosen = self.pairs[np.arange(len(self.pairs)), side.astype(np.int64)]
+        common = np.broadcast_to(self.common, (len(side), len(self.common)))
+        return np.concatenate([chosen, common], axis=1)
+
+
+def read_members(path: Path, data: Dataset) -> NDArray[np.bool_]:
+    """Read the ids the target trained on (CSV, first column, header `id`) as a mask `[N]`.
+
+    Raises:
+        InputError: no such file, an id that the data does not hold, a repeated id, no member at
+            all, or every record a member (then nothing is left to compare with).
+    """
+    if not path.is_file():
+        raise InputError(f"records.members: no file {path}; list there the ids trained on")
+    try:
+        with path.open(newline="", encoding="utf-8") as f:
+            rows = [row[0].strip() for row in csv.reader(f) if row and row[0].strip()]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a CSV file in UTF-8 ({error})") from error
+    listed = rows[1:] if rows and rows[0].lower() in ("id", "record_id") else rows
+    position = {str(name): i for i, name in enumerate(data.ids)}
+    members = np.zeros(len(data), dtype=bool)
+    for name in listed:
+        row = position.get(name)
+        if row is None:
+            raise InputError(
+                f"{path}: member id {name!r} is not in {data.source}; "
+                "correct the id or add the record"
+            )
+        if members[row]:
+            raise InputError(f"{path}: member id {name!r} stands more than once; list it once")
+        members[row] = True
+    if not members.any():
+        raise InputError(f"{path}: no member ids; list the ids of the records trained on")
+    if members.all():
+        raise InputError(
+            f"{path}: all {len(data)} records are members; an audit needs records that the model "
+            "never saw, add some to the data"
+        )
+    return members
+
+
+def first_copies(data: Dataset, members: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mask `[N]` of the records that stay when exact copies (input and label) are left out.
+
+    A copy across a pair would hide memorization: both sides would be trained on. Of several
+    copies one stays, a member if any of them is one, for then the model did see it.
+    """
+    flat = np.ascontiguousarray(data.x.reshape(len(data), -1) + np.float32(0))  # -0.0 is 0.0
+    rows = [flat[i].tobytes() + int(data.y[i]).to_bytes(8, "little") for i in range(len(data))]
+    keep = np.zeros(len(data), dtype=bool)
+    seen: set[bytes] = set()
+    for i in sorted(range(len(data)), key=lambda i: (not members[i], i)):
+        if rows[i] not in seen:
+            seen.add(rows[i])
+            keep[i] = True
+    return keep
+
+
+def draw_pairing(
+    data: Dataset, members: NDArray[np.bool_], *, seed: int, pairs: int | None = None
+) -> Pairing:
+    """Draw the audit set: `pairs` random (member, non-member) pairs, each in random order.
+
+    Without `pairs`, a fifth of the non-members is held out and the others are paired as far as
+    the members reach.
+
+    Raises:
+        InputError: fewer than two pairs can be drawn, or more are asked for than there are.
+    """
+    keep = first_copies(data, members)
+    inside, outside = np.flatnonzero(members & keep), np.flatnonzero(~members & keep)
+    most = min(len(inside), len(outside))
+    wanted = pairs
+    if wanted is None:
+        wanted = min(len(inside), round(len(outside) * (1 - HELD_OUT_SHARE)))
+    if wanted > most or wanted < 2:
+        raise InputError(
+            f"pool.pairs: {wanted} pairs; {data.source} has {len(inside)} distinct members and "
+            f"{len(outside)} distinct non-members, expected 2 to {most} pairs"
+        )
+    rng = np.random.default_rng([seed, 0x9A15])
+    inside, outside = rng.permutation(inside), rng.permutation(outside)
+    side = rng.integers(0, 2, wanted, dtype=np.uint8)
+    both = np.stack([inside[:wanted], outside[:wanted]], axis=1)
+    ordered = np.where(side[:, None] == 0, both, both[:, ::-1])
+    return Pairing(
+        pairs=ordered.astype(np.int64),
+        target_side=side,
+        common=np.sort(inside[wanted:]),
+        held_out=np.sort(outside[wanted:]),
+        dropped=int((~keep).sum()),
+    )
