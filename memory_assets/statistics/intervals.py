@@ -1,0 +1,80 @@
+"""Intervals of rates and means: how far a finite sample lets the truth lie from what it shows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from memory_assets.statistics.estimate import Estimate
+
+CONFIDENCE = 0.95
+
+
+def clopper_pearson(k: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Exact two-sided interval `(low, high)` of a rate with `k` hits in `n` independent trials.
+
+    Clopper & Pearson (1934), by quantiles of the beta distribution. It covers the truth with at
+    least `confidence`, at any rate and any n.
+
+    Raises:
+        ValueError: `n` < 1, `k` outside 0..n, or `confidence` outside (0, 1).
+    """
+    _check_confidence(confidence)
+    if n < 1:
+        raise ValueError(f"a rate needs n >= 1 trials, got n = {n}")
+    if not 0 <= k <= n:
+        raise ValueError(f"hits must lie in 0..{n}, got k = {k}")
+    tail = (1 - confidence) / 2
+    low = 0.0 if k == 0 else float(stats.beta.ppf(tail, k, n - k + 1))
+    high = 1.0 if k == n else float(stats.beta.ppf(1 - tail, k + 1, n - k))
+    return low, high
+
+
+def rate(k: int, n: int, confidence: float = CONFIDENCE) -> Estimate:
+    """`k` hits in `n` independent trials as a rate with its Clopper-Pearson interval.
+
+    Raises:
+        ValueError: as `clopper_pearson`.
+    """
+    low, high = clopper_pearson(k, n, confidence)
+    return Estimate(k / n, low, high, n=n, k=int(k))
+
+
+def mean_interval(
+    values: ArrayLike,
+    confidence: float = CONFIDENCE,
+    bounds: tuple[float, float] | None = None,
+) -> Estimate:
+    """Mean of `n` independent values with a Student-t interval, cut to `bounds` where these hold.
+
+    Values that are all equal have no spread to reckon with. With `bounds` the interval then comes
+    from the most that unseen values could weigh (Clopper-Pearson for 0 in n, at the far bound);
+    without them it is `unresolvable`, as is a single value.
+
+    Raises:
+        ValueError: no values, a value that is not finite or outside `bounds`.
+    """
+    _check_confidence(confidence)
+    x = np.asarray(values, dtype=np.float64).ravel()
+    if x.size == 0 or not np.isfinite(x).all():
+        raise ValueError("a mean needs at least one value, and all of them finite")
+    if bounds is not None and not (bounds[0] <= x.min() and x.max() <= bounds[1]):
+        raise ValueError(f"values must lie in {bounds}, got {x.min()} to {x.max()}")
+    mean = float(x.mean())
+    if bounds is not None and x.min() == x.max():
+        unseen = clopper_pearson(0, x.size, confidence)[1]
+        low, high = mean - unseen * (mean - bounds[0]), mean + unseen * (bounds[1] - mean)
+        return Estimate(mean, low, high, n=x.size)
+    if x.min() == x.max():
+        return Estimate(mean, None, None, n=x.size, status="unresolvable")
+    half = float(stats.t.ppf((1 + confidence) / 2, x.size - 1) * stats.sem(x))
+    low, high = mean - half, mean + half
+    if bounds is not None:
+        low, high = max(low, bounds[0]), min(high, bounds[1])
+    return Estimate(mean, low, high, n=x.size)
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie in (0, 1), got {confidence}")

@@ -1,0 +1,82 @@
+"""Intervals against closed forms, tables and exact coverage."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from memory_assets.statistics.intervals import clopper_pearson, mean_interval, rate
+
+
+def test_no_hits_has_the_closed_form():
+    low, high = clopper_pearson(0, 100)
+    assert low == 0.0
+    assert high == pytest.approx(1 - 0.025 ** (1 / 100), rel=1e-12)
+
+
+def test_all_hits_mirrors_no_hits():
+    low, high = clopper_pearson(100, 100)
+    assert high == 1.0
+    assert low == pytest.approx(0.025 ** (1 / 100), rel=1e-12)
+
+
+def test_agrees_with_scipy_exact_test():
+    # Held against an independent implementation.
+    reference = stats.binomtest(81, 263).proportion_ci(0.95, method="exact")
+    assert clopper_pearson(81, 263) == pytest.approx((reference.low, reference.high), rel=1e-10)
+
+
+def test_clean_probes_needed_for_a_claimed_rate():
+    # One-sided 95%: 299 clean probes bound the rate by 1%, 2,995 by 0.1%.
+    assert clopper_pearson(0, 299, confidence=0.90)[1] <= 0.01 < clopper_pearson(0, 298, 0.90)[1]
+    assert clopper_pearson(0, 2995, 0.90)[1] <= 0.001 < clopper_pearson(0, 2994, 0.90)[1]
+
+
+@given(n=st.integers(1, 40), p=st.floats(0.001, 0.999))
+def test_covers_at_least_nominally_for_every_rate(n, p):
+    k = np.arange(n + 1)
+    covered = [low <= p <= high for low, high in (clopper_pearson(int(i), n) for i in k)]
+    assert stats.binom.pmf(k, n, p)[covered].sum() >= 0.95 - 1e-9
+
+
+@given(n=st.integers(1, 500), data=st.data())
+def test_rate_lies_inside_its_interval_and_carries_its_sample(n, data):
+    k = data.draw(st.integers(0, n))
+    r = rate(k, n)
+    assert (r.k, r.n, r.value) == (k, n, k / n)
+    assert 0 <= r.ci_low <= r.value <= r.ci_high <= 1
+
+
+@pytest.mark.parametrize(("k", "n", "c"), [(0, 0, 0.95), (3, 2, 0.95), (-1, 2, 0.95), (1, 2, 1.0)])
+def test_impossible_samples_are_refused(k, n, c):
+    with pytest.raises(ValueError, match="must|needs"):
+        clopper_pearson(k, n, c)
+
+
+def test_mean_interval_is_student_t():
+    x = np.array([1.0, 2.0, 4.0, 7.0])
+    reference = stats.ttest_1samp(x, 0).confidence_interval(0.95)
+    m = mean_interval(x)
+    assert (m.value, m.n) == (3.5, 4)
+    assert (m.ci_low, m.ci_high) == pytest.approx((reference.low, reference.high))
+
+
+def test_equal_values_get_no_interval_of_width_zero():
+    assert mean_interval([0.3] * 5).status == "unresolvable"
+    assert mean_interval([0.3]).status == "unresolvable"
+    ones = mean_interval([1.0] * 100, bounds=(0.0, 1.0))
+    assert ones.ci_high == 1.0
+    assert ones.ci_low == pytest.approx(clopper_pearson(100, 100)[0])
+
+
+def test_mean_interval_stays_inside_its_bounds():
+    m = mean_interval([0.0, 1.0, 1.0], bounds=(0.0, 1.0))
+    assert m.ci_low == 0.0
+    assert m.ci_high == 1.0
+
+
+@pytest.mark.parametrize("bad", [[], [np.nan, 1.0], [np.inf]])
+def test_mean_of_nothing_or_of_nan_is_refused(bad):
+    with pytest.raises(ValueError, match="finite"):
+        mean_interval(bad)
