@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -117,14 +118,10 @@ class AuditBundle:
     def write(self, folder: Path) -> None:
         """Write the four tables into an existing, empty folder."""
         audit_id = self.audit.audit_id
-        measured = [
-            {"audit_id": audit_id, **_flat(m)} for m in self.measurements
-        ]
-        controls = [{"audit_id": audit_id, **asdict(c)} for c in self.controls]
         tables = {
             "audits": pa.Table.from_pylist([asdict(self.audit)], schema=AUDITS),
-            "measurements": pa.Table.from_pylist(measured, schema=MEASUREMENTS),
-            "controls": pa.Table.from_pylist(controls, schema=CONTROLS),
+            "measurements": measurements_table(self.measurements, audit_id),
+            "controls": controls_table(self.controls, audit_id),
             "record_scores": self.record_scores.cast(RECORD_SCORES),
         }
         for name, table in tables.items():
@@ -137,24 +134,40 @@ class AuditBundle:
             name: pq.read_table(folder / f"{name}.parquet")
             for name in ("audits", "measurements", "controls", "record_scores")
         }
-        wanted = {f.name for f in fields(Control)}
         return cls(
             audit=Audit(**rows["audits"].to_pylist()[0]),
-            measurements=tuple(_measurement(r) for r in rows["measurements"].to_pylist()),
-            controls=tuple(
-                Control(**{k: v for k, v in r.items() if k in wanted})
-                for r in rows["controls"].to_pylist()
-            ),
+            measurements=measurements_from(rows["measurements"]),
+            controls=controls_from(rows["controls"]),
             record_scores=rows["record_scores"],
         )
 
 
-def _flat(measurement: Measurement) -> dict[str, object]:
-    row = asdict(measurement)
-    return row | row.pop("estimate")
+def measurements_table(measurements: Iterable[Measurement], audit_id: str = "") -> pa.Table:
+    """Measurements as rows of the table `measurements`."""
+    rows = []
+    for measurement in measurements:
+        row = asdict(measurement)
+        rows.append({"audit_id": audit_id, **row, **row["estimate"]})
+    return pa.Table.from_pylist(rows, schema=MEASUREMENTS)
 
 
-def _measurement(row: dict) -> Measurement:
-    estimate = Estimate(**{f.name: row[f.name] for f in fields(Estimate)})
-    rest = {f.name: row[f.name] for f in fields(Measurement) if f.name != "estimate"}
-    return Measurement(estimate=estimate, **rest)
+def measurements_from(table: pa.Table) -> tuple[Measurement, ...]:
+    """The measurements of a table, equal to those it was made from."""
+    found = []
+    for row in table.to_pylist():
+        estimate = Estimate(**{f.name: row[f.name] for f in fields(Estimate)})
+        rest = {f.name: row[f.name] for f in fields(Measurement) if f.name != "estimate"}
+        found.append(Measurement(estimate=estimate, **rest))
+    return tuple(found)
+
+
+def controls_table(controls: Iterable[Control], audit_id: str = "") -> pa.Table:
+    """Controls as rows of the table `controls`."""
+    rows = [{"audit_id": audit_id, **asdict(control)} for control in controls]
+    return pa.Table.from_pylist(rows, schema=CONTROLS)
+
+
+def controls_from(table: pa.Table) -> tuple[Control, ...]:
+    """The controls of a table, equal to those it was made from."""
+    names = [f.name for f in fields(Control)]
+    return tuple(Control(**{name: row[name] for name in names}) for row in table.to_pylist())
