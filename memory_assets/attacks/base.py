@@ -1,0 +1,23 @@
+"""BASE (Lassila et al. 2025): the loss against the log-mean likelihood of the reference models."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from memory_assets.attacks.reference import Floats, blocks, empty_scores
+from memory_assets.attacks.rmia import online_reference
+from memory_assets.pool.signals import Signals
+
+
+def base(pool: Signals, targets: Signals, leave_one_out: bool, block: int) -> Floats:
+    """`-loss - log mean_k exp(-loss_k)`; mean over Q.
+
+    IN and OUT models weigh the same in the mean, as in `rmia_online`, whose ratio this is the
+    logarithm of: the two rank a target's records alike up to the ties of RMIA.
+    """
+    scores = empty_scores(targets)
+    for b in blocks(targets.side.shape[1], block):
+        p, is_in = pool.pairs.p_true[:, b], pool.is_in[:, b]
+        reference = np.log(online_reference(p, is_in, leave_one_out))
+        scores[:, b] = (-targets.pairs.loss[:, b] - reference).mean(axis=-1)
+    return scores

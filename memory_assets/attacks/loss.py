@@ -1,0 +1,20 @@
+"""Attacks on the loss: plain, and calibrated by how hard the record is."""
+
+from __future__ import annotations
+
+from memory_assets.attacks.reference import Floats, blocks, empty_scores, moments
+from memory_assets.pool.signals import Signals
+
+
+def loss(pool: Signals, targets: Signals, leave_one_out: bool, block: int) -> Floats:  # noqa: ARG001
+    """`-loss` (Yeom et al. 2018): members are fitted better. Reads no shadow model."""
+    return -targets.pairs.loss.mean(axis=-1)
+
+
+def calibrated_loss(pool: Signals, targets: Signals, leave_one_out: bool, block: int) -> Floats:
+    """`-(loss - mean OUT loss)` (Watson et al. 2022): better than a model that never saw it."""
+    scores = empty_scores(targets)
+    for b in blocks(targets.side.shape[1], block):
+        out = moments(pool.pairs.loss[:, b], ~pool.is_in[:, b], leave_one_out)
+        scores[:, b] = (out.mean - targets.pairs.loss[:, b]).mean(axis=-1)
+    return scores

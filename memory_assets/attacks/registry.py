@@ -1,0 +1,109 @@
+"""Every attack by name and formula version. One name is one formula, for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from memory_assets.attacks import base, bavaria, lira, loss, quantile, rmia
+from memory_assets.attacks.reference import BLOCK, Floats, check_finite, check_pool
+from memory_assets.errors import InputError
+from memory_assets.pool.signals import Signals
+
+IN, OUT = True, False
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A membership inference attack: `score` is higher for records that look more like members.
+
+    A change of `formula` that changes a score takes a new `formula_version`, so that history never
+    compares the two. `sides` are the sides of the pool that it reads. `shadows_needed` counts the
+    models that a side of a record needs besides the target under leave-one-out; without it, every
+    side that is read needs two.
+    """
+
+    name: str
+    formula_version: int
+    sides: tuple[bool, ...]
+    shadows_needed: int
+    formula: Callable[[Signals, Signals, bool, int], Floats]
+
+    def score(
+        self,
+        pool: Signals,
+        targets: Signals,
+        *,
+        leave_one_out: bool = False,
+        block: int = BLOCK,
+    ) -> Floats:
+        """Score every record of every target against the pool: float64 `[T, n, 2]`.
+
+        With several queries of a record the score is the mean of its scores at each query. Pass
+        the pool as its own targets with `leave_one_out`: each model is then scored against the
+        others. `block` is the number of pairs worked off at once, which bounds memory and does not
+        change a score beyond rounding.
+
+        Raises:
+            ValueError: shapes that do not match, a signal or score that is not finite (records
+                named by position), or too few IN or OUT models for a record.
+        """
+        check_pool(pool, targets, self.sides, self.shadows_needed, leave_one_out)
+        scores = self.formula(pool, targets, leave_one_out, block)
+        check_finite(scores, f"score of {self.name}")
+        return scores
+
+    def can_leave_one_out(self, pool: Signals) -> bool:
+        """Whether enough models remain on every side when a model is scored against the others."""
+        inside = pool.is_in.sum(axis=0)
+        left = {IN: inside, OUT: pool.models - inside}
+        return all(int(left[side].min()) > self.shadows_needed for side in self.sides)
+
+
+ATTACKS: dict[str, Attack] = {
+    attack.name: attack
+    for attack in (
+        Attack("loss", 1, (), 0, loss.loss),
+        Attack("calibrated_loss", 1, (OUT,), 1, loss.calibrated_loss),
+        Attack("lira_online", 1, (IN, OUT), 2, lira.lira_online),
+        Attack("lira_online_fixed", 1, (IN, OUT), 1, lira.lira_online_fixed),
+        Attack("lira_offline", 1, (OUT,), 2, lira.lira_offline),
+        Attack("lira_offline_fixed", 1, (OUT,), 1, lira.lira_offline_fixed),
+        Attack("rmia_online", 1, (IN, OUT), 1, rmia.rmia_online),
+        Attack("rmia_offline", 1, (OUT,), 1, rmia.rmia_offline),
+        Attack("base", 1, (IN, OUT), 1, base.base),
+        Attack("bavaria", 1, (IN, OUT), 1, bavaria.bavaria),
+        Attack("quantile", 1, (OUT,), 2, quantile.quantile),
+    )
+}
+
+PER_RECORD_VARIANCE = 64
+"""Models from which `standard` trusts the variance of a single record."""
+
+
+STANDARD = ("loss", "calibrated_loss", "lira_online", "lira_offline", "rmia_offline", "bavaria")
+THOROUGH = tuple(ATTACKS)
+
+
+def select(wanted: str | Iterable[str], models: int) -> tuple[Attack, ...]:
+    """The attacks of a set (`standard`, `thorough`) or of a list of names, in order, each once.
+
+    With fewer than 64 `models` in the pool, `standard` takes LiRA in its fixed-variance forms.
+
+    Raises:
+        InputError: an unknown name, or none.
+    """
+    if isinstance(wanted, str):
+        sets = {"standard": STANDARD, "thorough": THOROUGH}
+        names = list(sets.get(wanted, (wanted,)))
+        if wanted == "standard" and models < PER_RECORD_VARIANCE:
+            names = [f"{n}_fixed" if n.startswith("lira_") else n for n in names]
+    else:
+        names = list(dict.fromkeys(wanted))
+    unknown = [n for n in names if n not in ATTACKS]
+    if unknown or not names:
+        raise InputError(
+            f"attacks: unknown {unknown or 'empty list'}; expected standard, thorough or a list "
+            f"of {', '.join(ATTACKS)}"
+        )
+    return tuple(ATTACKS[n] for n in names)
