@@ -1,0 +1,116 @@
+"""A pool is cut into blocks of models; each block is one step of work and one artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_assets.digest import digest
+from memory_assets.models.recipe import Recipe
+
+BLOCK_SIZE = 16
+TRAINER_VERSION = 1
+"""Raised when the trainer's arithmetic or its random draws change: old blocks get other keys."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Models `start` to `stop` (exclusive) of a pool."""
+
+    start: int
+    stop: int
+
+    @property
+    def indices(self) -> range:
+        return range(self.start, self.stop)
+
+    def key(
+        self,
+        data_digest: str,
+        pairing_key: str,
+        masks: NDArray[np.uint8],
+        recipe: Recipe,
+        device: str = "cpu",
+    ) -> str:
+        """The artifact's name: everything that decides its bits, and not K nor other blocks.
+
+        `masks` are the pool's `[K, n]`; of the device only its kind counts ("cuda:1" is "cuda").
+        """
+        rows = masks[self.start : self.stop]
+        kind = device.partition(":")[0]
+        return digest(
+            data_digest, pairing_key, rows, recipe, [self.start, self.stop], TRAINER_VERSION, kind
+        )
+
+
+def cut_blocks(models: int, size: int = BLOCK_SIZE) -> list[Block]:
+    """Cut the models 0 to K-1 into slices aligned to multiples of `size`.
+
+    A grown pool has the blocks of the smaller one, when that was a whole number of blocks.
+    """
+    return [Block(start, min(start + size, models)) for start in range(0, models, size)]
+
+
+def train_rows(
+    pairs: NDArray[np.int64], common: NDArray[np.int64], masks: NDArray[np.uint8]
+) -> NDArray[np.int64]:
+    """The rows int64 `[B, n + c]` that models with these sides `[B, n]` train on."""
+    chosen = pairs[np.arange(len(pairs)), masks.astype(np.int64)]
+    shared = np.broadcast_to(common, (len(masks), len(common)))
+    return np.concatenate([chosen, shared], axis=1)
+
+
+def build_block(
+    block: Block,
+    recipe: Recipe,
+    x: NDArray[np.float32],
+    y: NDArray[np.int64],
+    pairs: NDArray[np.int64],
+    common: NDArray[np.int64],
+    masks: NDArray[np.uint8],
+    device: str = "cpu",
+) -> dict[str, NDArray]:
+    """Train the models of one block: their state dicts, stacked.
+
+    Args:
+        x: records `[N, *record]`. y: labels `[N]`. pairs: rows `[n, 2]`. common: rows `[c]`.
+        masks: the sides of the whole pool, uint8 `[K, n]`.
+    """
+    from memory_assets.pool.trainer import train_block
+
+    if recipe.deduplicate:
+        common = without_duplicates(x, common, pairs.ravel())
+    rows = train_rows(pairs, common, masks[block.start : block.stop])
+    return train_block(recipe, x, y, rows, block.indices, device)
+
+
+def without_duplicates(
+    x: NDArray[np.float32], rows: NDArray[np.int64], others: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The rows that repeat neither an earlier one of `rows` nor one of `others`, byte for byte."""
+    seen = {x[row].tobytes() for row in others}
+    kept = []
+    for row in rows:
+        record = x[row].tobytes()
+        if record not in seen:
+            seen.add(record)
+            kept.append(row)
+    return np.array(kept, dtype=np.int64)
+
+
+def save_block(stacked: Mapping[str, NDArray], path: Path) -> None:
+    """Write the stacked tensors of one block as a safetensors file."""
+    from safetensors.numpy import save_file
+
+    save_file({name: np.ascontiguousarray(value) for name, value in stacked.items()}, path)
+
+
+def load_block(path: Path) -> dict[str, NDArray]:
+    """Read the stacked tensors `[B, ...]` of one block."""
+    from safetensors.numpy import load_file
+
+    return load_file(path)

@@ -1,0 +1,158 @@
+"""All randomness of one model: a pure function of the recipe's seed and the model's index.
+
+Nothing here knows in which block a model is trained, so that the block cannot change its draw.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+from memory_assets.models.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_WEIGHTS, _ORDER, _LABELS, _AUGMENT, _DROPOUT, _NOISE = range(6)
+_TORCH_GENERATOR = threading.Lock()
+_POISSON_TAIL = 1e-12
+
+
+def _stream(recipe: Recipe, index: int, purpose: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence([recipe.seed, index, purpose]))
+
+
+def _seed(recipe: Recipe, index: int, purpose: int) -> int:
+    return int(_stream(recipe, index, purpose).integers(0, 2**63))
+
+
+def initial_model(recipe: Recipe, index: int) -> nn.Module:
+    """The untrained model of this index, in training mode, on the CPU."""
+    import torch
+
+    with _TORCH_GENERATOR, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_seed(recipe, index, _WEIGHTS))
+        return recipe.build_model().train()
+
+
+def noise_seed(recipe: Recipe, index: int) -> int:
+    """Seed of the Gaussian noise of differentially private training."""
+    return _seed(recipe, index, _NOISE)
+
+
+def dropout_seed(recipe: Recipe, index: int) -> int:
+    """Seed for modules that draw from torch's own generator while they train."""
+    return _seed(recipe, index, _DROPOUT)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One mini-batch for each of B models.
+
+    `rows` int64 `[B, b]`, rows of the data set; `taken` bool `[B, b]` or None, which of them count
+    (Poisson sampling draws batches of different sizes); `keys` int32 `[B, dropouts, 2]` seed the
+    dropout masks; `moves` int64 `[B, b, 3]`: down, right and flip of each image.
+    """
+
+    rows: NDArray[np.int64]
+    taken: NDArray[np.bool_] | None
+    keys: NDArray[np.int32]
+    moves: NDArray[np.int64] | None
+
+
+def steps_per_epoch(recipe: Recipe, records: int) -> int:
+    """Mini-batches in one pass over the training records."""
+    return -(-records // recipe.batch_size)
+
+
+def batches(
+    recipe: Recipe, train_index: NDArray[np.int64], indices: list[int], dropouts: int
+) -> Iterator[Batch]:
+    """The mini-batches of the whole training run for models that train on these rows `[B, m]`."""
+    order = [_stream(recipe, index, _ORDER) for index in indices]
+    dropout = [_stream(recipe, index, _DROPOUT) for index in indices]
+    augment = [_stream(recipe, index, _AUGMENT) for index in indices]
+    for _ in range(recipe.epochs):
+        for rows, taken in _epoch(recipe, train_index, order):
+            shape = (*rows.shape[1:], 3)
+            yield Batch(
+                rows,
+                taken,
+                _all_keys(dropout, dropouts),
+                np.stack([_moves(recipe, stream, shape) for stream in augment])
+                if recipe.shift or recipe.flip
+                else None,
+            )
+
+
+def _epoch(
+    recipe: Recipe, train_index: NDArray[np.int64], streams: list[np.random.Generator]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_] | None]]:
+    records = train_index.shape[1]
+    if recipe.dp is not None:
+        yield from _poisson(recipe, train_index, streams)
+        return
+    order = np.stack([stream.permutation(records) for stream in streams])
+    shuffled = np.take_along_axis(train_index, order, axis=1)
+    for start in range(0, records, recipe.batch_size):
+        yield np.ascontiguousarray(shuffled[:, start : start + recipe.batch_size]), None
+
+
+def _poisson(
+    recipe: Recipe, train_index: NDArray[np.int64], streams: list[np.random.Generator]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+    """Each record joins each batch independently; batches are padded to one fixed width.
+
+    A batch above that width (one in 10^12) is cut: stacked models need one shape.
+    """
+    records = train_index.shape[1]
+    rate = sampling_rate(recipe, records)
+    width = min(records, int(binom.isf(_POISSON_TAIL, records, rate)) + 1)
+    for _ in range(steps_per_epoch(recipe, records)):
+        rows = np.zeros((len(streams), width), dtype=np.int64)
+        taken = np.zeros((len(streams), width), dtype=np.bool_)
+        for k, stream in enumerate(streams):
+            drawn = np.flatnonzero(stream.random(records) < rate)[:width]
+            rows[k, : len(drawn)] = train_index[k, drawn]
+            taken[k, : len(drawn)] = True
+        yield rows, taken
+
+
+def sampling_rate(recipe: Recipe, records: int) -> float:
+    """Probability that a record is in a batch of differentially private training."""
+    return min(1.0, recipe.batch_size / records)
+
+
+def _all_keys(streams: list[np.random.Generator], dropouts: int) -> NDArray[np.int32]:
+    keys = np.empty((len(streams), dropouts, 2), dtype=np.int32)
+    if dropouts:
+        info = np.iinfo(np.int32)
+        for row, stream in zip(keys, streams, strict=True):
+            row[:] = stream.integers(info.min, info.max, row.shape, np.int32, endpoint=True)
+    return keys
+
+
+def _moves(
+    recipe: Recipe, stream: np.random.Generator, shape: tuple[int, ...]
+) -> NDArray[np.int64]:
+    moves = stream.integers(-recipe.shift, recipe.shift, size=shape, endpoint=True)
+    moves[..., 2] = stream.integers(0, 1, size=shape[:-1], endpoint=True) if recipe.flip else 0
+    return moves
+
+
+def noisy_labels(
+    recipe: Recipe, labels: NDArray[np.int64], classes: int, index: int
+) -> NDArray[np.int64]:
+    """The labels `[N]` that this model trains on: a share replaced by another class."""
+    if not recipe.label_noise or classes < 2:
+        return labels
+    stream = _stream(recipe, index, _LABELS)
+    replaced = stream.random(len(labels)) < recipe.label_noise
+    other = (labels + stream.integers(1, classes, size=len(labels))) % classes
+    return np.where(replaced, other, labels)

@@ -1,0 +1,50 @@
+"""One model at a time, for modules that cannot be stacked and where stacking does not pay."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from memory_assets.models.recipe import Recipe
+from memory_assets.pool.dropout import KEY
+from memory_assets.pool.layout import Layout
+
+
+class Single:
+    """One model in an ordinary autograd step, its parameters inside the rows `[1, P]`.
+
+    Image models compute in the memory format with the channels last, which is the faster one for
+    convolutions on a CPU.
+    """
+
+    def __init__(
+        self, recipe: Recipe, module: nn.Module, layout: Layout, parameters: Tensor
+    ) -> None:
+        self.parameters = parameters
+        self.gradient = torch.zeros_like(parameters)
+        self.buffers: dict[str, Tensor] = {}
+        self._recipe = recipe
+        self._module = module
+        self._keys = [n for n, _ in module.named_buffers() if n.rpartition(".")[2] == KEY]
+        self._last = any(isinstance(m, nn.Conv2d) for m in module.modules())
+        slopes = layout.views(self.gradient)
+        for name, view in layout.views(parameters).items():
+            parameter = module.get_parameter(name)
+            parameter.data, parameter.grad = view[0], slopes[name][0]
+
+    def compute(self, x: Tensor, y: Tensor, keys: Tensor, taken: Tensor | None) -> None:
+        """Set the gradient for records `[1, b, *record]` with labels `[1, b]`."""
+        del taken
+        for i, name in enumerate(self._keys):
+            self._module.get_buffer(name).copy_(keys[0, i])
+        x = x[0]
+        if self._last and x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        self.gradient.zero_()
+        with torch.autocast(
+            x.device.type, torch.bfloat16, enabled=self._recipe.precision == "bfloat16"
+        ):
+            logits = self._module(x)
+        smoothing = self._recipe.label_smoothing
+        F.cross_entropy(logits.float(), y[0], label_smoothing=smoothing).backward()
