@@ -1,0 +1,256 @@
+"""ROC of an attack on one model: AUC, rates at a false-positive rate, and thresholds kept honest.
+
+A rate is only ever reported for a threshold that was not fitted to it. `tpr_at_fpr` chooses its
+threshold on the non-members and counts members; a `Threshold` remembers the rows that it was chosen
+on, and a `Roc` of the same rows refuses it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit, ndtri
+
+from memory_assets.statistics.estimate import Estimate
+from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson, rate
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which scores these are: the digest of the whole set, and which part of it."""
+
+    digest: str
+    part: int | None = None
+
+    def overlap(self, other: Rows) -> bool:
+        """Whether the two may share a row."""
+        same_part = self.part is None or other.part is None or self.part == other.part
+        return self.digest == other.digest and same_part
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A score above `value` is called a member. `nominal_fpr` is what it was chosen to allow."""
+
+    value: float
+    nominal_fpr: float
+    chosen_on: tuple[Rows, ...]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Vertices of an ROC from (0, 0) to (1, 1), all exact; at most some 400 of them."""
+
+    fpr: Floats
+    tpr: Floats
+
+
+@dataclass(frozen=True)
+class Roc:
+    """Scores of one model's members and non-members, each sorted ascending, higher = member.
+
+    Build it with `Roc.of`. Tied scores are never split by a threshold: a record is flagged when
+    its score is strictly above.
+    """
+
+    members: Floats
+    non_members: Floats
+    part_of: Rows | None = None
+
+    @classmethod
+    def of(cls, members: ArrayLike, non_members: ArrayLike) -> Roc:
+        """Sort the scores of one model, `[n_members]` and `[n_non_members]`: O(N log N).
+
+        Raises:
+            ValueError: an empty side, a score that is not finite, or more than one axis (rows of
+                several models are dependent and make no binomial sample).
+        """
+        x, z = np.asarray(members, np.float64), np.asarray(non_members, np.float64)
+        if x.ndim != 1 or z.ndim != 1:
+            raise ValueError(
+                f"an ROC takes the scores of one model, one axis each, got {x.shape} and {z.shape}"
+            )
+        if x.size == 0 or z.size == 0:
+            raise ValueError(
+                f"an ROC needs members and non-members, got {x.size} members and "
+                f"{z.size} non-members"
+            )
+        x, z = np.sort(x), np.sort(z)
+        # Sorting puts NaN and inf last, -inf first: the ends tell of all.
+        if not np.isfinite([x[0], x[-1], z[0], z[-1]]).all():
+            raise ValueError("an ROC needs finite scores")
+        return cls(x, z)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Which scores these are, by content."""
+        if self.part_of is not None:
+            return self.part_of
+        key = hashlib.sha256(self.members.tobytes())
+        key.update(self.non_members.tobytes())
+        return Rows(key.hexdigest())
+
+    @property
+    def n(self) -> int:
+        """Members and non-members together."""
+        return self.members.size + self.non_members.size
+
+    @property
+    def constant(self) -> bool:
+        """All scores are one value: nothing can be told from them."""
+        return bool(
+            self.members[0] == self.members[-1] == self.non_members[0] == self.non_members[-1]
+        )
+
+    def halves(self, seed: int = 0) -> tuple[Roc, Roc]:
+        """Two random disjoint halves; what is chosen on one may be reported on the other.
+
+        Raises:
+            ValueError: fewer than two members or non-members, or a half of something split before.
+        """
+        if min(self.members.size, self.non_members.size) < 2:
+            raise ValueError("halving needs two members and two non-members")
+        if self.rows.part is not None:
+            raise ValueError("these scores are a half already; split the whole once")
+        rng = np.random.default_rng(seed)
+        x_first, z_first = (
+            rng.permutation(side.size) < side.size // 2 for side in (self.members, self.non_members)
+        )
+        first = Roc(self.members[x_first], self.non_members[z_first], replace(self.rows, part=0))
+        second = Roc(self.members[~x_first], self.non_members[~z_first], replace(self.rows, part=1))
+        return first, second
+
+    def allowed(self, fpr: float) -> int:
+        """How many non-members may be flagged at `fpr`; 0 means that it cannot be resolved."""
+        if not 0 < fpr < 1:
+            raise ValueError(f"a nominal FPR must lie in (0, 1), got {fpr}")
+        # The nudge is for products like 0.29 * 100, which fall just short of a whole number.
+        return math.floor(fpr * self.non_members.size * (1 + 1e-12))
+
+    def threshold(self, fpr: float) -> Threshold:
+        """The lowest threshold whose empirical FPR is at most `fpr`.
+
+        Raises:
+            ValueError: fewer than 1/fpr non-members.
+        """
+        allowed = self.allowed(fpr)
+        if allowed < 1:
+            raise ValueError(f"FPR {fpr:g} cannot be seen in {self.non_members.size} non-members")
+        return Threshold(float(self.non_members[-allowed - 1]), fpr, (self.rows,))
+
+    def counts(self, value: float | Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Members and non-members strictly above each value."""
+        hits = self.members.size - np.searchsorted(self.members, value, side="right")
+        alarms = self.non_members.size - np.searchsorted(self.non_members, value, side="right")
+        return hits, alarms
+
+    def at(self, threshold: Threshold, confidence: float = CONFIDENCE) -> tuple[Estimate, Estimate]:
+        """TPR and FPR at a threshold fixed beforehand, each with its Clopper-Pearson interval.
+
+        Raises:
+            ValueError: the threshold was chosen on these very rows.
+        """
+        if any(rows.overlap(self.rows) for rows in threshold.chosen_on):
+            raise ValueError("a threshold cannot be reported on the scores that it was chosen on")
+        hits, alarms = self.counts(threshold.value)
+        return (
+            rate(int(hits), self.members.size, confidence),
+            rate(int(alarms), self.non_members.size, confidence),
+        )
+
+    def tpr_at_fpr(self, fpr: float, confidence: float = CONFIDENCE) -> Estimate:
+        """The largest TPR whose empirical FPR is at most `fpr`; no interpolation.
+
+        The threshold depends on non-members alone, so the members above it are a binomial sample.
+        `unresolvable` with fewer than 1/fpr non-members, or where all scores are the same.
+        """
+        if self.allowed(fpr) < 1 or self.constant:
+            return Estimate.unresolvable(n=self.members.size)
+        hits, _ = self.counts(self.threshold(fpr).value)
+        return rate(int(hits), self.members.size, confidence)
+
+    def auc(self, confidence: float = CONFIDENCE) -> Estimate:
+        """Area under the ROC, ties counting half, with DeLong's interval on the logit scale.
+
+        DeLong, DeLong & Clarke-Pearson (1988) in the midrank form of Sun & Xu (2014), O(N log N).
+        Perfect separation has no spread to reckon with: match members and non-members one to one,
+        and min(n) independent comparisons were all won, which Clopper-Pearson bounds.
+        `unresolvable` where all scores are the same or a side has a single record.
+        """
+        x, z = self.members, self.non_members
+        if self.constant or min(x.size, z.size) < 2:
+            return Estimate.unresolvable(n=self.n)
+        won, kept = _placements(x, z)
+        auc = float(won.mean())
+        variance = float(won.var(ddof=1) / x.size + kept.var(ddof=1) / z.size)
+        pairs = min(x.size, z.size)
+        if auc in (0.0, 1.0):
+            low, high = clopper_pearson(round(auc) * pairs, pairs, confidence)
+        else:
+            half = ndtri((1 + confidence) / 2) * math.sqrt(variance) / (auc * (1 - auc))
+            low, high = (float(expit(logit(auc) + sign * half)) for sign in (-1, 1))
+        return Estimate(auc, low, high, n=self.n)
+
+    def balanced_accuracy(self, confidence: float = CONFIDENCE) -> Estimate:
+        """(TPR + TNR) / 2, the threshold of each half of the rows being chosen on the other half.
+
+        The usual maximum over thresholds on the same rows exceeds 0.5 even for noise. The interval
+        joins those of the two rates (MOVER, Zou & Donner 2008).
+        """
+        if self.constant or min(self.members.size, self.non_members.size) < 4:
+            return Estimate.unresolvable(n=self.n)
+        first, second = self.halves()
+        hits = alarms = 0
+        for chosen, reported in ((first, second), (second, first)):
+            more_hits, more_alarms = reported.counts(chosen._best_split())
+            hits, alarms = hits + int(more_hits), alarms + int(more_alarms)
+        tpr = rate(hits, self.members.size, confidence)
+        tnr = rate(self.non_members.size - alarms, self.non_members.size, confidence)
+        value = (hits / self.members.size + 1 - alarms / self.non_members.size) / 2
+        below = math.hypot(*(number(r.value) - number(r.ci_low) for r in (tpr, tnr))) / 2
+        above = math.hypot(*(number(r.ci_high) - number(r.value) for r in (tpr, tnr))) / 2
+        return Estimate(value, max(0.0, value - below), min(1.0, value + above), n=self.n)
+
+    def _best_split(self) -> float:
+        cuts = np.concatenate([self.members, self.non_members])
+        hits, alarms = self.counts(cuts)
+        return float(cuts[np.argmax(hits / self.members.size - alarms / self.non_members.size)])
+
+    def curve(self, points: int = 400) -> Curve:
+        """At most `points` exact vertices, evenly spread on both logarithmic axes."""
+        x, z = self.members, self.non_members
+        ranks = [
+            side.size - np.unique(np.geomspace(1, side.size, points // 2 - 2).astype(np.intp))
+            for side in (x, z)
+        ]
+        hits, alarms = self.counts(np.concatenate([x[ranks[0]], z[ranks[1]], [-np.inf, np.inf]]))
+        vertices = np.unique(np.column_stack([alarms, hits]), axis=0)
+        return Curve(vertices[:, 0] / z.size, vertices[:, 1] / x.size)
+
+
+def _placements(x: Floats, z: Floats) -> tuple[Floats, Floats]:
+    """For each x the share of z below it, for each z the share of x above it; ties count half.
+
+    Both sorted. One search: how many x lie at or below a z is read off the ranks of the x in z.
+    """
+    below = np.searchsorted(z, x, side="left")
+    upto = below.copy()
+    tied = z[np.minimum(below, z.size - 1)] == x
+    upto[tied] = np.searchsorted(z, x[tied], side="right")
+    x_upto = np.cumsum(np.bincount(below, minlength=z.size)[: z.size])
+    x_below = np.cumsum(np.bincount(upto, minlength=z.size)[: z.size])
+    return (below + upto) / (2 * z.size), 1 - (x_upto + x_below) / (2 * x.size)
+
+
+def number(value: float | None) -> float:
+    """The value of an estimate that must have one."""
+    if value is None:
+        raise ValueError("a rate without a value cannot be combined")
+    return value

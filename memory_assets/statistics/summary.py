@@ -1,0 +1,94 @@
+"""What an attack is reported by, with thresholds taken from shadows and the PPV at a prior."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.statistics.intervals import CONFIDENCE
+from memory_assets.statistics.roc import Roc, Threshold, number
+
+NOMINAL_FPR = (0.1, 0.01, 0.001)
+
+
+def shadow_threshold(shadows: Iterable[Roc], fpr: float) -> Threshold | None:
+    """The threshold that shadows (each scored by leave-one-out) would choose: their median.
+
+    Each shadow's own is the lowest with an empirical FPR of at most `fpr`. None where a shadow has
+    too few non-members to show one.
+    """
+    rocs = tuple(shadows)
+    if not rocs or any(roc.allowed(fpr) < 1 or roc.constant for roc in rocs):
+        return None
+    each = [roc.threshold(fpr) for roc in rocs]
+    value = float(np.median([t.value for t in each]))
+    return Threshold(value, fpr, tuple(rows for t in each for rows in t.chosen_on))
+
+
+def positive_predictivenumber(
+    roc: Roc, threshold: Threshold, prior: float, confidence: float = CONFIDENCE
+) -> Estimate:
+    """`pi TPR / (pi TPR + (1-pi) FPR)`: how often a flagged record is a member, at prior pi.
+
+    The interval takes the corners of the two rates' intervals at confidence 1 - alpha/2 each.
+    `unresolvable` where nothing is flagged.
+
+    Raises:
+        ValueError: a prior outside (0, 1), or a threshold chosen on these rows.
+    """
+    if not 0 < prior < 1:
+        raise ValueError(f"the prior must lie in (0, 1), got {prior}")
+    tpr, fpr = roc.at(threshold, (1 + confidence) / 2)
+    if not tpr.k and not fpr.k:
+        return Estimate.unresolvable(n=roc.n)
+
+    def ppv(true: float | None, false: float | None) -> float:
+        hit, alarm = prior * number(true), (1 - prior) * number(false)
+        return hit / (hit + alarm)
+
+    return Estimate(
+        ppv(tpr.value, fpr.value),
+        ppv(tpr.ci_low, fpr.ci_high),
+        ppv(tpr.ci_high, fpr.ci_low),
+        n=roc.n,
+    )
+
+
+def summarize(
+    roc: Roc,
+    name: str,
+    formula_version: int,
+    *,
+    thresholds: Mapping[float, Threshold | None] | None = None,
+    prior: float = 0.5,
+    family: str = "membership",
+    stratum: str = "all",
+    confidence: float = CONFIDENCE,
+) -> list[Measurement]:
+    """Every number that an attack is reported by: AUC, balanced accuracy, TPR at 10, 1, 0.1% FPR.
+
+    With `thresholds` (nominal FPR -> `shadow_threshold`), also the TPR and FPR that these achieve
+    here, and the PPV at `prior`; a threshold of None gives `unresolvable` rows.
+    """
+    found = {
+        "auc": roc.auc(confidence),
+        "balanced_accuracy": roc.balanced_accuracy(confidence),
+        **{f"tpr_at_fpr_{a:g}": roc.tpr_at_fpr(a, confidence) for a in NOMINAL_FPR},
+    }
+    for a, threshold in (thresholds or {}).items():
+        if threshold is None or roc.constant:
+            tpr = Estimate.unresolvable(n=roc.members.size)
+            fpr = Estimate.unresolvable(n=roc.non_members.size)
+            ppv = Estimate.unresolvable(n=roc.n)
+        else:
+            tpr, fpr = roc.at(threshold, confidence)
+            ppv = positive_predictivenumber(roc, threshold, prior, confidence)
+        found[f"tpr_at_shadow_threshold_{a:g}"] = tpr
+        found[f"fpr_at_shadow_threshold_{a:g}"] = fpr
+        found[f"ppv_at_shadow_threshold_{a:g}"] = ppv
+    return [
+        Measurement(family, name, metric, "probability", estimate, formula_version, stratum)
+        for metric, estimate in found.items()
+    ]
