@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from memory_assets.digest import digest
 from memory_assets.models.recipe import Recipe
 
 BLOCK_SIZE = 16
+QUICK = 4
 TRAINER_VERSION = 1
 """Raised when the trainer's arithmetic or its random draws change: old blocks get other keys."""
 
@@ -48,11 +51,13 @@ class Block:
 
 
 def cut_blocks(models: int, size: int = BLOCK_SIZE) -> list[Block]:
-    """Cut the models 0 to K-1 into slices aligned to multiples of `size`.
+    """Cut the models 0 to K-1 at 4 (a quick pool) and at the multiples of `size`.
 
-    A grown pool has the blocks of the smaller one, when that was a whole number of blocks.
+    Where the cuts lie does not depend on K, so that a pool grown from 4 to 64 to 256 models has
+    all the blocks of the smaller ones and trains only what it adds.
     """
-    return [Block(start, min(start + size, models)) for start in range(0, models, size)]
+    cuts = sorted({0, min(QUICK, models), *range(size, models, size), models})
+    return [Block(start, stop) for start, stop in itertools.pairwise(cuts)]
 
 
 def train_rows(
@@ -92,14 +97,18 @@ def without_duplicates(
     x: NDArray[np.float32], rows: NDArray[np.int64], others: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """The rows that repeat neither an earlier one of `rows` nor one of `others`, byte for byte."""
-    seen = {x[row].tobytes() for row in others}
+    seen = {_print(x[row]) for row in others}
     kept = []
     for row in rows:
-        record = x[row].tobytes()
-        if record not in seen:
-            seen.add(record)
+        fingerprint = _print(x[row])
+        if fingerprint not in seen:
+            seen.add(fingerprint)
             kept.append(row)
     return np.array(kept, dtype=np.int64)
+
+
+def _print(record: NDArray[np.float32]) -> bytes:
+    return hashlib.blake2b(record.tobytes(), digest_size=16).digest()
 
 
 def save_block(stacked: Mapping[str, NDArray], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What trained models answer about records: logits, one model after the other."""
+"""What trained models answer about records: logits, model by model and block by block."""
 
 from __future__ import annotations
 
@@ -32,32 +32,39 @@ def logits(
     Raises:
         InputError: an unknown query set, or an image query of records that are no images.
     """
-    return np.concatenate([part for _, part in stream_logits(recipe, stacked, x, device, queries)], 1)
+    models = len(next(iter(stacked.values())))
+    parts: list[list[NDArray[np.float32]]] = [[] for _ in range(models)]
+    for model, _, answers in stream_logits(recipe, stacked, x, np.arange(len(x)), device, queries):
+        parts[model].append(answers)
+    return np.stack([np.concatenate(of_model) for of_model in parts])
 
 
 def stream_logits(
     recipe: Recipe,
     stacked: Mapping[str, NDArray],
     x: NDArray[np.float32],
+    rows: NDArray[np.int64],
     device: str = "cpu",
     queries: str = "identity",
-) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """As `logits`, by blocks of records: yields the rows and their logits `[B, b, Q, C]`."""
+) -> Iterator[tuple[int, slice, NDArray[np.float32]]]:
+    """As `logits`, about these rows of `x` (which may lie on disk), a block of them at a time.
+
+    Yields a model's position, a slice of `rows`, and the logits `[b, Q, C]` of those records.
+    """
     if queries not in QUERIES:
         raise InputError(f"queries: {queries!r}; expected one of {', '.join(QUERIES)}")
-    models = len(next(iter(stacked.values())))
     moves = torch.tensor(QUERIES[queries], dtype=torch.int64)
     module = recipe.build_model().to(device).eval()
-    with settled(device), torch.inference_mode():
-        for start in range(0, max(len(x), 1), RECORD_BLOCK):
-            rows = slice(start, min(start + RECORD_BLOCK, len(x)))
-            # A copy, since a memory-mapped array cannot be written to and torch warns of that.
-            records = torch.from_numpy(np.array(x[rows], dtype=np.float32)).to(device)
-            answers = []
-            for k in range(models):
-                module.load_state_dict({n: torch.from_numpy(np.array(v[k])) for n, v in stacked.items()})
-                answers.append(np.stack([_ask(module, records, m) for m in moves], axis=1))
-            yield rows, np.stack(answers)
+    for model in range(len(next(iter(stacked.values())))):
+        state = {name: torch.from_numpy(np.array(value[model])) for name, value in stacked.items()}
+        module.load_state_dict(state)
+        for start in range(0, len(rows), RECORD_BLOCK):
+            part = slice(start, min(start + RECORD_BLOCK, len(rows)))
+            # Inside the loop, so that a consumer never runs with this block's settings.
+            with settled(device), torch.inference_mode():
+                records = torch.from_numpy(x[rows[part]]).to(device)
+                answers = [_ask(module, records, query) for query in moves]
+            yield model, part, np.stack(answers, axis=1)
 
 
 def _ask(module: torch.nn.Module, x: torch.Tensor, query: torch.Tensor) -> NDArray[np.float32]:

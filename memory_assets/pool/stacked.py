@@ -50,7 +50,12 @@ class Stacked:
             slope.copy_(found[name])
 
     def _loss(
-        self, weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, y: Tensor, keys: Tensor
+        self,
+        weights: dict[str, Tensor],
+        buffers: dict[str, Tensor],
+        x: Tensor,
+        y: Tensor,
+        keys: Tensor,
     ) -> Tensor:
         own = {name: keys[i] for i, name in enumerate(self._keys)}
         with torch.autocast(

@@ -74,7 +74,11 @@ def train_block(
         InputError: the model cannot take these records or labels, or the device is not there.
     """
     indices = [int(i) for i in model_indices]
-    if train_index.ndim != 2 or len(train_index) != len(indices) or len(set(indices)) < len(indices):
+    if (
+        train_index.ndim != 2
+        or len(train_index) != len(indices)
+        or len(set(indices)) < len(indices)
+    ):
         raise ValueError(
             f"train_index {train_index.shape} for models {indices}: expected one row for each index"
         )
@@ -108,7 +112,9 @@ def train_target(
 def settled(device: str) -> Iterator[None]:
     """One thread (two are slower on small matrices) and deterministic kernels, for this block."""
     if device.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"device: {device!r} is not there; this torch sees no CUDA device; use cpu")
+        raise InputError(
+            f"device: {device!r} is not there; this torch sees no CUDA device; use cpu"
+        )
     threads = torch.get_num_threads()
     deterministic = torch.backends.cudnn.deterministic
     torch.set_num_threads(1)
@@ -120,9 +126,7 @@ def settled(device: str) -> Iterator[None]:
         torch.backends.cudnn.deterministic = deterministic
 
 
-def _prepare(
-    recipe: Recipe, x: NDArray[np.float32], y: NDArray[np.int64], device: str
-) -> _Job:
+def _prepare(recipe: Recipe, x: NDArray[np.float32], y: NDArray[np.int64], device: str) -> _Job:
     with warnings.catch_warnings():
         # A memory-mapped array is read only; nothing here writes to it.
         warnings.simplefilter("ignore", UserWarning)
@@ -239,7 +243,9 @@ class _Models:
     def state(self, lane: int) -> dict[str, Tensor]:
         """The state dict of one model as trained so far."""
         module = self.modules[lane]
-        trained = {name: view[lane] for name, view in self.layout.views(self.engine.parameters).items()}
+        trained = {
+            name: view[lane] for name, view in self.layout.views(self.engine.parameters).items()
+        }
         trained |= {name: value[lane] for name, value in self.engine.buffers.items()}
         with torch.no_grad():
             for name, value in [*module.named_parameters(), *module.named_buffers()]:
@@ -260,7 +266,9 @@ def _models(job: _Job, own: list[int]) -> _Models:
     for module in modules[:1] if job.stacks else modules:
         module.to(job.device)
     if not job.stacks:
-        return _Models(modules, layout, Single(job.recipe, modules[0], layout, parameters), len(keys))
+        return _Models(
+            modules, layout, Single(job.recipe, modules[0], layout, parameters), len(keys)
+        )
     buffers = stack_rest(modules, layout, keys, job.device)
     template = copy.deepcopy(modules[0])
     engine = Stacked(job.recipe, template, layout, parameters, buffers)
