@@ -1,0 +1,74 @@
+"""Governance learns: one release's posterior opens the next, and forecasts are held to account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from memory_assets.errors import InputError
+from memory_assets.risk.distribution import Beta
+from memory_assets.risk.leakage import JEFFREYS, LeakRate
+
+
+def discounted(posterior: Beta, kept: float) -> Beta:
+    """The posterior with the share `kept` of its evidence, over Jeffreys (a power prior).
+
+    1 keeps all, 0 forgets all: a new release is a new model, only partly like the last
+    (Ibrahim and Chen 2000).
+    """
+    if not 0 <= kept <= 1:
+        raise InputError(f"decision.carry_over is {kept}; expected a share between 0 and 1")
+    a0, b0 = JEFFREYS
+    a = max(a0 + kept * (posterior.a - a0), 1e-6)
+    b = max(b0 + kept * (posterior.b - b0), 1e-6)
+    return Beta(a=a, b=b, basis=posterior.basis)
+
+
+def next_prior(rates: Sequence[LeakRate], kept: float) -> Mapping[str, Beta]:
+    """The priors by stratum for the next release's audit."""
+    return {r.stratum: discounted(r.posterior, kept) for r in rates}
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A stated probability of something that can be checked later. One row of `forecasts`."""
+
+    audit_id: str
+    option: str
+    event: str
+    probability: float
+    within_years: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.probability <= 1:
+            raise InputError(
+                f"forecast of {self.event!r}: probability is {self.probability}; expected 0 to 1"
+            )
+
+
+@dataclass(frozen=True)
+class Score:
+    """The Brier score of `n` forecasts (0 is perfect) and its gain on saying the base rate.
+
+    `skill` is `1 - brier/base`; None where all outcomes are the same and there is no base to beat.
+    """
+
+    n: int
+    brier: float
+    base: float
+    skill: float | None
+
+
+def score(outcomes: Sequence[tuple[Forecast, bool]]) -> Score:
+    """Score past forecasts against what happened (Brier 1950).
+
+    Raises:
+        InputError: no forecast has an outcome yet.
+    """
+    if not outcomes:
+        raise InputError("no forecast has an outcome yet: record what happened first")
+    n = len(outcomes)
+    brier = sum((f.probability - happened) ** 2 for f, happened in outcomes) / n
+    rate = sum(happened for _, happened in outcomes) / n
+    base = rate * (1 - rate)
+    return Score(n, brier, base, 1 - brier / base if base > 0 else None)

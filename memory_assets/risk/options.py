@@ -1,0 +1,112 @@
+"""What could be done about leakage: measures, their combinations, and what was measured of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Annotated, get_type_hints
+
+from memory_assets.errors import InputError
+from memory_assets.risk.distribution import Basis, Distribution, Fixed, weakest
+from memory_assets.risk.evidence import Evidence
+
+UNCHANGED = Fixed(value=1.0, basis="measured", note="left as it is")
+NOTHING = Fixed(value=0.0, basis="measured", note="left as it is")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a field of a profile may hold, written beside its type with `Annotated`.
+
+    rate (0 to 1), amount and count (0 or more), signed: distributions; with `known`, one fixed
+    value. flag, whole, share, text, texts, shares, choice: plain values.
+    """
+
+    name: str
+    unit: str = ""
+    known: bool = False
+    choices: tuple[str, ...] = ()
+
+
+@cache
+def kinds(cls: type) -> dict[str, Kind]:
+    """The kind of every field of a profile's dataclass."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One declared measure. Ratios multiply what leaks without it: 1 changes nothing.
+
+    `leak_ratio` acts on extraction rates, `membership_ratio` on membership rates, `miss` is the
+    share of leaking answers that an output filter lets through. `metric_change` is added to the
+    held-out metric (a loss is negative). Money is in the profile's currency.
+    """
+
+    name: Annotated[str, Kind("text")]
+    leak_ratio: Annotated[Distribution, Kind("rate", "ratio")] = UNCHANGED
+    membership_ratio: Annotated[Distribution, Kind("rate", "ratio")] = UNCHANGED
+    miss: Annotated[Distribution, Kind("rate", "ratio")] = UNCHANGED
+    metric_change: Annotated[Distribution, Kind("signed", "metric")] = NOTHING
+    one_off: Annotated[Distribution, Kind("amount", "money")] = NOTHING
+    annual: Annotated[Distribution, Kind("amount", "money a year")] = NOTHING
+    premium_change: Annotated[Distribution, Kind("signed", "money a year")] = NOTHING
+
+
+@dataclass(frozen=True)
+class Option:
+    """Measures taken together, and the audit of a model built that way when there is one.
+
+    With `evidence`, leakage and utility come from it, and only costs from the measures. Without,
+    they are declared: ratios multiply and metric changes add, as if the measures were independent.
+    """
+
+    name: str
+    measures: tuple[Measure, ...] = ()
+    evidence: Evidence | None = None
+
+    @property
+    def measured(self) -> bool:
+        return self.evidence is not None and self.evidence.has_verdict
+
+    @property
+    def basis(self) -> Basis:
+        """The weakest ground among its costs and, where it was not measured, its effects."""
+        grounds: list[Basis] = []
+        for m in self.measures:
+            grounds.extend((m.one_off.basis, m.annual.basis))
+            if not self.measured:
+                effects = (m.leak_ratio, m.membership_ratio, m.miss, m.metric_change)
+                grounds.extend(e.basis for e in effects)
+        return weakest(*grounds)
+
+
+AS_IS = Option("none")
+
+
+def combine(*options: Option) -> Option:
+    """Declared options taken together: `a+b`. A measure in both counts once."""
+    names = list(dict.fromkeys(o.name for o in options))
+    measures = {m.name: m for o in options for m in o.measures}
+    return Option("+".join(names), tuple(measures.values()))
+
+
+def with_evidence(option: Option, evidence: Evidence) -> Option:
+    """The same option, now measured on a model built that way."""
+    return replace(option, evidence=evidence)
+
+
+def line_up(options: Sequence[Option]) -> tuple[Option, ...]:
+    """The options of one run, the model as it is first.
+
+    Raises:
+        InputError: two options of one name.
+    """
+    others = [o for o in options if o.name != AS_IS.name]
+    names = [o.name for o in others]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"option {name!r} is given twice: name each option once")
+    return (AS_IS, *others)
