@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from memory_assets.errors import InputError
+from memory_assets.records.dataset import import_attribute
 
 if TYPE_CHECKING:
     from torch import nn
@@ -91,17 +91,7 @@ class Recipe:
         Raises:
             InputError: no such module or function, or its import fails.
         """
-        module, _, function = self.model.partition(":")
-        try:
-            factory = getattr(importlib.import_module(module), function)
-        except Exception as error:  # the owner's module may raise anything while it is imported
-            raise InputError(
-                f"recipe.model: {self.model!r} cannot be imported "
-                f"({type(error).__name__}: {error}); expected package.module:function"
-            ) from error
-        if not callable(factory):
-            raise InputError(f"recipe.model: {self.model!r} is not a function that builds a model")
-        return factory
+        return import_attribute(self.model, "recipe.model")
 
     def build_model(self) -> nn.Module:
         """An untrained model, its weights drawn from torch's global generator.

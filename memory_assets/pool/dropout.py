@@ -10,7 +10,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-_WIDE = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 KEY = "dropout_key"
 
 
@@ -34,14 +33,14 @@ def keep_mask(key: Tensor, count: int, probability: float) -> Tensor:
 class KeyedDropout(nn.Module):
     """Stands for one of torch's dropout modules while a pool model trains."""
 
-    def __init__(self, replaced: nn.Module) -> None:
+    def __init__(self, probability: float, whole_channels: bool) -> None:
         super().__init__()
-        self.probability = float(replaced.p)  # type: ignore[arg-type]
-        self.whole_channels = isinstance(replaced, _WIDE)
+        self.probability = probability
+        self.whole_channels = whole_channels
         self.register_buffer(KEY, torch.zeros(2, dtype=torch.int32), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.probability == 0:
+        if not self.training:
             return x
         shape = x.shape[:2] + (1,) * (x.ndim - 2) if self.whole_channels else x.shape
         keep = keep_mask(self.get_buffer(KEY), shape.numel(), self.probability).view(shape)
@@ -52,6 +51,8 @@ def replace_dropout(module: nn.Module) -> list[str]:
     """Put keyed dropout in the place of torch's, in place; the names of the key buffers."""
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
-            if type(child) in (nn.Dropout, *_WIDE):
-                setattr(parent, name, KeyedDropout(child).train(child.training))
+            plain = isinstance(child, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d)
+            if plain and 0 < child.p < 1:
+                keyed = KeyedDropout(child.p, not isinstance(child, nn.Dropout))
+                setattr(parent, name, keyed.train(child.training))
     return [name for name, _ in module.named_buffers() if name.rpartition(".")[2] == KEY]

@@ -6,7 +6,7 @@ is two or three batched matrix products a layer into buffers that are allocated 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -24,34 +24,38 @@ class Dense:
     inputs: int
     outputs: int
     bias: bool
-    relu: bool
-    dropout: float
+    relu: bool = False
+    dropout: float = 0.0
 
 
 def dense_layers(module: nn.Module) -> list[Dense] | None:
     """The layers of a plain stack of Linear, ReLU and Dropout; None for any other module."""
-    if type(module) is not nn.Sequential or any(_watched(m) for m in module.modules()):
+    leaves = _leaves(module) if type(module) is nn.Sequential else []
+    first = leaves[0][1] if leaves else None
+    if type(first) is not nn.Flatten or first.start_dim != 1:
         return None
-    leaves = _leaves(module)
-    if not leaves or type(leaves[0][1]) is not nn.Flatten or leaves[0][1].start_dim != 1:
+    if any(_watched(m) for m in module.modules()):
+        return None
+    if not all(parameter.requires_grad for parameter in module.parameters()):
         return None
     layers: list[Dense] = []
     for name, leaf in leaves[1:]:
-        kind, last = type(leaf), layers[-1] if layers else None
-        if kind is nn.Linear:
-            layers.append(
-                Dense(name, leaf.in_features, leaf.out_features, leaf.bias is not None, False, 0.0)
-            )
-        elif kind is nn.ReLU and last and not last.relu and not last.dropout:
-            layers[-1] = Dense(last.name, last.inputs, last.outputs, last.bias, True, 0.0)
-        elif kind is nn.Dropout and last and last.relu and not last.dropout and 0 < leaf.p < 1:
-            layers[-1] = Dense(last.name, last.inputs, last.outputs, last.bias, True, leaf.p)
+        last = layers[-1] if layers else None
+        # isinstance tells the type checker, `type is` keeps subclasses out.
+        if isinstance(leaf, nn.Linear) and type(leaf) is nn.Linear:
+            bias = leaf.bias is not None
+            layers.append(Dense(name, leaf.in_features, leaf.out_features, bias))
+        elif type(leaf) is nn.ReLU and last and not last.relu:
+            layers[-1] = replace(last, relu=True)
+        elif isinstance(leaf, nn.Dropout) and last and last.relu and 0 < leaf.p < 1:
+            if type(leaf) is not nn.Dropout or last.dropout:
+                return None
+            layers[-1] = replace(last, dropout=leaf.p)
         else:
             return None
-    trained = all(parameter.requires_grad for parameter in module.parameters())
-    # Two linear layers in a row, or a last layer with ReLU, are left to the general path.
+    # Two linear layers in a row, or ReLU after the last one, are left to the general path.
     plain = bool(layers) and all(layer.relu for layer in layers[:-1]) and not layers[-1].relu
-    return layers if trained and plain else None
+    return layers if plain else None
 
 
 def _watched(module: nn.Module) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from memory_assets.errors import InputError
 
@@ -23,7 +22,7 @@ Query 0 is the record itself."""
 
 
 def move(x: Tensor, moves: Tensor) -> Tensor:
-    """Images `[b, (channels,) height, width]`, each moved by its row (down, right, flip) of `moves`.
+    """Images `[b, (channels,) height, width]`, each moved by its row of `moves` (see `Batch`).
 
     What moves in from outside is 0.
 
@@ -38,7 +37,7 @@ def move(x: Tensor, moves: Tensor) -> Tensor:
     images = x if x.ndim == 4 else x.unsqueeze(1)
     count, channels, height, width = images.shape
     reach = int(moves[:, :2].abs().max()) if count else 0
-    padded = F.pad(images, (reach, reach, reach, reach))
+    padded = nn.functional.pad(images, (reach, reach, reach, reach))
     rows = torch.arange(height, device=x.device) + reach - moves[:, :1]
     columns = torch.arange(width, device=x.device).expand(count, width)
     columns = torch.where(moves[:, 2:].bool(), width - 1 - columns, columns)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,23 +60,22 @@ def create_arrays(path: Path, spec: Mapping[str, tuple]) -> dict[str, NDArray]:
     return _map(path, "r+")
 
 
-def _map(path: Path, mode: str) -> dict[str, NDArray]:
+def _map(path: Path, mode: Literal["r", "r+"]) -> dict[str, NDArray]:
     with path.open("rb") as f:
         length = int.from_bytes(f.read(8), "little")
         header = json.loads(f.read(length))
     header.pop("__metadata__", None)
-    return {
-        name: np.memmap(
-            path,
-            _DTYPES[entry["dtype"]],
-            mode,
-            8 + length + entry["data_offsets"][0],
-            entry["shape"],
-        )  # type: ignore[call-overload]
-        if math.prod(entry["shape"])
-        else np.empty(entry["shape"], _DTYPES[entry["dtype"]])
-        for name, entry in header.items()
-    }
+    arrays: dict[str, NDArray] = {}
+    for name, entry in header.items():
+        dtype, shape = _DTYPES[entry["dtype"]], tuple(entry["shape"])
+        start = 8 + length + entry["data_offsets"][0]
+        # An empty array has no bytes to map.
+        arrays[name] = (
+            np.memmap(path, dtype, mode, start, shape)
+            if math.prod(shape)
+            else np.empty(shape, dtype)
+        )
+    return arrays
 
 
 def as_signals(arrays: Mapping[str, NDArray]) -> Signals:

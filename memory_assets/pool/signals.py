@@ -38,11 +38,11 @@ class Answers:
         if not np.isfinite(z).all():
             bad = np.argwhere(~np.isfinite(z).all(axis=(0, -2, -1)))[0]
             raise ValueError(f"logits of record {tuple(int(i) for i in bad)} are not finite")
-        y = np.broadcast_to(np.asarray(labels)[None, ..., None, None], z.shape[:-1] + (1,))
+        y = np.broadcast_to(np.asarray(labels)[None, ..., None, None], (*z.shape[:-1], 1))
         true = np.take_along_axis(z, y, axis=-1)[..., 0]
         others = z.copy()
         np.put_along_axis(others, y, -np.inf, axis=-1)
-        score = true - logsumexp(others, axis=-1)
+        score = true - np.asarray(logsumexp(others, axis=-1))
         predicted = z.argmax(axis=-1).astype(np.int32)
         return cls(
             score=score,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from memory_assets.models.recipe import Recipe
@@ -47,4 +46,4 @@ class Single:
         ):
             logits = self._module(x)
         smoothing = self._recipe.label_smoothing
-        F.cross_entropy(logits.float(), y[0], label_smoothing=smoothing).backward()
+        nn.functional.cross_entropy(logits.float(), y[0], label_smoothing=smoothing).backward()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool.dropout import KEY
@@ -45,7 +45,9 @@ class Stacked:
     def compute(self, x: Tensor, y: Tensor, keys: Tensor, taken: Tensor | None) -> None:
         """Set the gradient for records `[B, b, *record]` with labels `[B, b]`."""
         weight = torch.ones(y.shape, device=y.device) if taken is None else taken.float()
-        found = self._gradients(self._weights, self.buffers, x, y, keys, weight)
+        # The fused attention kernels have no batching rule.
+        with sdpa_kernel(SDPBackend.MATH):
+            found = self._gradients(self._weights, self.buffers, x, y, keys, weight)
         for name, slope in self._slopes.items():
             slope.copy_(found[name])
 
@@ -62,7 +64,9 @@ class Stacked:
             x.device.type, torch.bfloat16, enabled=self._recipe.precision == "bfloat16"
         ):
             logits = functional_call(self._template, {**weights, **buffers, **own}, (x,))
-        return F.cross_entropy(logits.float(), y, label_smoothing=self._recipe.label_smoothing)
+        return nn.functional.cross_entropy(
+            logits.float(), y, label_smoothing=self._recipe.label_smoothing
+        )
 
     def _mean(
         self,

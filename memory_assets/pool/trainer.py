@@ -7,7 +7,7 @@ import copy
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,14 +21,13 @@ from memory_assets.pool.dropout import replace_dropout
 from memory_assets.pool.fused import Dense, FusedMlp, dense_layers
 from memory_assets.pool.images import move
 from memory_assets.pool.layout import Layout
-from memory_assets.pool.optimizers import learning_rate, make_optimizer
 from memory_assets.pool.noise import Noise
+from memory_assets.pool.optimizers import learning_rate, make_optimizer
 from memory_assets.pool.single import Single
 from memory_assets.pool.stacked import Stacked, stack_rest
 
-FORMULA_VERSION = 1
 LANES = 16
-"""Models that train in one stack on a CPU: enough to hide the overhead, few enough for its cache."""
+"""Models in one stack on a CPU: enough to hide the overhead, few enough for its cache."""
 
 _TARGET = 2**32
 _log = logging.getLogger(__name__)
@@ -144,7 +143,7 @@ def _prepare(recipe: Recipe, x: NDArray[np.float32], y: NDArray[np.int64], devic
     job = _Job(recipe, records, y, classes, device, layers, stacks=False)
     if layers is not None:
         return job
-    return _Job(recipe, records, y, classes, device, None, stacks=_can_stack(job, model))
+    return replace(job, stacks=_can_stack(job, model))
 
 
 def _probe(recipe: Recipe, model: nn.Module, x: Tensor, device: str) -> int:
@@ -176,7 +175,7 @@ def _can_stack(job: _Job, model: nn.Module) -> bool:
     if convolves and job.device == "cpu" and not private:
         return False  # grouped convolution gains nothing there
     try:
-        trial = _models(job, [0, 1])
+        trial = _models(replace(job, stacks=True), [0, 1])
         rows = torch.zeros(2, 2, dtype=torch.int64)
         keys = torch.zeros(2, trial.dropouts, 2, dtype=torch.int32, device=job.device)
         labels = torch.zeros(2, 2, dtype=torch.int64, device=job.device)
@@ -262,9 +261,9 @@ def _models(job: _Job, own: list[int]) -> _Models:
     if job.layers is not None:
         engine = FusedMlp(job.recipe, job.layers, layout, parameters)
         return _Models(modules, layout, engine, sum(d.dropout > 0 for d in job.layers))
-    keys = [replace_dropout(module) for module in modules][0]
-    for module in modules[:1] if job.stacks else modules:
-        module.to(job.device)
+    keys: list[str] = []
+    for module in modules:
+        keys = replace_dropout(module.to(job.device))
     if not job.stacks:
         return _Models(
             modules, layout, Single(job.recipe, modules[0], layout, parameters), len(keys)
