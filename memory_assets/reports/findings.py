@@ -1,0 +1,198 @@
+"""What an audit found, in the few facts that a reader needs first; the catalogue has the words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from memory_assets.reports.inputs import ReportInput
+from memory_assets.statistics.estimate import Estimate, Measurement
+
+RATES = ("tpr_at_fpr_0.001", "tpr_at_fpr_0.01", "tpr_at_fpr_0.1")
+"""The headline metric is the first of these that the sample resolves."""
+MEMORIZED = 0.25
+"""Feldman and Zhang (2020) call a record memorized from this score on."""
+
+Outcome = Literal["pass", "fail", "inconclusive"]
+Direction = Literal["worse", "better", "unclear"]
+
+
+@dataclass(frozen=True)
+class GateRow:
+    """A limit of the subject, the measurement held against it, and which side it is on."""
+
+    metric: str
+    limit: float
+    measured: Measurement | None
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Memorization:
+    """The target's training records: ids, scores and intervals `[r]`, and influence where known."""
+
+    record_ids: tuple[str, ...]
+    value: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    influence: NDArray[np.float64]
+
+    @property
+    def clear(self) -> NDArray[np.bool_]:
+        """Which records are memorized beyond doubt: the whole interval reaches `MEMORIZED`."""
+        return self.low >= MEMORIZED
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a metric moved since the last audited version."""
+
+    version: str
+    before: float
+    now: float
+    direction: Direction
+
+
+def rate_of(metric: str) -> float | None:
+    """The false positive rate in the name of a metric such as `tpr_at_fpr_0.01`."""
+    found = re.search(r"_(0?\.\d+|\d+e-\d+)$", metric)
+    return float(found[1]) if found else None
+
+
+def family(found: ReportInput, name: str) -> list[Measurement]:
+    """The measurements of one family over all records."""
+    return [m for m in found.bundle.measurements if m.family == name]
+
+
+def resolved(measurements: Iterable[Measurement]) -> list[Measurement]:
+    return [m for m in measurements if m.estimate.value is not None]
+
+
+def headline(found: ReportInput) -> Measurement | None:
+    """The strongest attack at the smallest false positive rate that the sample can resolve."""
+    attacks = [m for m in resolved(family(found, "membership")) if m.stratum == "all"]
+    for metric in (*RATES, "auc"):
+        at_rate = [m for m in attacks if m.metric == metric]
+        if at_rate:
+            return max(at_rate, key=lambda m: m.estimate.value or 0.0)
+    return None
+
+
+def strongest_first(found: ReportInput) -> list[str]:
+    """The attacks by the headline metric; those that it does not resolve come last."""
+    top = headline(found)
+    rows = {m.name: -2.0 for m in family(found, "membership")}
+    for m in resolved(family(found, "membership")):
+        if top is not None and m.metric == top.metric and m.stratum == "all":
+            rows[m.name] = m.estimate.value or 0.0
+    return sorted(rows, key=lambda name: -rows[name])
+
+
+def _outcome(estimate: Estimate | None, limit: float) -> Outcome:
+    if estimate is None or estimate.ci_low is None or estimate.ci_high is None:
+        return "inconclusive"
+    if estimate.ci_high < limit:
+        return "pass"
+    return "fail" if estimate.ci_low > limit else "inconclusive"
+
+
+def gate_rows(found: ReportInput) -> list[GateRow]:
+    """Each limit with the worst measurement of its metric.
+
+    A gate passes only with the whole interval below the limit, and fails only with the whole
+    interval above it. A gate's own measurement, where the audit stored one, goes before others.
+    """
+    rows = []
+    for metric, limit in found.gate.items():
+        all_rows = [m for m in found.bundle.measurements if m.metric == metric]
+        candidates = [m for m in all_rows if m.family == "gate"] or all_rows
+        measured = max(
+            resolved(candidates),
+            key=lambda m: (m.estimate.ci_low or 0.0, m.estimate.value or 0.0),
+            default=candidates[0] if candidates else None,
+        )
+        estimate = measured.estimate if measured else None
+        rows.append(GateRow(metric, limit, measured, _outcome(estimate, limit)))
+    return rows
+
+
+def memorization(found: ReportInput) -> Memorization | None:
+    """Scores by record for the records that the target was trained on, the highest first."""
+    table = found.bundle.record_scores
+    table = table.filter(pc.and_(table["member"], pc.is_valid(table["memorization"])))
+    if not table.num_rows:
+        return None
+    columns = ["memorization", "memorization_low", "memorization_high", "influence"]
+    # The same record stands there once for every attack.
+    one = table.group_by("record_id").aggregate([(column, "max") for column in columns])
+    one = one.sort_by([("memorization_max", "descending"), ("record_id", "ascending")])
+    numbers = [
+        pc.fill_null(one[f"{column}_max"], float("nan")).to_numpy().astype(float)
+        for column in columns
+    ]
+    return Memorization(tuple(one["record_id"].to_pylist()), *numbers)
+
+
+def trend_rows(found: ReportInput, metric: str) -> list[dict]:
+    """Earlier audits of a metric and this one, oldest first: one row a version and attack.
+
+    Of a version that was audited more than once the newest audit counts.
+    """
+    audit = found.bundle.audit
+    earlier = found.trend.filter(
+        pc.and_(
+            pc.and_(
+                pc.equal(found.trend["subject"], audit.subject),
+                pc.equal(found.trend["metric"], metric),
+            ),
+            pc.less(found.trend["finished_at"], pa.scalar(audit.finished_at)),
+        )
+    ).to_pylist()
+    now = [
+        {
+            "model_version": audit.model_version,
+            "finished_at": audit.finished_at,
+            "name": m.name,
+            "value": m.estimate.value,
+            "ci_low": m.estimate.ci_low,
+            "ci_high": m.estimate.ci_high,
+        }
+        for m in family(found, "membership")
+        if m.metric == metric and m.stratum == "all"
+    ]
+    newest: dict[tuple[str, str], dict] = {}
+    for row in sorted([*earlier, *now], key=lambda row: row["finished_at"]):
+        key = (row["model_version"], row["name"])
+        newest.pop(key, None)
+        newest[key] = row
+    return list(newest.values())
+
+
+def moved(before: dict, now: dict) -> Direction:
+    """Worse or better only where the two intervals do not touch."""
+    bounds = (before["ci_low"], before["ci_high"], now["ci_low"], now["ci_high"])
+    if any(bound is None for bound in bounds):
+        return "unclear"
+    if now["ci_low"] > before["ci_high"]:
+        return "worse"
+    return "better" if now["ci_high"] < before["ci_low"] else "unclear"
+
+
+def change(found: ReportInput) -> Change | None:
+    """The headline attack against the version audited before this one."""
+    top = headline(found)
+    if top is None:
+        return None
+    rows = [row for row in trend_rows(found, top.metric) if row["name"] == top.name]
+    rows = [row for row in rows if row["value"] is not None]
+    if len(rows) < 2:
+        return None
+    before, now = rows[-2], rows[-1]
+    return Change(before["model_version"], before["value"], now["value"], moved(before, now))

@@ -1,0 +1,109 @@
+"""What a report is made from: the audit as it was stored, and what cannot be seen in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from memory_assets.history.bundle import AuditBundle
+
+NotRunReason = Literal["not_selected", "not_applicable", "needs_input", "too_small", "no_test"]
+
+TREND = pa.schema(
+    [
+        ("subject", pa.string()),
+        ("model_version", pa.string()),
+        ("finished_at", pa.timestamp("us", tz="UTC")),
+        ("name", pa.string()),
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+        ("ci_low", pa.float64()),
+        ("ci_high", pa.float64()),
+        ("status", pa.string()),
+    ]
+)
+"""The columns that a trend must have; others are ignored."""
+
+
+@dataclass(frozen=True)
+class RocCurve:
+    """One attack's ROC: false and true positive rates `[p]`, from (0, 0) to (1, 1), both rising."""
+
+    attack: str
+    fpr: NDArray[np.float64]
+    tpr: NDArray[np.float64]
+    n_members: int
+    n_nonmembers: int
+
+
+@dataclass(frozen=True)
+class NotRun:
+    """An instrument that a reader might expect and that was not used, and why."""
+
+    name: str
+    reason: NotRunReason
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """Everything that the report of one audit shows.
+
+    `trend` holds the subject's earlier audits with at least the columns of `TREND`; the audit
+    itself may be among them. `gate` maps a metric to the largest value that may pass. `artifacts`
+    maps the name of any further file or table behind the numbers to its SHA-256.
+    """
+
+    bundle: AuditBundle
+    curves: tuple[RocCurve, ...] = ()
+    trend: pa.Table = field(default_factory=TREND.empty_table)
+    title: str = ""
+    description: str = ""
+    owner: str = ""
+    gate: Mapping[str, float] = field(default_factory=dict)
+    not_run: tuple[NotRun, ...] = ()
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    next_audit: date | None = None
+
+    @property
+    def name(self) -> str:
+        """What a reader calls the model: its title, else the name of the subject."""
+        return self.title or self.bundle.audit.subject
+
+
+@dataclass(frozen=True)
+class Due:
+    """When a subject was last audited, and by when it must be audited again (aware times)."""
+
+    subject: str
+    last_audit: datetime
+    due: datetime
+
+
+@dataclass(frozen=True)
+class AuditLine:
+    """One audit in the portfolio; `report` is the path of its page relative to the portfolio."""
+
+    subject: str
+    model_version: str
+    finished_at: datetime
+    verdict: str
+    report: str | None = None
+
+
+@dataclass(frozen=True)
+class PortfolioInput:
+    """All subjects: their audits, the trend of every measurement (columns of `TREND`), what is due.
+
+    `as_of` is the moment that "late" refers to; the page states it.
+    """
+
+    audits: tuple[AuditLine, ...]
+    trend: pa.Table
+    due: tuple[Due, ...]
+    as_of: datetime

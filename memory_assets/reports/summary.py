@@ -1,0 +1,149 @@
+"""The first screen of a report: the verdict in one sentence, what it means, what to do now."""
+
+from __future__ import annotations
+
+from memory_assets.reports.catalogue import Catalogue
+from memory_assets.reports.coverage import not_run_rows
+from memory_assets.reports.findings import change, family, headline, memorization, rate_of
+from memory_assets.reports.inputs import ReportInput
+from memory_assets.reports.markup import Html, bullets, el, join
+from memory_assets.reports.tables import chosen, count, number, percent
+from memory_assets.statistics.estimate import Measurement
+
+SYMBOLS = {"pass": "✓", "fail": "✕", "inconclusive": "?", "insufficient": "!"}
+
+
+def verdict_key(verdict: str) -> str:
+    """The catalogue's word for a verdict of the history."""
+    return "insufficient" if verdict == "insufficient evidence" else verdict
+
+
+def _per(base: int, rate: float) -> str:
+    """How many in `base`: one decimal only where whole numbers would say too little."""
+    hits = rate * base
+    return f"{hits:.1f}".removesuffix(".0") if hits < 3 else f"{hits:.0f}"
+
+
+def finding(top: Measurement | None, t: Catalogue) -> str:
+    """The headline as the second half of a sentence, in whole records."""
+    if top is None or top.estimate.value is None:
+        return t("finding.none")
+    rate = rate_of(top.metric)
+    if rate is None:
+        return t("finding.auc", hits=_per(100, top.estimate.value))
+    base = max(100, round(1 / rate))
+    values = {"base": count(base), "false": _per(base, rate)}
+    if top.estimate.value * base < 1:
+        return t("finding.rate_none", **values)
+    return t("finding.rate", hits=_per(base, top.estimate.value), **values)
+
+
+def sentence(found: ReportInput, t: Catalogue) -> str:
+    """The verdict, to be read aloud."""
+    audit, controls = found.bundle.audit, found.bundle.controls
+    who = {"name": found.name, "version": audit.model_version}
+    key = verdict_key(audit.verdict)
+    if key == "insufficient":
+        failed = sum(not c.passed for c in controls)
+        if not failed:
+            return t("verdict.insufficient_plain", **who)
+        return t("verdict.insufficient", failed=failed, total=len(controls), **who)
+    if not found.gate:
+        key = "unlimited"
+    return t(f"verdict.{key}", finding=finding(headline(found), t), **who)
+
+
+def _strength(top: Measurement, t: Catalogue) -> str | None:
+    """The headline's interval, against what blind guessing reaches."""
+    estimate, rate = top.estimate, rate_of(top.metric)
+    chance = 0.5 if rate is None else rate
+    if estimate.value is None or estimate.ci_low is None or estimate.ci_high is None:
+        return None
+    ends = {
+        k: number(top.metric, v) for k, v in (("low", estimate.ci_low), ("high", estimate.ci_high))
+    }
+    text = t("meaning.interval", n=count(estimate.n), chance=chosen(chance), **ends)
+    if estimate.ci_low <= chance:
+        return text + t("form.gap") + t("meaning.chance_like")
+    if rate is None:
+        return text
+    return text + t("form.gap") + t("meaning.lift", lift=f"{estimate.value / chance:.2g}")
+
+
+def _memorized(found: ReportInput, t: Catalogue) -> str | None:
+    records = memorization(found)
+    if records is None:
+        return None
+    total = count(len(records.record_ids))
+    clear = int(records.clear.sum())
+    if not clear:
+        return t("meaning.memorized_none", total=total)
+    return t("meaning.memorized", clear=count(clear), total=total)
+
+
+def _utility(found: ReportInput, t: Catalogue) -> str | None:
+    for m in family(found, "utility"):
+        if "accuracy" in m.metric and "held_out" in (
+            m.name,
+            m.stratum,
+            m.metric.removesuffix("_accuracy"),
+        ):
+            return (
+                None
+                if m.estimate.value is None
+                else t("meaning.utility", value=percent(m.estimate.value))
+            )
+    return None
+
+
+def _change(found: ReportInput, t: Catalogue) -> str | None:
+    moved, top = change(found), headline(found)
+    if moved is None or top is None:
+        return None
+    before, now = number(top.metric, moved.before), number(top.metric, moved.now)
+    return t(f"meaning.{moved.direction}", version=moved.version, before=before, now=now)
+
+
+def _controls(found: ReportInput, t: Catalogue) -> str | None:
+    controls = found.bundle.controls
+    if not controls:
+        return t("control.none")
+    failed = [t.name("control.name", c.control) for c in controls if not c.passed]
+    if failed:
+        return t("meaning.controls_fail", failed=t("form.separator").join(failed))
+    return t("meaning.controls_pass", passed=len(controls), total=len(controls))
+
+
+def _meaning(found: ReportInput, t: Catalogue) -> Html:
+    top = headline(found)
+    skipped = len(not_run_rows(found, t))
+    return bullets(
+        _strength(top, t) if top else None,
+        _memorized(found, t),
+        _utility(found, t),
+        _change(found, t),
+        _controls(found, t),
+        t("meaning.not_run", count=skipped) if skipped else None,
+    )
+
+
+def summary(found: ReportInput, t: Catalogue) -> Html:
+    """Everything a manager needs, above the fold."""
+    audit = found.bundle.audit
+    key = verdict_key(audit.verdict)
+    label = join(el("span", SYMBOLS[key], aria_hidden="true"), " ", t(f"verdict.label_{key}"))
+    # The reason is written in English by the audit; the sentence above it says the same.
+    reason = t("verdict.recorded", reason=audit.reason) if audit.reason and t.lang == "en" else None
+    return join(
+        el(
+            "div",
+            el("p", label, class_="chip"),
+            el("p", sentence(found, t), class_="sentence"),
+            el("p", reason, class_="reason") if reason else None,
+            class_=f"verdict {key}",
+        ),
+        el("h2", t("meaning.heading"), id="meaning"),
+        _meaning(found, t),
+        el("h2", t("next.heading"), id="next"),
+        bullets(*t.under(f"next.{key}_")),
+    )

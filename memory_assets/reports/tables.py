@@ -1,0 +1,123 @@
+"""Tables of measurements: every number with its interval, every status in words."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+
+import pyarrow as pa
+from great_tables import GT
+
+from memory_assets.reports.catalogue import Catalogue
+from memory_assets.reports.findings import rate_of
+from memory_assets.reports.markup import Html, el
+from memory_assets.statistics.estimate import Estimate, Measurement
+
+_AS_PERCENT = re.compile(r"tpr|fpr|ppv|accuracy|rate|share|error")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
+
+
+def percent(value: float) -> str:
+    """A share as a percentage with about two significant digits."""
+    shown = value * 100
+    digits = 0 if abs(shown) >= 99.95 or shown == 0 else 1 if abs(shown) >= 1 else 2
+    return _minus(f"{shown:.{digits}f}%")
+
+
+def number(metric: str, value: float) -> str:
+    """A value as its metric is usually written: rates in percent, all else with three decimals."""
+    return percent(value) if _AS_PERCENT.search(metric) else _minus(f"{value:.3f}")
+
+
+def chosen(rate: float) -> str:
+    """A rate that somebody set, not measured: as it was written."""
+    return f"{rate * 100:g}%"
+
+
+def count(value: int) -> str:
+    return f"{value:,}"
+
+
+def metric_label(metric: str, t: Catalogue) -> str:
+    """The name of a metric; one that carries a rate is named by its stem and that rate."""
+    rate = rate_of(metric)
+    stem = metric[: metric.rindex("_")] if rate is not None else metric
+    key = f"metric.{stem}"
+    if key not in t.texts:
+        return metric
+    return t(key, rate="" if rate is None else chosen(rate))
+
+
+def estimate_cell(metric: str, estimate: Estimate, t: Catalogue, form: str = "interval") -> str:
+    """One estimate in a cell: its number with its interval, or in words why there is none.
+
+    With the form `stacked` the interval stands on a second line.
+    """
+    if estimate.value is None:
+        return t(f"status.{estimate.status}", n=count(estimate.n))
+    shown = number(metric, estimate.value)
+    if estimate.ci_low is not None and estimate.ci_high is not None:
+        low, high = number(metric, estimate.ci_low), number(metric, estimate.ci_high)
+        shown = t(f"form.{form}", value=shown, low=low, high=high)
+    if estimate.status in ("vacuous", "at_ceiling", "unresolvable"):
+        return t("form.noted", value=shown, note=t(f"status.{estimate.status}_note"))
+    return shown
+
+
+def table(
+    name: str, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 0
+) -> Html:
+    """A table with a header for every column and row, in a box of its own that scrolls.
+
+    `name` is its id in the page, `title` what a screen reader calls it; the last `words` columns
+    hold sentences and wrap, all others stay on one line. Every cell is escaped.
+    """
+    keys = [f"c{i}" for i in range(len(columns))]
+    data = pa.table({k: [row[i] for row in rows] for i, k in enumerate(keys)})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="PyArrow Table support", category=UserWarning)
+        gt = GT(data, rowname_col=keys[0], id=name, auto_align=False)
+        gt = gt.tab_stubhead(columns[0]).cols_label(dict(zip(keys[1:], columns[1:], strict=True)))
+        html = gt.cols_align("left").as_raw_html()
+    # The page styles all tables at once; the rule sheet that comes with each is not needed.
+    body = html[html.index("<table") : html.index("</table>") + len("</table>")]
+    body = re.sub(r' (data-quarto-[\w-]+|style|aria-labelledby)="[^"]*"', "", body)
+    marks = f"scroll words-{words}" if words else "scroll"
+    return el("div", Html(body), class_=marks, role="region", tabindex="0", aria_label=title)
+
+
+def pivot(
+    name: str,
+    title: str,
+    measurements: Sequence[Measurement],
+    metrics: Sequence[str],
+    t: Catalogue,
+    *,
+    group: str,
+    first: str,
+) -> Html:
+    """One row a name (and stratum), one column a metric, and the sample behind the row.
+
+    `group` is where the catalogue keeps the names of the rows, `first` the header over them.
+    """
+    shown = [m for m in measurements if m.metric in metrics]
+    lines = list(dict.fromkeys((m.name, m.stratum) for m in shown))
+    cells = {(m.name, m.stratum, m.metric): m.estimate for m in shown}
+    rows = []
+    for line, stratum in lines:
+        label = t.name(group, line)
+        if stratum != "all":
+            label = t("form.noted", value=label, note=t.name("stratum", stratum))
+        estimates = [cells.get((line, stratum, metric)) for metric in metrics]
+        size = max(e.n for e in estimates if e is not None)
+        texts = [
+            "" if e is None else estimate_cell(m, e, t, "stacked")
+            for m, e in zip(metrics, estimates, strict=True)
+        ]
+        rows.append([label, count(size) if size else "", *texts])
+    columns = [first, t("column.n"), *(metric_label(m, t) for m in metrics)]
+    return table(name, title, columns, rows)

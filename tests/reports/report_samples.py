@@ -1,0 +1,183 @@
+"""Audits such as the reports are made for: 800 pairs, attacks a little better than chance."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pyarrow as pa
+from scipy.stats import beta
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from memory_assets.digest import digest
+from memory_assets.history.bundle import RECORD_SCORES, Audit, AuditBundle
+from memory_assets.reports.inputs import TREND, NotRun, ReportInput, RocCurve
+from memory_assets.statistics.estimate import Control, Estimate, Measurement
+
+SHIFT = {
+    "loss": 0.16,
+    "calibrated_loss": 0.28,
+    "lira_online": 0.42,
+    "lira_online_fixed": 0.46,
+    "lira_offline": 0.30,
+    "rmia_offline": 0.40,
+}
+
+
+def rate(k: int, n: int) -> Estimate:
+    low = float(beta.ppf(0.025, k, n - k + 1)) if k else 0.0
+    high = float(beta.ppf(0.975, k + 1, n - k)) if k < n else 1.0
+    return Estimate(k / n, low, high, n=n, k=k)
+
+
+def measured(family: str, name: str, metric: str, unit: str, estimate: Estimate, stratum="all"):
+    return Measurement(family, name, metric, unit, estimate, formula_version=1, stratum=stratum)
+
+
+def attacks(n: int, strength: float, seed: int) -> tuple[list[Measurement], list[RocCurve]]:
+    """Gaussian scores, a heavier tail for members: measurements and ROC curves of each attack."""
+    rng = np.random.default_rng(seed)
+    rows, curves = [], []
+    for name, shift in SHIFT.items():
+        out = rng.normal(size=n)
+        strong = rng.random(n) < 0.05 * strength
+        inside = rng.normal(shift * strength, 1, n) + 2.5 * strong
+        y, scores = np.repeat([1, 0], n), np.concatenate([inside, out])
+        auc = float(roc_auc_score(y, scores))
+        half = 1.96 * 0.29 / np.sqrt(n / 2)
+        rows.append(
+            measured("membership", name, "auc", "probability", Estimate(auc, auc - half, auc + half, n=n))
+        )
+        fpr, tpr, _ = roc_curve(y, scores, drop_intermediate=False)
+        curves.append(RocCurve(name, fpr, tpr, n, n))
+        for level in (0.1, 0.01, 0.001):
+            metric = f"tpr_at_fpr_{level}"
+            if 1 / n > level:
+                estimate = Estimate.unresolvable(n)
+            else:
+                estimate = rate(round(float(tpr[fpr <= level].max()) * n), n)
+            rows.append(measured("membership", name, metric, "probability", estimate))
+        k = round(float(tpr[fpr <= 0.01].max()) * n * 0.9)
+        for metric, hits in (("tpr_at_shadow_threshold_0.01", k), ("fpr_at_shadow_threshold_0.01", 11)):
+            rows.append(measured("membership", name, metric, "probability", rate(hits, n)))
+    return rows, curves
+
+
+def record_scores(audit_id: str, n: int, strength: float, influence: bool, seed: int) -> pa.Table:
+    rng = np.random.default_rng(seed)
+    memorization = np.clip(rng.beta(0.25, 4 / strength, 2 * n) + rng.normal(0, 0.03, 2 * n), -1, 1)
+    width = 0.05 + 0.25 * np.sqrt(np.clip(memorization * (1 - memorization), 0, 1))
+    rows = [
+        {
+            "audit_id": audit_id,
+            "record_id": f"r{i:05d}",
+            "member": i < n,
+            "attack": attack,
+            "score": float(rng.normal()),
+            "memorization": float(memorization[i]),
+            "memorization_low": float(max(memorization[i] - width[i], -1)),
+            "memorization_high": float(min(memorization[i] + width[i], 1)),
+            "influence": float(0.004 * rng.normal() * (0.3 + memorization[i])) if influence else None,
+        }
+        for attack in ("loss", "lira_online")
+        for i in range(2 * n)
+    ]
+    return pa.Table.from_pylist(rows, schema=RECORD_SCORES)
+
+
+def controls(passed: bool) -> tuple[Control, ...]:
+    return (
+        Control("negative", passed, 0.497 if passed else 0.561, 0.468, 0.590, "AUC on a pool model."),
+        Control("positive", True, 0.982, 0.971, 0.990, "AUC on an overfitted model."),
+        Control("blind_baseline", True, 0.508, 0.479, 0.537, "AUC without the model."),
+        Control("recipe_match", True, 0.412, None, None, "Rank of the target in the pool."),
+        Control("resolution", True, None, None, None, "800 records resolve rates from 0.125%."),
+    )
+
+
+def others(strength: float) -> list[Measurement]:
+    interval = Estimate
+    rows = [
+        measured("memorization", "feldman_zhang", "mean", "probability", interval(0.031, 0.024, 0.038, n=800)),
+        measured("utility", "held_out", "accuracy", "probability", rate(765, 797)),
+        measured("utility", "members", "accuracy", "probability", rate(800, 800)),
+        measured("utility", "members", "generalization_gap", "probability", interval(0.04, 0.02, 0.06, n=800)),
+    ]
+    for name, stratum, value in (("f_cmi", "label", 0.182), ("ld_cmi", "label", 0.171), ("fano", "score", 0.021)):
+        rows.append(measured("information", name, "bound", "nats", interval(value, value - 0.02, value + 0.02, n=800), stratum))
+        rows.append(measured("information", name, "null", "nats", interval(value * 0.8, value * 0.75, value * 0.85, n=800), stratum))
+    rows.append(measured("information", "e_cmi", "bound", "nats", Estimate(1.2, None, None, n=800, status="vacuous"), "label"))
+    for name, value in (("clopper_pearson", 0.31 * strength), ("one_run", 0.22 * strength)):
+        rows.append(measured("epsilon", name, "lower_bound", "nats", Estimate(value, None, None, n=800)))
+        rows.append(measured("epsilon", name, "ceiling", "nats", Estimate(5.37, None, None, n=800)))
+    return rows
+
+
+def sample(
+    verdict: str = "fail",
+    version: str = "v2",
+    *,
+    n: int = 800,
+    strength: float = 1.0,
+    influence: bool = True,
+    title: str = "Digits classifier",
+    seed: int = 3,
+) -> ReportInput:
+    """One audit with all families, and three earlier versions in its trend."""
+    rows, curves = attacks(n, strength, seed)
+    audit_id = digest("sample", version)
+    audit = Audit(
+        audit_id=audit_id,
+        subject="digits",
+        kind="classifier",
+        model_version=version,
+        model_digest=digest("model", version),
+        data_digest=digest("data"),
+        pool_digest=digest("pool"),
+        config_digest=digest("config"),
+        code_version="0.1.0",
+        device="cpu",
+        started_at=datetime(2026, 7, 20, 9, 0, tzinfo=UTC),
+        finished_at=datetime(2026, 7, 20, 9, 2, tzinfo=UTC),
+        verdict=verdict,  # type: ignore[arg-type]
+        reason="tpr_at_fpr_0.01 lies above its limit.",
+    )
+    bundle = AuditBundle(
+        audit,
+        tuple(rows + others(strength)),
+        controls(verdict != "insufficient evidence"),
+        record_scores(audit_id, n, strength, influence, seed),
+    )
+    return ReportInput(
+        bundle=bundle,
+        curves=tuple(curves),
+        trend=trend(n),
+        title=title,
+        description="Recognises handwritten digits; 1,797 images, a small neural network.",
+        owner="team:privacy",
+        gate={"tpr_at_fpr_0.01": 0.02, "tpr_at_fpr_0.001": 0.01, "auc": 0.7},
+        not_run=(NotRun("quantile", "not_selected"), NotRun("label_only", "no_test")),
+        artifacts={"target_signals.npz": digest("signals")},
+        next_audit=date(2026, 10, 18),
+    )
+
+
+def trend(n: int, subject: str = "digits") -> pa.Table:
+    rows = []
+    for month, (version, strength) in enumerate((("v0.8", 1.9), ("v0.9", 1.4), ("v1", 1.7)), start=1):
+        measurements, _ = attacks(n, strength, seed=month)
+        rows += [
+            {
+                "subject": subject,
+                "model_version": version,
+                "finished_at": datetime(2026, month, 5, tzinfo=UTC),
+                "name": m.name,
+                "metric": m.metric,
+                "value": m.estimate.value,
+                "ci_low": m.estimate.ci_low,
+                "ci_high": m.estimate.ci_high,
+                "status": m.estimate.status,
+            }
+            for m in measurements
+        ]
+    return pa.Table.from_pylist(rows, schema=TREND)
