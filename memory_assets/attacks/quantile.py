@@ -68,8 +68,8 @@ def _cross_fitted(x: Floats, margin: Floats, non_member: Bools, fold: np.ndarray
         regression = HistGradientBoostingRegressor(
             loss="quantile",
             quantile=LEVEL,
-            learning_rate=0.2,
-            max_iter=30,
+            learning_rate=0.4,
+            max_iter=10,
             max_leaf_nodes=8,
             early_stopping=False,  # pyright: ignore[reportArgumentType]
             random_state=0,

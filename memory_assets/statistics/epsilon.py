@@ -11,21 +11,17 @@ neighbours that *replace* one record, not neighbours that add or remove one.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import expit, ndtri
-from scipy.stats import binom
+from scipy.special import log_ndtr, ndtr, ndtri
 
 from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson
-from memory_assets.statistics.roc import Roc, Rows
-
-MOST_EPSILON = 50.0
-"""Beyond any ceiling that a sample could reach."""
+from memory_assets.statistics.roc import Roc, Threshold
 
 FORMULA_VERSION = 1
 
@@ -50,13 +46,13 @@ class Split:
 
     seed: int = 0
 
-    def candidates(self, roc: Roc, delta: float, confidence: float) -> tuple[Roc, list[float]]:
+    def candidates(self, roc: Roc, bound: Callable[[Roc, float], float]) -> tuple[Roc, list[float]]:
         """The half to report on, and the one threshold whose bound was best on the other half."""
         chosen, reported = roc.halves(self.seed)
         cuts = np.unique(np.concatenate([chosen.members, chosen.non_members]))
         # A few hundred quantiles do: neighbouring cuts differ by a record or two.
         cuts = np.unique(np.quantile(cuts, np.linspace(0, 1, 257), method="lower"))
-        bounds = [_at(chosen, float(cut), delta, confidence) for cut in cuts]
+        bounds = [bound(chosen, float(cut)) for cut in cuts]
         return reported, [float(cuts[int(np.argmax(bounds))])]
 
 
@@ -64,20 +60,36 @@ class Split:
 class Bonferroni:
     """The best of several thresholds on all scores, each at confidence 1 - alpha / m.
 
-    They must be fixed before these scores are seen, for instance on the shadows. `chosen_on` tells
-    the rows that they came from, if any; the same rows are refused.
+    They are fixed before these scores are seen, for instance on the shadows, and remember where.
     """
 
-    thresholds: tuple[float, ...]
-    chosen_on: tuple[Rows, ...] = ()
+    thresholds: tuple[Threshold, ...]
 
-    def candidates(self, roc: Roc, delta: float, confidence: float) -> tuple[Roc, list[float]]:  # noqa: ARG002
-        """All scores, and every threshold."""
+    def candidates(
+        self,
+        roc: Roc,
+        bound: Callable[[Roc, float], float],  # noqa: ARG002
+    ) -> tuple[Roc, list[float]]:
+        """All scores, and every threshold.
+
+        Raises:
+            ValueError: no threshold, or one that was chosen on these scores.
+        """
         if not self.thresholds:
             raise ValueError("Bonferroni needs at least one threshold")
-        if any(rows.overlap(roc.rows) for rows in self.chosen_on):
-            raise ValueError("a threshold cannot be reported on the scores that it was chosen on")
-        return roc, list(self.thresholds)
+        for threshold in self.thresholds:
+            roc.refuse_own(threshold)
+        return roc, [threshold.value for threshold in self.thresholds]
+
+
+def lower_bound(bound: float, top: float, n: int, k: int | None = None) -> Estimate:
+    at_top = bound > 0 and bound >= top - 1e-9
+    return Estimate(bound, bound, None, n=n, k=k, status="at_ceiling" if at_top else "ok")
+
+
+def check_delta(delta: float) -> None:
+    if not 0 <= delta < 1:
+        raise ValueError(f"delta must lie in [0, 1), got {delta}")
 
 
 def clopper_pearson_epsilon(
@@ -88,7 +100,7 @@ def clopper_pearson_epsilon(
     delta: float = 0.0,
     confidence: float = CONFIDENCE,
 ) -> float:
-    """`max{ln((TPR_lo - d) / FPR_hi), ln((TNR_lo - d) / FNR_hi)}` in nats, 0 where nothing is shown.
+    """`max{ln((TPR_lo - d) / FPR_hi), ln((TNR_lo - d) / FNR_hi)}` in nats, at least 0.
 
     alpha/2 on each rate, so that the four ends hold together at `confidence` (the two lower ends
     mirror the two upper ones). Hypothesis-testing form of differential privacy, Kairouz, Oh &
@@ -97,7 +109,7 @@ def clopper_pearson_epsilon(
     Raises:
         ValueError: counts that make no rate, or `delta` outside [0, 1).
     """
-    _check_delta(delta)
+    check_delta(delta)
     tpr_low = clopper_pearson(hits, members, confidence)[0]
     fpr_high = clopper_pearson(alarms, non_members, confidence)[1]
     best = 0.0
@@ -114,6 +126,44 @@ def ceiling(
     return clopper_pearson_epsilon(members, members, 0, non_members, delta, confidence)
 
 
+def _ends(roc: Roc, cut: float, confidence: float) -> tuple[float, float]:
+    """TPR_lo and FPR_hi above a cut."""
+    hits, alarms = roc.counts(cut)
+    return (
+        clopper_pearson(int(hits), roc.members.size, confidence)[0],
+        clopper_pearson(int(alarms), roc.non_members.size, confidence)[1],
+    )
+
+
+def _at(roc: Roc, cut: float, delta: float, confidence: float) -> float:
+    hits, alarms = roc.counts(cut)
+    sizes = roc.members.size, roc.non_members.size
+    return clopper_pearson_epsilon(int(hits), sizes[0], int(alarms), sizes[1], delta, confidence)
+
+
+def _mu(tpr_low: float, fpr_high: float) -> float:
+    """0 where the ends are no better than a coin, or at 0 or 1, where they show nothing."""
+    return (
+        max(0.0, float(ndtri(tpr_low) - ndtri(fpr_high))) if tpr_low > 0 and fpr_high < 1 else 0.0
+    )
+
+
+def _epsilon_of_mu(mu: float, delta: float) -> float:
+    """Epsilon of mu-GDP at delta: the root of `Phi(mu/2 - e/mu) - exp(e) Phi(-mu/2 - e/mu) = d`.
+
+    Corollary 1 of Dong, Roth & Su (2022).
+    """
+
+    def excess(epsilon: float) -> float:
+        second = math.exp(epsilon + float(log_ndtr(-mu / 2 - epsilon / mu)))
+        return float(ndtr(mu / 2 - epsilon / mu)) - second - delta
+
+    if mu <= 0 or excess(0.0) <= 0:
+        return 0.0
+    root = brentq(excess, 0.0, mu * (mu / 2 + 40))
+    return float(root)  # pyright: ignore[reportArgumentType]
+
+
 def epsilon_lower_bound(
     roc: Roc,
     strategy: Split | Bonferroni,
@@ -125,12 +175,12 @@ def epsilon_lower_bound(
     Raises:
         ValueError: too few scores to split, thresholds that were chosen on these rows.
     """
-    _check_delta(delta)
-    reported, cuts = strategy.candidates(roc, delta, confidence)
+    check_delta(delta)
+    reported, cuts = strategy.candidates(roc, lambda r, cut: _at(r, cut, delta, confidence))
     each = 1 - (1 - confidence) / len(cuts)
     bound = max(_at(reported, cut, delta, each) for cut in cuts)
     top = ceiling(reported.members.size, reported.non_members.size, delta, each)
-    return EpsilonBound("clopper_pearson", _lower(bound, top, reported.n), top, delta)
+    return EpsilonBound("clopper_pearson", lower_bound(bound, top, reported.n), top, delta)
 
 
 def gaussian_dp_epsilon(
@@ -139,7 +189,7 @@ def gaussian_dp_epsilon(
     delta: float,
     confidence: float = CONFIDENCE,
 ) -> tuple[Estimate, EpsilonBound]:
-    """Lower bound on mu, and the epsilon at `delta` that it implies **if** the mechanism is Gaussian.
+    """Lower bound on mu, and the epsilon at `delta` that it implies *if* noise is Gaussian.
 
     `mu >= PhiInv(TPR_lo) - PhiInv(FPR_hi)` (Dong, Roth & Su 2022; for audits Nasr et al. 2023). It
     assumes the trade-off curve of a Gaussian mechanism, which the attack cannot check.
@@ -149,73 +199,16 @@ def gaussian_dp_epsilon(
     """
     if not 0 < delta < 1:
         raise ValueError(f"Gaussian DP needs 0 < delta < 1, got {delta}")
-    reported, cuts = strategy.candidates(roc, delta, confidence)
+    reported, cuts = strategy.candidates(roc, lambda r, cut: _mu(*_ends(r, cut, confidence)))
     each = 1 - (1 - confidence) / len(cuts)
     bound = max(_mu(*_ends(reported, cut, each)) for cut in cuts)
     m, n = reported.members.size, reported.non_members.size
     top = _mu(clopper_pearson(m, m, each)[0], clopper_pearson(0, n, each)[1])
     epsilon, most = _epsilon_of_mu(bound, delta), _epsilon_of_mu(top, delta)
     return (
-        _lower(bound, top, reported.n),
-        EpsilonBound("gaussian_dp", _lower(epsilon, most, reported.n), most, delta),
+        lower_bound(bound, top, reported.n),
+        EpsilonBound("gaussian_dp", lower_bound(epsilon, most, reported.n), most, delta),
     )
-
-
-def one_run_epsilon(
-    correct: int,
-    guesses: int,
-    canaries: int,
-    delta: float = 0.0,
-    confidence: float = CONFIDENCE,
-) -> EpsilonBound:
-    """Audit of a single training run (Steinke, Nasr & Jagielski 2023, theorem 5.2).
-
-    `correct` of `guesses` were right about canaries that were included by fair independent coins;
-    on the other `canaries` the auditor abstained. The bound is the largest epsilon that is still
-    rejected: with q = sigmoid(epsilon) and B ~ Bin(guesses, q),
-    `p = P[B >= v] + 2 m delta max_i P[v-i <= B < v] / i` is at most 1 - confidence.
-
-    Raises:
-        ValueError: counts out of order, no guess, or `delta` outside [0, 1).
-    """
-    _check_delta(delta)
-    if not 0 <= correct <= guesses <= canaries or guesses < 1:
-        raise ValueError(
-            "a one-run audit needs 0 <= correct <= guesses <= canaries and a guess, got "
-            f"{correct}, {guesses}, {canaries}"
-        )
-    bound = _one_run(correct, guesses, canaries, delta, confidence)
-    top = _one_run(guesses, guesses, canaries, delta, confidence)
-    estimate = _lower(bound, top, guesses, correct)
-    return EpsilonBound("one_run", estimate, top, delta)
-
-
-def one_run_from_pairs(
-    scores: NDArray[np.floating],
-    side: NDArray[np.integer],
-    share: float = 1.0,
-    delta: float = 0.0,
-    confidence: float = CONFIDENCE,
-) -> EpsilonBound:
-    """One-run audit of a model that trained on one side of every pair, drawn by a fair coin.
-
-    Scores `[n, 2]`, `side` `[n]` in {0, 1}. It guesses the side with the higher score in the
-    `share` of pairs (fixed beforehand) where the two scores lie furthest apart. Swapping a pair
-    changes neither distance nor choice, so the coins stay fair. A tie counts as a wrong guess.
-
-    Raises:
-        ValueError: shapes that do not match, or a share outside (0, 1].
-    """
-    if scores.ndim != 2 or scores.shape != (side.size, 2) or not 0 < share <= 1:
-        raise ValueError(
-            f"expected scores [n, 2], sides [n] and a share in (0, 1], got {scores.shape}, "
-            f"{side.shape} and {share}"
-        )
-    lead = scores[:, 1] - scores[:, 0]
-    guesses = max(1, math.ceil(share * side.size))
-    surest = np.argsort(-np.abs(lead), kind="stable")[:guesses]
-    correct = int(np.sum(np.where(side[surest] == 1, lead[surest] > 0, lead[surest] < 0)))
-    return one_run_epsilon(correct, guesses, side.size, delta, confidence)
 
 
 @dataclass(frozen=True)
@@ -264,72 +257,3 @@ def epsilon_measurements(name: str, bound: EpsilonBound) -> list[Measurement]:
             (f"{bound.method}_ceiling", top),
         )
     ]
-
-
-def _ends(roc: Roc, cut: float, confidence: float) -> tuple[float, float]:
-    """TPR_lo and FPR_hi above a cut."""
-    hits, alarms = roc.counts(cut)
-    return (
-        clopper_pearson(int(hits), roc.members.size, confidence)[0],
-        clopper_pearson(int(alarms), roc.non_members.size, confidence)[1],
-    )
-
-
-def _at(roc: Roc, cut: float, delta: float, confidence: float) -> float:
-    hits, alarms = roc.counts(cut)
-    sizes = roc.members.size, roc.non_members.size
-    return clopper_pearson_epsilon(int(hits), sizes[0], int(alarms), sizes[1], delta, confidence)
-
-
-def _mu(tpr_low: float, fpr_high: float) -> float:
-    """0 where the ends are no better than a coin, or at 0 or 1, where they show nothing."""
-    return (
-        max(0.0, float(ndtri(tpr_low) - ndtri(fpr_high))) if tpr_low > 0 and fpr_high < 1 else 0.0
-    )
-
-
-def _epsilon_of_mu(mu: float, delta: float) -> float:
-    """Epsilon of mu-GDP at delta: the root of `Phi(mu/2 - e/mu) - exp(e) Phi(-mu/2 - e/mu) = d`.
-
-    Corollary 1 of Dong, Roth & Su (2022).
-    """
-    from scipy.special import log_ndtr, ndtr
-
-    def excess(epsilon: float) -> float:
-        second = math.exp(epsilon + float(log_ndtr(-mu / 2 - epsilon / mu)))
-        return float(ndtr(mu / 2 - epsilon / mu)) - second - delta
-
-    if mu <= 0 or excess(0.0) <= 0:
-        return 0.0
-    return float(brentq(excess, 0.0, mu * (mu / 2 + 40)))
-
-
-def _one_run(correct: int, guesses: int, canaries: int, delta: float, confidence: float) -> float:
-    alpha = 1 - confidence
-    i = np.arange(1, correct + 1)
-
-    def p_value(epsilon: float) -> float:
-        q = float(expit(epsilon))
-        p = float(binom.sf(correct - 1, guesses, q))
-        if delta > 0 and correct > 0:
-            just_below = np.cumsum(binom.pmf(correct - i, guesses, q))
-            p += 2 * canaries * delta * float(np.max(just_below / i))
-        return min(1.0, p)
-
-    if p_value(0.0) > alpha:
-        return 0.0
-    low, high = 0.0, MOST_EPSILON
-    while high - low > 1e-9:
-        middle = (low + high) / 2
-        low, high = (middle, high) if p_value(middle) <= alpha else (low, middle)
-    return low
-
-
-def _lower(bound: float, top: float, n: int, k: int | None = None) -> Estimate:
-    at_top = bound > 0 and bound >= top - 1e-9
-    return Estimate(bound, bound, None, n=n, k=k, status="at_ceiling" if at_top else "ok")
-
-
-def _check_delta(delta: float) -> None:
-    if not 0 <= delta < 1:
-        raise ValueError(f"delta must lie in [0, 1), got {delta}")

@@ -22,6 +22,27 @@ from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson, rate
 Floats = NDArray[np.float64]
 
 
+def _placements(x: Floats, z: Floats) -> tuple[Floats, Floats]:
+    """For each x the share of z below it, for each z the share of x above it; ties count half.
+
+    Both sorted. One search: how many x lie at or below a z is read off the ranks of the x in z.
+    """
+    below = np.searchsorted(z, x, side="left")
+    upto = below.copy()
+    tied = z[np.minimum(below, z.size - 1)] == x
+    upto[tied] = np.searchsorted(z, x[tied], side="right")
+    x_upto = np.cumsum(np.bincount(below, minlength=z.size)[: z.size])
+    x_below = np.cumsum(np.bincount(upto, minlength=z.size)[: z.size])
+    return (below + upto) / (2 * z.size), 1 - (x_upto + x_below) / (2 * x.size)
+
+
+def number(value: float | None) -> float:
+    """The value of an estimate that must have one."""
+    if value is None:
+        raise ValueError("a rate without a value cannot be combined")
+    return value
+
+
 @dataclass(frozen=True)
 class Rows:
     """Which scores these are: the digest of the whole set, and which part of it."""
@@ -151,14 +172,18 @@ class Roc:
         alarms = self.non_members.size - np.searchsorted(self.non_members, value, side="right")
         return hits, alarms
 
+    def refuse_own(self, threshold: Threshold) -> None:
+        """Raise ValueError if the threshold was chosen on any of these scores."""
+        if any(rows.overlap(self.rows) for rows in threshold.chosen_on):
+            raise ValueError("a threshold cannot be reported on the scores that it was chosen on")
+
     def at(self, threshold: Threshold, confidence: float = CONFIDENCE) -> tuple[Estimate, Estimate]:
         """TPR and FPR at a threshold fixed beforehand, each with its Clopper-Pearson interval.
 
         Raises:
             ValueError: the threshold was chosen on these very rows.
         """
-        if any(rows.overlap(self.rows) for rows in threshold.chosen_on):
-            raise ValueError("a threshold cannot be reported on the scores that it was chosen on")
+        self.refuse_own(threshold)
         hits, alarms = self.counts(threshold.value)
         return (
             rate(int(hits), self.members.size, confidence),
@@ -233,24 +258,3 @@ class Roc:
         hits, alarms = self.counts(np.concatenate([x[ranks[0]], z[ranks[1]], [-np.inf, np.inf]]))
         vertices = np.unique(np.column_stack([alarms, hits]), axis=0)
         return Curve(vertices[:, 0] / z.size, vertices[:, 1] / x.size)
-
-
-def _placements(x: Floats, z: Floats) -> tuple[Floats, Floats]:
-    """For each x the share of z below it, for each z the share of x above it; ties count half.
-
-    Both sorted. One search: how many x lie at or below a z is read off the ranks of the x in z.
-    """
-    below = np.searchsorted(z, x, side="left")
-    upto = below.copy()
-    tied = z[np.minimum(below, z.size - 1)] == x
-    upto[tied] = np.searchsorted(z, x[tied], side="right")
-    x_upto = np.cumsum(np.bincount(below, minlength=z.size)[: z.size])
-    x_below = np.cumsum(np.bincount(upto, minlength=z.size)[: z.size])
-    return (below + upto) / (2 * z.size), 1 - (x_upto + x_below) / (2 * x.size)
-
-
-def number(value: float | None) -> float:
-    """The value of an estimate that must have one."""
-    if value is None:
-        raise ValueError("a rate without a value cannot be combined")
-    return value

@@ -1,0 +1,51 @@
+"""Do attacks agree on *which* records are exposed? A shared AUC does not say so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+
+import numpy as np
+
+from memory_assets.attacks.reference import Bools
+from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.statistics.intervals import CONFIDENCE, rate
+
+FORMULA_VERSION = 1
+
+
+def agreement(exposed: Mapping[str, Bools], confidence: float = CONFIDENCE) -> list[Measurement]:
+    """Jaccard overlap of the members that two attacks expose, for each pair and for all at once.
+
+    `exposed` maps an attack to which of the members it flags, bool `[n_members]`, the same order
+    for all. k counts the members that both flag, n those that either does. `unresolvable` where
+    neither flags any. Rows are named `a & b` in the order given; `all attacks` for the whole set.
+
+    Raises:
+        ValueError: attacks that speak of different members.
+    """
+    if len({flags.shape for flags in exposed.values()}) > 1:
+        raise ValueError("attacks must flag the same members to be compared")
+    sets: dict[str, tuple[Bools, ...]] = {
+        f"{a} & {b}": (exposed[a], exposed[b]) for a, b in combinations(exposed, 2)
+    }
+    if len(exposed) > 2:
+        sets["all attacks"] = tuple(exposed.values())
+    return [
+        Measurement(
+            "membership",
+            name,
+            "jaccard_of_exposed",
+            "probability",
+            _overlap(np.stack(flags), confidence),
+            FORMULA_VERSION,
+        )
+        for name, flags in sets.items()
+    ]
+
+
+def _overlap(flags: Bools, confidence: float) -> Estimate:
+    either, both = int(flags.any(axis=0).sum()), int(flags.all(axis=0).sum())
+    if either == 0:
+        return Estimate.unresolvable(n=max(1, flags.shape[1]))
+    return rate(both, either, confidence)

@@ -1,0 +1,123 @@
+"""One target, several attacks: scores per record, ROC, and every number with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from memory_assets.attacks.agreement import agreement
+from memory_assets.attacks.reference import BLOCK, Bools, Floats
+from memory_assets.attacks.registry import Attack
+from memory_assets.pool.signals import Signals
+from memory_assets.statistics.estimate import Measurement
+from memory_assets.statistics.intervals import CONFIDENCE
+from memory_assets.statistics.roc import Curve, Roc, Threshold
+from memory_assets.statistics.summary import NOMINAL_FPR, shadow_threshold, summarize
+
+EXPOSED_AT = 0.01
+"""A record counts as exposed at the threshold that the shadows choose for 1% false positives."""
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """One attack on one target.
+
+    `scores` `[n, 2]`, higher = more likely a member; `exposed` `[n, 2]` the records, members or
+    not, above the shadows' threshold at 1% FPR (None where the shadows cannot show one).
+    `thresholds` maps a nominal FPR to the shadows' threshold, or None.
+    """
+
+    attack: Attack
+    scores: Floats
+    roc: Roc
+    curve: Curve
+    thresholds: dict[float, Threshold | None]
+    exposed: Bools | None
+    measurements: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All attacks on one target; `is_in` `[n, 2]` says which records it trained on."""
+
+    is_in: Bools
+    results: tuple[AttackResult, ...]
+    agreement: tuple[Measurement, ...]
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Every row for the table `measurements`."""
+        return tuple(m for r in self.results for m in r.measurements) + self.agreement
+
+
+def rocs(scores: Floats, is_in: Bools) -> list[Roc]:
+    """One ROC for each target, from scores and memberships `[T, n, 2]`.
+
+    Raises:
+        ValueError: a target without members or without non-members, or scores not finite.
+    """
+    return [Roc.of(s[m], s[~m]) for s, m in zip(scores, is_in, strict=True)]
+
+
+def shadow_thresholds(
+    attack: Attack, pool: Signals, block: int = BLOCK
+) -> dict[float, Threshold | None]:
+    """For each nominal FPR the median of the thresholds that the shadows choose by leave-one-out.
+
+    None where the pool is too small to leave a model out, or a model has too few non-members.
+    """
+    if not attack.can_leave_one_out(pool):
+        return dict.fromkeys(NOMINAL_FPR)
+    scores = attack.score(pool, pool, leave_one_out=True, block=block)
+    shadows = rocs(scores, pool.is_in)
+    return {a: shadow_threshold(shadows, a) for a in NOMINAL_FPR}
+
+
+def _attack(
+    attack: Attack, pool: Signals, target: Signals, prior: float, confidence: float, block: int
+) -> AttackResult:
+    scores = attack.score(pool, target, block=block)[0]
+    roc = rocs(scores[None], target.is_in)[0]
+    thresholds = shadow_thresholds(attack, pool, block)
+    measurements = summarize(
+        roc,
+        attack.name,
+        attack.formula_version,
+        thresholds=thresholds,
+        prior=prior,
+        confidence=confidence,
+    )
+    cut = thresholds[EXPOSED_AT]
+    exposed = None if cut is None else scores > cut.value
+    return AttackResult(attack, scores, roc, roc.curve(), thresholds, exposed, tuple(measurements))
+
+
+def evaluate(
+    pool: Signals,
+    target: Signals,
+    attacks: Sequence[Attack],
+    *,
+    prior: float,
+    confidence: float = CONFIDENCE,
+    block: int = BLOCK,
+) -> Evaluation:
+    """Run `attacks` on one target whose membership is known, and measure what they find.
+
+    `prior` is the share of members among the records that an attacker would ask about; the PPV
+    rests on it. Thresholds come from the pool by leave-one-out, before the target is looked at.
+    Deterministic: the same signals give the same numbers.
+
+    Raises:
+        ValueError: not exactly one target, no attack, a prior outside (0, 1), or signals that an
+            attack refuses (not finite, too few models, other shapes than the pool's).
+    """
+    if target.models != 1:
+        raise ValueError(f"evaluate takes one target, got {target.models}")
+    if not attacks:
+        raise ValueError("no attack to evaluate")
+    if not 0 < prior < 1:
+        raise ValueError(f"the prior must lie in (0, 1), got {prior}")
+    results = tuple(_attack(a, pool, target, prior, confidence, block) for a in attacks)
+    is_in = target.is_in[0]
+    flags = {r.attack.name: r.exposed[is_in] for r in results if r.exposed is not None}
+    return Evaluation(is_in, results, tuple(agreement(flags, confidence)))
