@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from memory_assets.attacks.reference import Floats, blocks, empty_scores
+from memory_assets.attacks.reference import Floats, blocks, empty_scores, is_in
 from memory_assets.attacks.rmia import online_reference
 from memory_assets.pool.signals import Signals
 
@@ -17,7 +17,7 @@ def base(pool: Signals, targets: Signals, leave_one_out: bool, block: int) -> Fl
     """
     scores = empty_scores(targets)
     for b in blocks(targets.side.shape[1], block):
-        p, is_in = pool.pairs.p_true[:, b], pool.is_in[:, b]
-        reference = np.log(online_reference(p, is_in, leave_one_out))
+        p = pool.pairs.p_true[:, b]
+        reference = np.log(online_reference(p, is_in(pool, b), leave_one_out))
         scores[:, b] = (-targets.pairs.loss[:, b] - reference).mean(axis=-1)
     return scores

@@ -21,6 +21,7 @@ from memory_assets.attacks.reference import (
     blocks,
     both_sides,
     empty_scores,
+    is_in,
     moments,
 )
 from memory_assets.pool.signals import Signals
@@ -56,7 +57,7 @@ def _prior(pool: Signals, in_side: bool, leave_one_out: bool, block: int) -> _Pr
     tables = _tables(pool.models)
     total = np.zeros((10, 1, 1, 1, 1))
     for b in blocks(pool.side.shape[1], block):
-        side = moments(pool.pairs.score[:, b], pool.is_in[:, b] == in_side, leave_one_out)
+        side = moments(pool.pairs.score[:, b], is_in(pool, b) == in_side, leave_one_out)
         total = total + _prior_sums(side, tables)
     n, mean, mean_squared, inverse, told, freedom, squares, log_v, log_v_squared, noise = total
     if np.min(n) < 2 or np.min(told) < 2:
@@ -138,7 +139,7 @@ def bavaria(pool: Signals, targets: Signals, leave_one_out: bool, block: int) ->
     prior_out = _prior(pool, False, leave_one_out, block)
     scores = empty_scores(targets)
     for b in blocks(targets.side.shape[1], block):
-        inside, outside = both_sides(pool.pairs.score[:, b], pool.is_in[:, b], leave_one_out)
+        inside, outside = both_sides(pool.pairs.score[:, b], is_in(pool, b), leave_one_out)
         x = targets.pairs.score[:, b]
         ratio = _log_predictive(x, inside, prior_in) - _log_predictive(x, outside, prior_out)
         scores[:, b] = ratio.mean(axis=-1)

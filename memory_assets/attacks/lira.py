@@ -21,6 +21,7 @@ from memory_assets.attacks.reference import (
     blocks,
     both_sides,
     empty_scores,
+    is_in,
     moments,
 )
 from memory_assets.pool.signals import Signals
@@ -44,7 +45,7 @@ def _pooled_variance(pool: Signals, in_side: bool, leave_one_out: bool, block: i
     squares: Floats | float = 0.0
     freedom: Floats | float = 0.0
     for b in blocks(pool.side.shape[1], block):
-        side = moments(pool.pairs.score[:, b], pool.is_in[:, b] == in_side, leave_one_out)
+        side = moments(pool.pairs.score[:, b], is_in(pool, b) == in_side, leave_one_out)
         squares = squares + side.squares.sum(axis=(1, 2), keepdims=True)
         freedom = freedom + np.maximum(side.count - 1, 0).sum(axis=(1, 2), keepdims=True)
     if np.min(freedom) < 1:
@@ -64,7 +65,7 @@ def lira_online(pool: Signals, targets: Signals, leave_one_out: bool, block: int
     """`log N(phi; mu_in, s_in) - log N(phi; mu_out, s_out)`, phi the logit margin; mean over Q."""
     scores = empty_scores(targets)
     for b in blocks(targets.side.shape[1], block):
-        inside, outside = both_sides(pool.pairs.score[:, b], pool.is_in[:, b], leave_one_out)
+        inside, outside = both_sides(pool.pairs.score[:, b], is_in(pool, b), leave_one_out)
         target = targets.pairs.score[:, b]
         scores[:, b] = _online(target, inside, outside, inside.variance, outside.variance)
     return scores
@@ -76,7 +77,7 @@ def lira_online_fixed(pool: Signals, targets: Signals, leave_one_out: bool, bloc
     v_out = _pooled_variance(pool, False, leave_one_out, block)
     scores = empty_scores(targets)
     for b in blocks(targets.side.shape[1], block):
-        inside, outside = both_sides(pool.pairs.score[:, b], pool.is_in[:, b], leave_one_out)
+        inside, outside = both_sides(pool.pairs.score[:, b], is_in(pool, b), leave_one_out)
         scores[:, b] = _online(targets.pairs.score[:, b], inside, outside, v_in, v_out)
     return scores
 
@@ -88,7 +89,7 @@ def lira_offline(pool: Signals, targets: Signals, leave_one_out: bool, block: in
     """
     scores = empty_scores(targets)
     for b in blocks(targets.side.shape[1], block):
-        out = moments(pool.pairs.score[:, b], ~pool.is_in[:, b], leave_one_out)
+        out = moments(pool.pairs.score[:, b], ~is_in(pool, b), leave_one_out)
         z = (targets.pairs.score[:, b] - out.mean) / np.sqrt(out.variance)
         scores[:, b] = log_ndtr(z).mean(axis=-1)
     return scores
@@ -99,6 +100,6 @@ def lira_offline_fixed(pool: Signals, targets: Signals, leave_one_out: bool, blo
     spread = np.sqrt(_pooled_variance(pool, False, leave_one_out, block))
     scores = empty_scores(targets)
     for b in blocks(targets.side.shape[1], block):
-        out = moments(pool.pairs.score[:, b], ~pool.is_in[:, b], leave_one_out)
+        out = moments(pool.pairs.score[:, b], ~is_in(pool, b), leave_one_out)
         scores[:, b] = log_ndtr((targets.pairs.score[:, b] - out.mean) / spread).mean(axis=-1)
     return scores

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memory_assets.attacks.reference import Floats, blocks, empty_scores, moments
+from memory_assets.attacks.reference import Floats, blocks, empty_scores, is_in, moments
 from memory_assets.pool.signals import Signals
 
 
@@ -15,6 +15,6 @@ def calibrated_loss(pool: Signals, targets: Signals, leave_one_out: bool, block:
     """`-(loss - mean OUT loss)` (Watson et al. 2022): better than a model that never saw it."""
     scores = empty_scores(targets)
     for b in blocks(targets.side.shape[1], block):
-        out = moments(pool.pairs.loss[:, b], ~pool.is_in[:, b], leave_one_out)
+        out = moments(pool.pairs.loss[:, b], ~is_in(pool, b), leave_one_out)
         scores[:, b] = (out.mean - targets.pairs.loss[:, b]).mean(axis=-1)
     return scores

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from memory_assets.attacks.reference import Bools, Floats, blocks, moments
+from memory_assets.attacks.reference import Bools, Floats, blocks, is_in, moments
 from memory_assets.pool.signals import Signals
 
 LEVEL = 0.9
@@ -34,19 +34,19 @@ def quantile(pool: Signals, targets: Signals, leave_one_out: bool, block: int) -
     features = _difficulty(pool, leave_one_out, block)
     fold = np.random.default_rng(0).permutation(margins.shape[1]) % FOLDS
     scores = np.empty(margins.shape)
-    for t, margin in enumerate(margins):
+    for t, (margin, members) in enumerate(zip(margins, targets.is_in, strict=True)):
         x = features[t if leave_one_out else 0]
-        scores[t] = margin - _cross_fitted(x, margin, ~targets.is_in[t], fold)
+        scores[t] = margin - _cross_fitted(x, margin, ~members, fold)
     return scores
 
 
 def _difficulty(pool: Signals, leave_one_out: bool, block: int) -> Floats:
     """Mean and log standard deviation of the OUT margins, `[1 or T, n, 2, 2]`."""
     models = pool.models if leave_one_out else 1
-    features = np.empty((models, *pool.is_in.shape[1:], 2))
+    features = np.empty((models, pool.side.shape[1], 2, 2))
     for b in blocks(features.shape[1], block):
         margin = pool.pairs.score[:, b].mean(axis=-1, keepdims=True)
-        out = moments(margin, ~pool.is_in[:, b], leave_one_out)
+        out = moments(margin, ~is_in(pool, b), leave_one_out)
         features[:, b, :, 0] = out.mean[..., 0]
         features[:, b, :, 1] = np.log(out.variance[..., 0]) / 2
     return features

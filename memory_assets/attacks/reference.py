@@ -17,8 +17,9 @@ from memory_assets.pool.signals import Signals
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-BLOCK = 512
-"""Records are worked off in blocks of this many pairs: 256 models then take 2 MB an array."""
+BLOCK = 128
+"""Records are worked off in blocks of this many pairs: at 256 models an array then takes half a
+megabyte and stays in the cache, which is worth more than fewer blocks."""
 
 VARIANCE_FLOOR = 1e-6
 """Of a logit margin, nats squared: no model answers more steadily than a thousandth of a nat."""
@@ -56,6 +57,11 @@ def empty_scores(targets: Signals) -> Floats:
     return np.empty((*targets.side.shape, 2))
 
 
+def is_in(signals: Signals, b: slice) -> Bools:
+    """Which records of a block each model trained on, `[K, b, 2]`."""
+    return signals.side[:, b, None] == np.arange(2, dtype=np.uint8)
+
+
 def moments(values: Floats, belongs: Bools, leave_one_out: bool) -> Moments:
     """Moments over the models of a side; `values` `[K, b, 2, Q]`, `belongs` `[K, b, 2]`.
 
@@ -80,9 +86,9 @@ def moments(values: Floats, belongs: Bools, leave_one_out: bool) -> Moments:
     return Moments(count - weight, off, left_squares)
 
 
-def both_sides(values: Floats, is_in: Bools, leave_one_out: bool) -> tuple[Moments, Moments]:
+def both_sides(values: Floats, inside: Bools, leave_one_out: bool) -> tuple[Moments, Moments]:
     """`moments` of the IN side and of the OUT side."""
-    return moments(values, is_in, leave_one_out), moments(values, ~is_in, leave_one_out)
+    return moments(values, inside, leave_one_out), moments(values, ~inside, leave_one_out)
 
 
 def mean_probability(p: Floats, belongs: Bools, leave_one_out: bool) -> Floats:
@@ -137,26 +143,31 @@ def check_pool(
         for field in ("score", "p_true", "loss"):
             check_finite(getattr(signals.pairs, field), f"{field} of the {name}")
     least = fewest if leave_one_out else max(2, fewest)
+    inside = models_inside(pool)
     for wanted_in in sides:
-        belongs = pool.is_in == wanted_in
-        count = belongs.sum(axis=0)
-        if leave_one_out:
-            count = count - belongs.any(axis=0)
-        if (count < least).any():
-            where = _name_records(count < least)
+        count = inside if wanted_in else pool.models - inside
+        few = count - leave_one_out < least
+        if few.any():
             raise ValueError(
                 f"too few {'IN' if wanted_in else 'OUT'} models: {least} needed"
-                f"{' besides the target' if leave_one_out else ''}, "
-                f"{int(count.min())} found at {where}; train more shadow models"
+                f"{' besides the target' if leave_one_out else ''}, {int(count.min())} found at "
+                f"{_name_records(few)}; train more shadow models"
             )
+
+
+def models_inside(pool: Signals) -> NDArray[np.intp]:
+    """How many models of the pool trained on each record, `[n, 2]`."""
+    on_side_one = np.count_nonzero(pool.side, axis=0)
+    return np.stack([pool.models - on_side_one, on_side_one], axis=1)
 
 
 def check_finite(values: NDArray[np.floating], what: str) -> None:
     """Refuse NaN and infinity in `[models, pairs, 2, ...]`, naming the records by position."""
-    if np.isfinite(values).all():
-        return
-    bad = np.asarray(~np.isfinite(values).all(axis=(0, *range(3, values.ndim))))
-    raise ValueError(f"the {what} is not finite at {_name_records(bad)}")
+    bad = np.zeros(values.shape[1:3], dtype=bool)
+    for b in blocks(values.shape[1]):
+        bad[b] = ~np.isfinite(values[:, b]).all(axis=(0, *range(3, values.ndim)))
+    if bad.any():
+        raise ValueError(f"the {what} is not finite at {_name_records(bad)}")
 
 
 def _name_records(bad: Bools, show: int = 5) -> str:

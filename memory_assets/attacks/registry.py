@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from memory_assets.attacks import base, bavaria, lira, loss, quantile, rmia
-from memory_assets.attacks.reference import BLOCK, Floats, check_finite, check_pool
+from memory_assets.attacks.reference import BLOCK, Floats, check_finite, check_pool, models_inside
 from memory_assets.errors import InputError
 from memory_assets.pool.signals import Signals
 
@@ -55,7 +55,7 @@ class Attack:
 
     def can_leave_one_out(self, pool: Signals) -> bool:
         """Whether enough models remain on every side when a model is scored against the others."""
-        inside = pool.is_in.sum(axis=0)
+        inside = models_inside(pool)
         left = {IN: inside, OUT: pool.models - inside}
         return all(int(left[side].min()) > self.shadows_needed for side in self.sides)
 

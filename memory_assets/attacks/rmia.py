@@ -16,6 +16,7 @@ from memory_assets.attacks.reference import (
     Floats,
     blocks,
     empty_scores,
+    is_in,
     mean_probability,
 )
 from memory_assets.pool.signals import Signals
@@ -41,21 +42,21 @@ def share_beaten(x: Floats, z: Floats, gamma: float = GAMMA) -> Floats:
     return np.searchsorted(np.sort(gamma * z), x, side="left") / z.size
 
 
-def online_reference(p: Floats, is_in: Bools, leave_one_out: bool) -> Floats:
+def online_reference(p: Floats, inside: Bools, leave_one_out: bool) -> Floats:
     """Equal parts of mean IN and mean OUT probability, `[1 or T, b, 2, Q]`.
 
     Equal by construction, not by counting models: the mean over the others of a balanced pool
     has one model more on the side that the target is not on, and would betray its membership.
     """
-    total = mean_probability(p, is_in, leave_one_out)
-    total += mean_probability(p, ~is_in, leave_one_out)
+    total = mean_probability(p, inside, leave_one_out)
+    total += mean_probability(p, ~inside, leave_one_out)
     total /= 2
     return total
 
 
-def _offline_reference(p: Floats, is_in: Bools, leave_one_out: bool) -> Floats:
+def _offline_reference(p: Floats, inside: Bools, leave_one_out: bool) -> Floats:
     """`((1+a) mean OUT + (1-a)) / 2`: what the IN models would add, guessed from the OUT models."""
-    out = mean_probability(p, ~is_in, leave_one_out)
+    out = mean_probability(p, ~inside, leave_one_out)
     return ((1 + OFFLINE_A) * out + (1 - OFFLINE_A)) / 2
 
 
@@ -71,11 +72,11 @@ def _score(
     for q in range(queries := targets.pairs.p_true.shape[-1]):
         for b in blocks(targets.side.shape[1], block):
             p = pool.pairs.p_true[:, b, :, q : q + 1]
-            pbar = reference(p, pool.is_in[:, b], leave_one_out)[..., 0]
+            pbar = reference(p, is_in(pool, b), leave_one_out)[..., 0]
             x = np.maximum(targets.pairs.p_true[:, b, :, q], PROBABILITY_FLOOR)
             np.divide(x, pbar, out=ratios[:, b])
-        for t, x in enumerate(ratios):
-            scores[t] += share_beaten(x.ravel(), x[~targets.is_in[t]]).reshape(x.shape)
+        for x, members, score in zip(ratios, targets.is_in, scores, strict=True):
+            score += share_beaten(x.ravel(), x[~members]).reshape(x.shape)
     scores /= queries
     return scores
 
