@@ -1,0 +1,146 @@
+"""Questions asked of the published history: shipped ones by name, or any SQL that only reads."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from memory_assets.errors import InputError
+from memory_assets.history import files
+from memory_assets.history.files import Files
+from memory_assets.history.schema import refuse_other_schema, sql_folder
+
+_NAME = re.compile(r"[A-Za-z][\w-]*")
+_PARAMETER = re.compile(r"\$(\w+): (.+)")
+# A reader sees the history and nothing else of the machine.
+_READ_ONLY = files.SETTINGS | {
+    "enable_external_access": False,
+    "temp_directory": "",
+    "lock_configuration": True,
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A named question. `parameters` says what each one means; all of them may be left out."""
+
+    name: str
+    text: str
+    sql: str
+    parameters: Mapping[str, str]
+
+
+def _question(path: Path) -> Question:
+    sql = path.read_text(encoding="utf-8")
+    comments = []
+    for line in sql.splitlines():
+        if not line.startswith("--"):
+            break
+        comments.append(line.removeprefix("--").strip())
+    documented = [_PARAMETER.fullmatch(comment) for comment in comments]
+    return Question(
+        name=path.stem,
+        text=" ".join(c for c, found in zip(comments, documented, strict=True) if not found),
+        sql=sql,
+        parameters={found[1]: found[2] for found in documented if found},
+    )
+
+
+def questions() -> list[Question]:
+    """The shipped questions, one a file of `sql/queries`, by name."""
+    return [_question(path) for path in sorted((sql_folder() / "queries").glob("*.sql"))]
+
+
+def _find(name: str) -> Question:
+    shipped = {question.name: question for question in questions()}
+    wanted = name.replace("-", "_").lower()
+    if wanted not in shipped:
+        near = difflib.get_close_matches(wanted, shipped, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(shipped)}"
+        raise InputError(f"no question is called {name!r}; {hint}")
+    return shipped[wanted]
+
+
+def ask(root: Path, name_or_sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+    """Answer a shipped question, or any SQL statement, from the published history.
+
+    The file is opened read only and SQL reaches neither other files nor the network. Parameters
+    are bound; those that are left out are null, which the shipped questions read as their default.
+
+    Raises:
+        InputError: there is no history, no such question or parameter, or the SQL does not run.
+    """
+    named = bool(_NAME.fullmatch(name_or_sql.strip()))
+    sql = _find(name_or_sql.strip()).sql if named else name_or_sql
+    published = Files(root).published
+    if not published.exists():
+        raise InputError(
+            f"there is no history at {published} yet; `memory-assets audit` writes the first one"
+        )
+    try:
+        with duckdb.connect(str(published), read_only=True, config=_READ_ONLY) as con:
+            refuse_other_schema(con)
+            return con.sql(sql, params=_bound(con, sql, parameters or {})).to_arrow_table()
+    except files.DAMAGE as error:
+        raise InputError(
+            f"{published} does not read ({files.plain_error(error)}); "
+            "run `memory-assets history rebuild`"
+        ) from None
+    except duckdb.Error as error:
+        raise InputError(f"the question does not run: {files.plain_error(error)}") from None
+
+
+def _bound(
+    con: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    statements = con.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise InputError("a question is one SELECT statement")
+    wanted = statements[0].named_parameters
+    unknown = sorted(set(parameters) - set(wanted))
+    if unknown:
+        takes = ", ".join(sorted(wanted)) or "none"
+        raise InputError(f"the question takes no parameter {unknown[0]!r}; it takes {takes}")
+    return {name: parameters.get(name) for name in wanted}
+
+
+def trend(root: Path, subject: str) -> pa.Table:
+    """Every leakage figure of a subject's versions in order of release, from `leakage_trend`."""
+    return ask(
+        root,
+        """
+        SELECT * FROM leakage_trend
+        WHERE subject = $subject
+        ORDER BY family, name, stratum, metric, version_number
+        """,
+        {"subject": subject},
+    )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return str(value)
+
+
+def to_json(table: pa.Table) -> str:
+    """A list of objects; every number with all its digits, times in ISO 8601, null for nothing."""
+    return json.dumps(table.to_pylist(), ensure_ascii=False, indent=2, default=_plain)
+
+
+def to_csv(table: pa.Table) -> str:
+    """A header and a line a row; every number with all its digits, nothing for null."""
+    target = io.BytesIO()
+    pa_csv.write_csv(table, target)
+    return target.getvalue().decode()

@@ -1,0 +1,97 @@
+"""The SQL files that make the database: numbered migrations, then the views over them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from memory_assets.digest import digest_file
+from memory_assets.errors import InputError
+
+_APPLIED = """
+CREATE TABLE IF NOT EXISTS applied_files (file VARCHAR PRIMARY KEY, digest VARCHAR NOT NULL)
+"""
+
+
+def sql_folder() -> Path:
+    """Where `schema`, `views` and `queries` lie: in an installed package, or in a checkout."""
+    here = Path(__file__).resolve().parent
+    installed = here / "sql"
+    return installed if installed.is_dir() else here.parents[1] / "sql"
+
+
+def _files(kind: str, folder: Path) -> dict[str, Path]:
+    return {f"{kind}/{path.name}": path for path in sorted((folder / kind).glob("*.sql"))}
+
+
+def _applied(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    known = con.execute(
+        "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'applied_files'"
+    ).fetchone()
+    if not known or not known[0]:
+        return {}
+    return dict(con.execute("SELECT file, digest FROM applied_files").fetchall())
+
+
+def refuse_newer(con: duckdb.DuckDBPyConnection, folder: Path | None = None) -> None:
+    """Raise InputError when a newer version of the code has migrated the database."""
+    applied, known = _applied(con), _files("schema", folder or sql_folder())
+    unknown = sorted(f for f in applied if f.startswith("schema/") and f not in known)
+    if unknown:
+        raise InputError(
+            f"the history was written by a newer version of memory-assets: it has {unknown[-1]}, "
+            f"this version knows {max(known, default='no migration')} as the last; "
+            "upgrade memory-assets"
+        )
+
+
+def migrate(con: duckdb.DuckDBPyConnection, folder: Path | None = None) -> bool:
+    """Bring a database to the schema of this code; True if anything changed.
+
+    Each migration is applied once, in order, in a transaction of its own that also records its
+    digest. Views hold no data: they are replaced whenever one of their files changed.
+
+    Raises:
+        InputError: the database is newer than the code, or a file that was applied has changed.
+    """
+    folder = folder or sql_folder()
+    migrations, views = _files("schema", folder), _files("views", folder)
+    refuse_newer(con, folder)
+    applied = _applied(con)
+    digests = {name: digest_file(path) for name, path in (migrations | views).items()}
+    for name in migrations:
+        if applied.get(name, digests[name]) != digests[name]:
+            raise InputError(
+                f"sql/{name} has changed since it was applied to this history; put it back and "
+                "write the change as a new migration, or run `memory-assets history rebuild`"
+            )
+    new = [{name: path} for name, path in migrations.items() if name not in applied]
+    if any(applied.get(name) != digests[name] for name in views):
+        new.append(views)
+    for group in new:
+        con.execute("BEGIN")
+        con.execute(_APPLIED)
+        for name, path in group.items():
+            con.execute(path.read_text(encoding="utf-8"))
+            con.execute("INSERT OR REPLACE INTO applied_files VALUES (?, ?)", [name, digests[name]])
+        con.execute("COMMIT")
+    return bool(new)
+
+
+def refuse_other_schema(con: duckdb.DuckDBPyConnection, folder: Path | None = None) -> None:
+    """For readers, who cannot migrate.
+
+    Raises:
+        InputError: the database is newer or older than the code.
+    """
+    folder = folder or sql_folder()
+    migrations, views = _files("schema", folder), _files("views", folder)
+    refuse_newer(con, folder)
+    applied = _applied(con)
+    missing = [name for name in migrations | views if name not in applied]
+    if missing:
+        raise InputError(
+            f"the history is older than this version of memory-assets: it lacks {missing[0]}; "
+            "run `memory-assets audit`, which brings it up to date"
+        )

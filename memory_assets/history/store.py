@@ -1,0 +1,262 @@
+"""The history: audits appended whole, once each, and published for any reader at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import duckdb
+
+from memory_assets.digest import digest
+from memory_assets.errors import InputError
+from memory_assets.history.files import Files
+from memory_assets.history.load import KINDS, Head, known, load, read_head
+from memory_assets.history.schema import migrate
+from memory_assets.history.takeover import take_over
+from memory_assets.history.writer import Writer, database
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """`appended` bundles were read again; `kept` were taken over, their folders being gone."""
+
+    appended: int
+    kept: int
+
+
+@dataclass(frozen=True)
+class Action:
+    """A corrective action or a sign-off as it stands after a change."""
+
+    subject: str
+    model_version: str
+    kind: Literal["corrective action", "sign-off"]
+    description: str
+    owner: str
+    status: Literal["open", "done", "rejected"] = "open"
+    due_on: date | None = None
+
+
+def _in_order(folders: Iterable[Path]) -> list[Head]:
+    """Audits before what prices them, each once."""
+    heads = {head.bundle_id: head for head in map(read_head, map(Path, folders))}
+    return sorted(heads.values(), key=lambda head: KINDS.index(head.kind))
+
+
+@dataclass(frozen=True)
+class History:
+    """Everything that was ever measured, under `<root>/history.duckdb`.
+
+    The writer works on a file of its own, under a lock between processes. Readers open the
+    published copy, which is only ever replaced whole: nobody waits for anybody.
+    """
+
+    root: Path
+
+    @property
+    def published(self) -> Path:
+        """The file that readers open, read only."""
+        return self._writer.files.published
+
+    @property
+    def _writer(self) -> Writer:
+        return Writer(Files(self.root))
+
+    def append(self, folder: Path) -> bool:
+        """Append one bundle folder (an audit, or a risk calculation) in one transaction.
+
+        True if it is new. Readers see it after `publish`.
+
+        Raises:
+            InputError: the bundle is not whole or breaks the schema, or the history cannot be
+                written. Nothing of the bundle is stored then.
+        """
+        return self._append(_in_order([folder])) == 1
+
+    def append_all(self, folders: Iterable[Path]) -> int:
+        """Append every bundle and publish; returns how many were new."""
+        new = self._append(_in_order(folders))
+        self.publish()
+        return new
+
+    def _append(self, heads: Sequence[Head]) -> int:
+        writer = self._writer
+
+        def work() -> int:
+            new = 0
+            with writer.open() as con:
+                there = set().union(*(known(con, k, [h.bundle_id for h in heads]) for k in KINDS))
+                for head in heads:
+                    if head.bundle_id not in there:
+                        writer.announce([head])
+                        new += load(con, head)
+            return new
+
+        with writer.alone():
+            return writer.healing(work)
+
+    def publish(self) -> bool:
+        """Put all that was appended before the readers; False if they have it already.
+
+        Raises:
+            InputError: the history cannot be written, or is damaged beyond repair.
+        """
+        writer = self._writer
+        with writer.alone():
+            if self.published.exists() and not writer.files.pending.exists():
+                return False
+            writer.healing(writer.publish)
+        return True
+
+    def register_subject(
+        self, subject: str, owner: str, cadence_days: int, versions: Sequence[str] = ()
+    ) -> bool:
+        """Put a subject under the audit plan and publish; True if anything changed.
+
+        `versions` is the order of release, oldest first. Versions that are known and not listed
+        (their checkpoints are gone) stay, before the listed ones.
+        """
+        if cadence_days < 1:
+            raise InputError(f"cadence of {subject}: expected 1 day or more, got {cadence_days}")
+
+        def work(con: duckdb.DuckDBPyConnection) -> bool:
+            row = (subject, owner, cadence_days)
+            held = con.execute("SELECT * FROM subjects WHERE subject = ?", [subject]).fetchone()
+            order = [
+                version
+                for (version,) in con.execute(
+                    "SELECT model_version FROM version_order WHERE subject = ? ORDER BY position",
+                    [subject],
+                ).fetchall()
+            ]
+            wanted = [v for v in order if v not in versions] + list(dict.fromkeys(versions))
+            if held == row and (order == wanted or not versions):
+                return False
+            con.execute("INSERT OR REPLACE INTO subjects VALUES (?, ?, ?)", row)
+            for position, version in enumerate(wanted if versions else (), start=1):
+                con.execute(
+                    "INSERT OR REPLACE INTO version_order VALUES (?, ?, ?)",
+                    [subject, version, position],
+                )
+            return True
+
+        return self._change(work)
+
+    def record_action(self, action: Action, recorded_by: str, action_id: str = "") -> str:
+        """Add a corrective action or sign-off, or a new revision of one; returns its id.
+
+        Raises:
+            InputError: `action_id` is given and unknown.
+        """
+
+        def work(con: duckdb.DuckDBPyConnection) -> str:
+            now = datetime.now(UTC)
+            last = con.execute(
+                "SELECT max(revision) FROM actions WHERE action_id = ?", [action_id]
+            ).fetchone()
+            revision = last[0] if last else None
+            if action_id and revision is None:
+                raise InputError(f"no action {action_id}; `memory-assets query open_actions`")
+            new_id = action_id or digest(action, recorded_by, now.isoformat())[:12]
+            con.execute(
+                "INSERT INTO actions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    new_id,
+                    (revision or 0) + 1,
+                    action.subject,
+                    action.model_version,
+                    action.kind,
+                    action.description,
+                    action.owner,
+                    action.status,
+                    action.due_on,
+                    now,
+                    recorded_by,
+                ],
+            )
+            return new_id
+
+        return self._change(work)
+
+    def record_outcome(self, risk_id: str, event: str, occurred: bool, recorded_by: str) -> None:
+        """Say what became of a forecast; saying it again replaces what was said.
+
+        Raises:
+            InputError: there is no such forecast.
+        """
+
+        def work(con: duckdb.DuckDBPyConnection) -> None:
+            found = con.execute(
+                "SELECT 1 FROM forecasts WHERE risk_id = ? AND event = ?", [risk_id, event]
+            ).fetchone()
+            if not found:
+                raise InputError(f"no forecast of {event!r} in the risk calculation {risk_id}")
+            con.execute(
+                "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?)",
+                [risk_id, event, occurred, datetime.now(UTC), recorded_by],
+            )
+
+        self._change(work)
+
+    def _change(self, work: Callable[[duckdb.DuckDBPyConnection], _T]) -> _T:
+        """Run one transaction on the writer's file, and publish it."""
+        writer = self._writer
+
+        def change() -> _T:
+            with writer.open() as con:
+                con.execute("BEGIN")
+                result = work(con)
+                if isinstance(result, bool) and not result:
+                    return result
+                writer.announce([])
+                con.execute("COMMIT")
+            writer.publish()
+            return result
+
+        with writer.alone():
+            return writer.healing(change)
+
+    def rebuild(self, folders: Iterable[Path]) -> Rebuilt:
+        """Make the database anew from bundle folders and publish it; the content is the same.
+
+        What only the old file holds (the audit plan, actions, outcomes, audits whose folders are
+        gone) is taken over from it or from its published copy, whichever reads.
+        """
+        heads = _in_order(folders)
+        writer = self._writer
+        with writer.alone():
+            old = writer.sound_copy()
+            with writer.files.temporary() as new:
+                with database(new) as con:
+                    migrate(con)
+                    appended = sum(load(con, head) for head in heads)
+                    kept = take_over(con, old) if old else 0
+                writer.install(new)
+            writer.publish()
+        return Rebuilt(appended, kept)
+
+    def forget_records(self, subject: str) -> None:
+        """Remove every record score of a subject, from the disk too, and publish.
+
+        Its audits, measurements and controls stay. The file is written anew: deleted rows would
+        stay readable in the free blocks of the old one.
+        """
+        writer = self._writer
+        with writer.alone():
+
+            def work() -> None:
+                with writer.open() as con:
+                    con.execute("CHECKPOINT")
+                with writer.files.temporary() as new:
+                    with database(new) as con:
+                        migrate(con)
+                        take_over(con, writer.files.writer, without_records_of=subject)
+                    writer.install(new)
+                writer.publish()
+
+            writer.healing(work)

@@ -1,0 +1,13 @@
+-- What was the verdict on each version, and why?
+-- $subject: one subject; all without it
+SELECT
+    versions.subject,
+    versions.model_version,
+    audits.verdict,
+    audits.reason,
+    audits.finished_at,
+    versions.audit_count
+FROM versions
+INNER JOIN audits ON versions.audit_id = audits.audit_id
+WHERE versions.subject = coalesce($subject, versions.subject)
+ORDER BY versions.subject, versions.version_number DESC;

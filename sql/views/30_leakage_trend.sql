@@ -1,0 +1,15 @@
+-- Every leakage figure of every version, by its newest audit, in order of release.
+CREATE OR REPLACE VIEW leakage_trend AS
+SELECT
+    versions.subject,
+    versions.model_version,
+    versions.version_number,
+    versions.audited_at,
+    measurements.*
+FROM measurements
+INNER JOIN versions ON measurements.audit_id = versions.audit_id
+WHERE
+    measurements.family IN (
+        'membership', 'memorization', 'information', 'epsilon', 'extraction', 'exposure'
+    );
+COMMENT ON VIEW leakage_trend IS 'Every leakage figure of every version of a subject, by its newest audit, in order of release.';

@@ -1,0 +1,35 @@
+-- When the next audit of every subject under a plan is due, and why.
+CREATE OR REPLACE VIEW audit_plan AS
+WITH newest_release AS (
+    SELECT
+        subject,
+        arg_max(model_version, position) AS model_version
+    FROM version_order
+    GROUP BY subject
+)
+
+SELECT
+    subjects.subject,
+    subjects.owner,
+    subjects.cadence_days,
+    latest.model_version AS audited_version,
+    latest.finished_at AS audited_at,
+    CASE
+        WHEN latest.audit_id IS NULL THEN 'never audited'
+        WHEN newest_release.subject IS NOT NULL AND newest_audit.audit_id IS NULL
+            THEN 'no audit of version ' || newest_release.model_version
+        ELSE 'every ' || subjects.cadence_days || ' days'
+    END AS reason,
+    CASE
+        WHEN latest.audit_id IS NULL THEN now()
+        WHEN newest_release.subject IS NOT NULL AND newest_audit.audit_id IS NULL THEN now()
+        ELSE latest.finished_at + to_days(subjects.cadence_days)
+    END AS due_at
+FROM subjects
+LEFT JOIN latest ON subjects.subject = latest.subject
+LEFT JOIN newest_release ON subjects.subject = newest_release.subject
+LEFT JOIN versions AS newest_audit
+    ON
+        newest_release.subject = newest_audit.subject
+        AND newest_release.model_version = newest_audit.model_version;
+COMMENT ON VIEW audit_plan IS 'When the next audit of every subject under a plan is due, and why.';
