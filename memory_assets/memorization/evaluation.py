@@ -13,7 +13,6 @@ the record and how many answer rightly, those that did both are hypergeometric (
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,23 +32,14 @@ _MOST_COUPLES = 128
 Signs = NDArray[np.float32]
 
 
-class Evaluation(Protocol):
-    """`accuracy` float64 `[K/2, 2]`, per model of a couple; `p_values` by outcome code.
-
-    `codes(signs)` tells, for a block of pairs `[K/2, b]`, the outcome of each record against each
-    of `evaluated` records: two arrays int64 `[b, evaluated]`, for side 0 and side 1 of the pairs.
-    """
-
-    accuracy: NDArray[np.float64]
-    p_values: NDArray[np.float64]
-    evaluated: int
-
-    def codes(self, signs: Signs) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
-
-
 @dataclass(frozen=True)
 class HeldOut:
-    """Held-out records; the code of an outcome is (couples that differ, those in favour)."""
+    """Held-out records; the code of an outcome is (couples that differ, those in favour).
+
+    `accuracy` `[K/2, 2]` is that of the two models of each couple, `p_values` the test's by code.
+    `codes` tells, for a block of pairs `[K/2, b]`, the outcome of each record against each of the
+    `evaluated` ones: two arrays `[b, evaluated]`, for side 0 and side 1.
+    """
 
     accuracy: NDArray[np.float64]
     p_values: NDArray[np.float64]
@@ -68,7 +58,10 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class OutRecords:
-    """Records of the pairs, where unseen; the code is (trained on, right, both), base K/2 + 1."""
+    """Records of the pairs, where unseen; the code is (trained on, right, both).
+
+    As `HeldOut`, but `accuracy` is relative to each record's own mean.
+    """
 
     accuracy: NDArray[np.float64]
     p_values: NDArray[np.float64]
@@ -88,6 +81,9 @@ class OutRecords:
         first = (trained * base + self.right) * base + both
         second = ((couples - trained) * base + self.right) * base + (self.right - both)
         return first, second
+
+
+Evaluation = HeldOut | OutRecords
 
 
 def _held_out(signals: Signals) -> HeldOut:
