@@ -6,6 +6,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -13,14 +14,14 @@ from matplotlib.figure import Figure
 
 INK, MUTED, RULE, SHADE = "#1f2429", "#57606a", "#c8ced6", "#eceff3"
 # Apart in lightness as in hue, and each with its own dash and marker: they survive grey printing.
-SERIES: tuple[tuple[str, str, str], ...] = (
+SERIES: tuple[tuple[str, Any, str], ...] = (
     ("#0b3d91", "-", "o"),
     ("#b4500b", "--", "s"),
     ("#2f7d4f", "-.", "^"),
     ("#7a4aa0", ":", "D"),
-    ("#5b6672", (0, (5, 1, 1, 1, 1, 1)), "v"),  # type: ignore[assignment]
-    ("#a0862a", (0, (8, 2)), "P"),  # type: ignore[assignment]
-    ("#1b8a9c", (0, (2, 1)), "X"),  # type: ignore[assignment]
+    ("#5b6672", (0, (5, 1, 1, 1, 1, 1)), "v"),
+    ("#a0862a", (0, (8, 2)), "P"),
+    ("#1b8a9c", (0, (2, 1)), "X"),
 )
 WIDTH = 6.0
 # Matplotlib brings this font along, so that every machine lays a figure out alike; the reader's
@@ -30,7 +31,7 @@ _STACK = (
     "system-ui, 'Segoe UI', 'Hiragino Sans', 'Yu Gothic', Meiryo, 'Noto Sans CJK JP', "
     "'Noto Sans JP', 'DejaVu Sans', sans-serif"
 )
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "memory-assets",
     "font.family": _METRICS_FONT,
@@ -98,7 +99,7 @@ def to_svg(
 def to_png(paint: Callable[[Axes], None], *, height: float, width: float, dpi: int = 80) -> bytes:
     """The same painting as a small PNG, for places that show no SVG."""
     buffer = io.BytesIO()
-    with mpl.rc_context(_STYLE | {"font.size": 8, "legend.fontsize": 7}):
+    with mpl.rc_context({**_STYLE, "font.size": 8, "legend.fontsize": 7}):
         figure = _draw(paint, height, width, 0.6)
         figure.savefig(
             buffer,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -88,7 +87,8 @@ def headline(found: ReportInput) -> Measurement | None:
 def strongest_first(found: ReportInput) -> list[str]:
     """The attacks by the headline metric; those that it does not resolve come last."""
     top = headline(found)
-    rows = {m.name: -2.0 for m in family(found, "membership")}
+    # Rows about pairs of attacks have an overlap, and no rate of their own.
+    rows = {m.name: -1.0 for m in family(found, "membership") if m.metric in (*RATES, "auc")}
     for m in resolved(family(found, "membership")):
         if top is not None and m.metric == top.metric and m.stratum == "all":
             rows[m.name] = m.estimate.value or 0.0
@@ -126,7 +126,7 @@ def gate_rows(found: ReportInput) -> list[GateRow]:
 def memorization(found: ReportInput) -> Memorization | None:
     """Scores by record for the records that the target was trained on, the highest first."""
     table = found.bundle.record_scores
-    table = table.filter(pc.and_(table["member"], pc.is_valid(table["memorization"])))
+    table = table.filter(pc.field("member") & pc.field("memorization").is_valid())
     if not table.num_rows:
         return None
     columns = ["memorization", "memorization_low", "memorization_high", "influence"]
@@ -147,13 +147,9 @@ def trend_rows(found: ReportInput, metric: str) -> list[dict]:
     """
     audit = found.bundle.audit
     earlier = found.trend.filter(
-        pc.and_(
-            pc.and_(
-                pc.equal(found.trend["subject"], audit.subject),
-                pc.equal(found.trend["metric"], metric),
-            ),
-            pc.less(found.trend["finished_at"], pa.scalar(audit.finished_at)),
-        )
+        (pc.field("subject") == audit.subject)
+        & (pc.field("metric") == metric)
+        & (pc.field("finished_at") < audit.finished_at)
     ).to_pylist()
     now = [
         {

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from memory_assets.errors import InputError
-from memory_assets.reports import sections
+from memory_assets.reports import evidence, sections
 from memory_assets.reports.catalogue import LANGUAGES, Catalogue, catalogue
 from memory_assets.reports.coverage import coverage
 from memory_assets.reports.inputs import ReportInput
@@ -55,9 +55,9 @@ def manifest(found: ReportInput, t: Catalogue) -> Html:
 
 
 SECTIONS: tuple[tuple[str, Section], ...] = (
-    ("limits", sections.limits),
-    ("evidence", sections.evidence),
-    ("history", sections.history),
+    ("limits", evidence.limits),
+    ("evidence", evidence.evidence),
+    ("history", evidence.history),
     ("memorization", sections.memorization_section),
     ("information", sections.information),
     ("epsilon", sections.epsilon),
@@ -72,7 +72,7 @@ SECTIONS: tuple[tuple[str, Section], ...] = (
 
 def document(title: str, lang: str, *body: str | None) -> str:
     """A whole page around `body`, with the house's style and without script or outside link."""
-    style = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
+    style = files("memory_assets.reports").joinpath("style.css").read_text(encoding="utf-8")
     head = el(
         "head",
         el("meta", charset="utf-8"),

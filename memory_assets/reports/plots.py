@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +16,8 @@ from memory_assets.reports.canvas import INK, MUTED, RULE, SERIES, SHADE, to_png
 from memory_assets.reports.catalogue import Catalogue, catalogue
 from memory_assets.reports.inputs import RocCurve
 from memory_assets.statistics.estimate import Control
+
+Style = dict[str, Any]
 
 _ROC_BINS_PER_DECADE = 120
 _ABOVE, _CHANCE, _NONE = "▲", "○", "–"
@@ -138,7 +141,7 @@ def memorization_histogram(
     def paint(axes: Axes) -> None:
         at, width = (edges[:-1] + edges[1:]) / 2, 0.088
         axes.bar(at, dark, width, color=SERIES[0][0], label=t("plot.memorized"))
-        unclear = {"color": "#b9c6dc", "hatch": "////", "label": t("plot.not_memorized")}
+        unclear: Style = {"color": "#b9c6dc", "hatch": "////", "label": t("plot.not_memorized")}
         axes.bar(at, total - dark, width, bottom=dark, **unclear)
         for x, n in zip(at[total > 0], total[total > 0], strict=True):
             axes.text(x, n * 1.06 + 0.2, str(n), ha="center", va="bottom", size=8, color=MUTED)
@@ -184,18 +187,18 @@ def quadrant(
 
 def controls_strip(controls: Sequence[Control], t: Catalogue) -> str:
     """One row a control: its value with interval on 0..1 and, at the right, whether it held."""
-    rows = [c for c in controls if c.value is not None and 0 <= c.value <= 1]
+    rows = [(c, c.value) for c in controls if c.value is not None and 0 <= c.value <= 1]
 
     def paint(axes: Axes) -> None:
-        for y, control in enumerate(reversed(rows)):
-            low = control.value if control.ci_low is None else max(control.ci_low, 0)
-            high = control.value if control.ci_high is None else min(control.ci_high, 1)
+        for y, (control, value) in enumerate(reversed(rows)):
+            low = value if control.ci_low is None else max(control.ci_low, 0)
+            high = value if control.ci_high is None else min(control.ci_high, 1)
             color = SERIES[0][0] if control.passed else "#8e1b1b"
             axes.plot([low, high], [y, y], color=color, lw=2.2, solid_capstyle="butt")
-            axes.plot(control.value, y, marker="o" if control.passed else "X", color=color, ms=7)
+            axes.plot(value, y, marker="o" if control.passed else "X", color=color, ms=7)
             word = t("control.passed" if control.passed else "control.failed")
             axes.text(1.03, y, word, va="center", size=9, color=color)
-        names = [t.name("control.name", c.control) for c in reversed(rows)]
+        names = [t.name("control.name", c.control) for c, _ in reversed(rows)]
         axes.set_yticks(range(len(rows)), names)
         axes.set(xlim=(0, 1.25), ylim=(-0.6, len(rows) - 0.4))
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
@@ -227,7 +230,7 @@ def heat_map(
             for x, cell in enumerate(line):
                 value = cell.value
                 shade = 0 if value is None else int(np.searchsorted(steps, value, "right"))
-                box = {"facecolor": shades[shade], "edgecolor": RULE}
+                box: Style = {"facecolor": shades[shade], "edgecolor": RULE}
                 axes.add_patch(Rectangle((x - 0.48, y - 0.45), 0.96, 0.9, **box))
                 symbol = _ABOVE if cell.above_chance else _CHANCE
                 text = _NONE if value is None else f"{symbol} {value * 100:.1f}%"

@@ -14,7 +14,7 @@ from memory_assets.reports.findings import rate_of
 from memory_assets.reports.markup import Html, el
 from memory_assets.statistics.estimate import Estimate, Measurement
 
-_AS_PERCENT = re.compile(r"tpr|fpr|ppv|accuracy|rate|share|error")
+_AS_PERCENT = re.compile(r"tpr|fpr|ppv|accuracy|rate|share|error|jaccard")
 
 
 def _minus(text: str) -> str:
@@ -29,8 +29,10 @@ def percent(value: float) -> str:
 
 
 def number(metric: str, value: float) -> str:
-    """A value as its metric is usually written: rates in percent, all else with three decimals."""
-    return percent(value) if _AS_PERCENT.search(metric) else _minus(f"{value:.3f}")
+    """A value as its metric is usually written: rates in percent, others with three decimals."""
+    if _AS_PERCENT.search(metric):
+        return percent(value)
+    return _minus(f"{value:.3f}" if abs(value) >= 0.01 or value == 0 else f"{value:.2g}")
 
 
 def chosen(rate: float) -> str:
@@ -60,8 +62,10 @@ def estimate_cell(metric: str, estimate: Estimate, t: Catalogue, form: str = "in
     if estimate.value is None:
         return t(f"status.{estimate.status}", n=count(estimate.n))
     shown = number(metric, estimate.value)
-    if estimate.ci_low is not None and estimate.ci_high is not None:
-        low, high = number(metric, estimate.ci_low), number(metric, estimate.ci_high)
+    if estimate.ci_low is not None and estimate.ci_high is None:
+        shown = t("form.at_least", value=shown)
+    elif estimate.ci_low is not None and estimate.ci_low != estimate.ci_high:
+        low, high = number(metric, estimate.ci_low), number(metric, estimate.ci_high or 0.0)
         shown = t(f"form.{form}", value=shown, low=low, high=high)
     if estimate.status in ("vacuous", "at_ceiling", "unresolvable"):
         return t("form.noted", value=shown, note=t(f"status.{estimate.status}_note"))

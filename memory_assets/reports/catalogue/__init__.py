@@ -51,5 +51,5 @@ def catalogue(lang: str) -> Catalogue:
     """
     if lang not in LANGUAGES:
         raise InputError(f"no report in language {lang!r}: choose one of {', '.join(LANGUAGES)}")
-    text = files(__package__).joinpath(f"{lang}.toml").read_text(encoding="utf-8")
+    text = files(__name__).joinpath(f"{lang}.toml").read_text(encoding="utf-8")
     return Catalogue(lang, _flat(tomllib.loads(text)))
