@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import auc, roc_curve
 
 from memory_assets.attacks.evaluate import rocs
-from memory_assets.attacks.lira import lira_online
-from memory_assets.attacks.reference import BLOCK, VARIANCE_FLOOR
+from memory_assets.attacks.reference import VARIANCE_FLOOR
 from memory_assets.attacks.registry import ATTACKS, Attack
 from memory_assets.attacks.rmia import GAMMA, share_beaten
 from memory_assets.pool.signals import Answers, Signals
@@ -116,7 +115,9 @@ def lira_of_one(pool: Signals, target: int) -> NDArray[np.float64]:
 
 
 def bench_lira(pool: Signals) -> None:
-    vectorised, seconds, memory = measured(lambda: lira_online(pool, pool, True, BLOCK))
+    vectorised, seconds, memory = measured(
+        lambda: ATTACKS["lira_online"].score(pool, pool, leave_one_out=True)
+    )
     loop, each, loop_memory = measured(
         lambda: [lira_of_one(pool, t) for t in range(MEASURED_TARGETS)]
     )
