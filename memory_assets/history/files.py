@@ -23,11 +23,13 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
-DAMAGE = (
-    duckdb.IOException,
-    duckdb.SerializationException,
-    duckdb.FatalException,
-    duckdb.InternalException,
+# What a wrong statement raises; any other error of DuckDB speaks of the file.
+STATEMENT_ERRORS = (
+    duckdb.ProgrammingError,
+    duckdb.DataError,
+    duckdb.IntegrityError,
+    duckdb.NotSupportedError,
+    duckdb.OutOfMemoryException,
 )
 
 
@@ -106,7 +108,7 @@ def _explained(error: duckdb.Error, path: Path) -> Exception:
         return InputError(f"{path} may not be written; check its owner and mode")
     if "with version number" in text:
         return InputError(f"{path} was written by a newer DuckDB than this one; upgrade duckdb")
-    return DamagedError(plain_error(error)) if isinstance(error, DAMAGE) else error
+    return error if isinstance(error, STATEMENT_ERRORS) else DamagedError(plain_error(error))
 
 
 @contextmanager

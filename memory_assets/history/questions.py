@@ -26,6 +26,7 @@ _PARAMETER = re.compile(r"\$(\w+): (.+)")
 # A reader sees the history and nothing else of the machine.
 _READ_ONLY = files.SETTINGS | {
     "enable_external_access": False,
+    "python_enable_replacements": False,
     "temp_directory": "",
     "lock_configuration": True,
 }
@@ -92,13 +93,13 @@ def ask(root: Path, name_or_sql: str, parameters: Mapping[str, Any] | None = Non
         with duckdb.connect(str(published), read_only=True, config=_READ_ONLY) as con:
             refuse_other_schema(con)
             return con.sql(sql, params=_bound(con, sql, parameters or {})).to_arrow_table()
-    except files.DAMAGE as error:
+    except files.STATEMENT_ERRORS as error:
+        raise InputError(f"the question does not run: {files.plain_error(error)}") from None
+    except duckdb.Error as error:
         raise InputError(
             f"{published} does not read ({files.plain_error(error)}); "
             "run `memory-assets history rebuild`"
         ) from None
-    except duckdb.Error as error:
-        raise InputError(f"the question does not run: {files.plain_error(error)}") from None
 
 
 def _bound(
