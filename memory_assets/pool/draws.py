@@ -55,12 +55,14 @@ def dropout_seed(recipe: Recipe, index: int) -> int:
 class Batch:
     """One mini-batch for each of B models.
 
-    `rows` int64 `[B, b]`, rows of the data set; `taken` bool `[B, b]` or None, which of them count
-    (Poisson sampling draws batches of different sizes); `keys` int32 `[B, dropouts, 2]` seed the
-    dropout masks; `moves` int64 `[B, b, 3]`: down, right and flip of each image.
+    `rows` int64 `[B, b]`, rows of the data set, and `labels` int64 `[B, b]`, what the models are
+    told of them; `taken` bool `[B, b]` or None, which of them count (Poisson sampling draws batches
+    of different sizes); `keys` int32 `[B, dropouts, 2]` seed the dropout masks; `moves` int64
+    `[B, b, 3]` or None: down, right and flip of each image.
     """
 
     rows: NDArray[np.int64]
+    labels: NDArray[np.int64]
     taken: NDArray[np.bool_] | None
     keys: NDArray[np.int32]
     moves: NDArray[np.int64] | None
@@ -72,41 +74,53 @@ def steps_per_epoch(recipe: Recipe, records: int) -> int:
 
 
 def batches(
-    recipe: Recipe, train_index: NDArray[np.int64], indices: list[int], dropouts: int
+    recipe: Recipe,
+    train_index: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    indices: list[int],
+    dropouts: int = 0,
 ) -> Iterator[Batch]:
-    """The mini-batches of the whole training run for models that train on these rows `[B, m]`."""
+    """The mini-batches of the whole training run.
+
+    The models with these indices train on the rows `train_index` `[B, m]`, with `labels` `[B, m]`.
+    """
     order = [_stream(recipe, index, _ORDER) for index in indices]
     dropout = [_stream(recipe, index, _DROPOUT) for index in indices]
     augment = [_stream(recipe, index, _AUGMENT) for index in indices]
+    epoch = _shuffled if recipe.dp is None else _poisson
     for _ in range(recipe.epochs):
-        for rows, taken in _epoch(recipe, train_index, order):
-            shape = (*rows.shape[1:], 3)
-            yield Batch(
-                rows,
-                taken,
-                _all_keys(dropout, dropouts),
-                np.stack([_moves(recipe, stream, shape) for stream in augment])
-                if recipe.shift or recipe.flip
-                else None,
-            )
+        for rows, told, taken in epoch(recipe, train_index, labels, order):
+            moves = None
+            if recipe.shift or recipe.flip:
+                moves = np.stack([_moves(recipe, s, (rows.shape[1], 3)) for s in augment])
+            yield Batch(rows, told, taken, _all_keys(dropout, dropouts), moves)
 
 
-def _epoch(
-    recipe: Recipe, train_index: NDArray[np.int64], streams: list[np.random.Generator]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_] | None]]:
+_Part = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_] | None]
+
+
+def _shuffled(
+    recipe: Recipe,
+    train_index: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    streams: list[np.random.Generator],
+) -> Iterator[_Part]:
+    """One pass over all records in a new order; the last mini-batch may be smaller."""
     records = train_index.shape[1]
-    if recipe.dp is not None:
-        yield from _poisson(recipe, train_index, streams)
-        return
     order = np.stack([stream.permutation(records) for stream in streams])
-    shuffled = np.take_along_axis(train_index, order, axis=1)
+    rows = np.take_along_axis(train_index, order, axis=1)
+    told = np.take_along_axis(labels, order, axis=1)
     for start in range(0, records, recipe.batch_size):
-        yield np.ascontiguousarray(shuffled[:, start : start + recipe.batch_size]), None
+        part = slice(start, start + recipe.batch_size)
+        yield rows[:, part], told[:, part], None
 
 
 def _poisson(
-    recipe: Recipe, train_index: NDArray[np.int64], streams: list[np.random.Generator]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+    recipe: Recipe,
+    train_index: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    streams: list[np.random.Generator],
+) -> Iterator[_Part]:
     """Each record joins each batch independently; batches are padded to one fixed width.
 
     A batch above that width (one in 10^12) is cut: stacked models need one shape.
@@ -115,13 +129,14 @@ def _poisson(
     rate = sampling_rate(recipe, records)
     width = min(records, int(binom.isf(_POISSON_TAIL, records, rate)) + 1)
     for _ in range(steps_per_epoch(recipe, records)):
-        rows = np.zeros((len(streams), width), dtype=np.int64)
+        order = np.zeros((len(streams), width), dtype=np.int64)
         taken = np.zeros((len(streams), width), dtype=np.bool_)
         for k, stream in enumerate(streams):
             drawn = np.flatnonzero(stream.random(records) < rate)[:width]
-            rows[k, : len(drawn)] = train_index[k, drawn]
+            order[k, : len(drawn)] = drawn
             taken[k, : len(drawn)] = True
-        yield rows, taken
+        rows = np.take_along_axis(train_index, order, axis=1)
+        yield rows, np.take_along_axis(labels, order, axis=1), taken
 
 
 def sampling_rate(recipe: Recipe, records: int) -> float:
@@ -146,13 +161,22 @@ def _moves(
     return moves
 
 
-def noisy_labels(
-    recipe: Recipe, labels: NDArray[np.int64], classes: int, index: int
+def told_labels(
+    recipe: Recipe,
+    y: NDArray[np.int64],
+    classes: int,
+    train_index: NDArray[np.int64],
+    indices: list[int],
 ) -> NDArray[np.int64]:
-    """The labels `[N]` that this model trains on: a share replaced by another class."""
-    if not recipe.label_noise or classes < 2:
-        return labels
-    stream = _stream(recipe, index, _LABELS)
-    replaced = stream.random(len(labels)) < recipe.label_noise
-    other = (labels + stream.integers(1, classes, size=len(labels))) % classes
-    return np.where(replaced, other, labels)
+    """The labels `[B, m]` that models train on: the true ones, or a share of them replaced.
+
+    A replaced label is one of the other classes, drawn for each model and record of the data set.
+    """
+    labels = y[train_index]
+    if recipe.label_noise and classes > 1:
+        for row, rows, index in zip(labels, train_index, indices, strict=True):
+            stream = _stream(recipe, index, _LABELS)
+            replaced = stream.random(len(y)) < recipe.label_noise
+            other = (y + stream.integers(1, classes, size=len(y))) % classes
+            row[:] = np.where(replaced, other, y)[rows]
+    return labels

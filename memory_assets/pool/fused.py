@@ -58,6 +58,12 @@ def dense_layers(module: nn.Module) -> list[Dense] | None:
     return layers if plain else None
 
 
+def bytes_per_model(layers: list[Dense], layout: Layout, batch: int) -> int:
+    """Memory that one model's training step runs through: parameters three times, buffers twice."""
+    values = layers[0].inputs + 2 * sum(layer.outputs for layer in layers)
+    return 4 * (3 * layout.size + batch * values)
+
+
 def _watched(module: nn.Module) -> bool:
     return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)
 
@@ -73,13 +79,21 @@ def _leaves(module: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]]:
 
 
 class _Workspace:
-    """The buffers of one mini-batch shape: activations and their gradients, layer by layer."""
+    """The buffers of one mini-batch shape: activations and their gradients, layer by layer.
+
+    The last layer's values lie class by class, `[B, classes, b]`: softmax over a middle axis runs
+    over whole vectors, over the last axis of ten values it does not. `deltas[-1]` is the same
+    memory seen as `[B, b, classes]`.
+    """
 
     def __init__(self, layers: list[Dense], models: int, batch: int, device: str) -> None:
-        first = layers[0].inputs
-        self.activations = [aligned(models, batch, first, device=device)]
-        self.activations += [aligned(models, batch, d.outputs, device=device) for d in layers]
-        self.deltas = [aligned(models, batch, d.outputs, device=device) for d in layers]
+        self.inputs = aligned(models, batch, layers[0].inputs, device=device)
+        self.activations = [aligned(models, batch, d.outputs, device=device) for d in layers[:-1]]
+        self.deltas = [
+            torch.empty_strided(a.shape, a.stride(), device=device) for a in self.activations
+        ]
+        self.out = aligned(models, layers[-1].outputs, batch, device=device)
+        self.deltas.append(self.out.transpose(1, 2))
         self.ones = torch.ones(models, 1, batch, device=device)
         self.keep: dict[int, Tensor] = {}
 
@@ -87,7 +101,7 @@ class _Workspace:
 class FusedMlp:
     """B models of `dense_layers` and the gradients of their losses.
 
-    `parameters` and `gradient` are the rows `[B, P]` of the layout.
+    `parameters` and `gradient` are vectors of the layout.
     """
 
     def __init__(
@@ -98,8 +112,13 @@ class FusedMlp:
         self.buffers: dict[str, Tensor] = {}
         self._recipe = recipe
         self._layers = layers
-        self._weights = layout.views(parameters)
-        self._slopes = layout.views(self.gradient)
+        weights, slopes = layout.views(parameters), layout.views(self.gradient)
+        self._weights = [weights[f"{d.name}.weight"] for d in layers]
+        self._slopes = [slopes[f"{d.name}.weight"] for d in layers]
+        self._biases = [weights[f"{d.name}.bias"].unsqueeze(1) if d.bias else None for d in layers]
+        self._bias_slopes = [
+            slopes[f"{d.name}.bias"].unsqueeze(1) if d.bias else None for d in layers
+        ]
         self._workspaces: dict[int, _Workspace] = {}
 
     def compute(self, x: Tensor, y: Tensor, keys: Tensor, taken: Tensor | None) -> None:
@@ -108,7 +127,7 @@ class FusedMlp:
         if batch not in self._workspaces:
             self._workspaces[batch] = _Workspace(self._layers, models, batch, str(x.device))
         work = self._workspaces[batch]
-        work.activations[0].copy_(x.reshape(models, batch, -1))
+        work.inputs.copy_(x.view(models, batch, -1))
         self._forward(work, keys)
         self._backward(work, y)
         if self._recipe.dp is not None and taken is not None:
@@ -116,45 +135,43 @@ class FusedMlp:
         self._collect(work)
 
     def _forward(self, work: _Workspace, keys: Tensor) -> None:
-        drop = 0
-        for i, layer in enumerate(self._layers):
-            source, target = work.activations[i], work.activations[i + 1]
-            weight = self._weights[f"{layer.name}.weight"].transpose(1, 2)
-            if layer.bias:
-                bias = self._weights[f"{layer.name}.bias"].unsqueeze(1)
-                torch.baddbmm(bias, source, weight, out=target)
-            else:
+        source, drop = work.inputs, 0
+        for i, layer in enumerate(self._layers[:-1]):
+            target, weight = work.activations[i], self._weights[i].transpose(1, 2)
+            bias = self._biases[i]
+            if bias is None:
                 torch.bmm(source, weight, out=target)
-            if layer.relu:
-                target.relu_()
+            else:
+                torch.baddbmm(bias, source, weight, out=target)
+            target.relu_()
             if layer.dropout:
                 keep = keep_mask(keys[:, drop], target[0].numel(), layer.dropout)
                 work.keep[i] = keep.view(target.shape) / (1.0 - layer.dropout)
                 target.mul_(work.keep[i])
                 drop += 1
+            source = target
+        bias = self._biases[-1]
+        torch.bmm(self._weights[-1], source.transpose(1, 2), out=work.out)
+        if bias is not None:
+            work.out.add_(bias.transpose(1, 2))
 
     def _backward(self, work: _Workspace, y: Tensor) -> None:
         """Deltas of cross-entropy with label smoothing: softmax minus the smoothed target."""
         smoothing = self._recipe.label_smoothing
-        out = work.deltas[-1]
-        out.copy_(torch.softmax(work.activations[-1], dim=-1))
+        work.out.copy_(torch.softmax(work.out, 1))
         if smoothing:
-            out.sub_(smoothing / out.shape[-1])
-        hit = torch.full((*y.shape, 1), smoothing - 1.0, device=y.device)
-        out.scatter_add_(2, y.unsqueeze(2), hit)
+            work.out.sub_(smoothing / work.out.shape[1])
+        work.out.scatter_add_(1, y.unsqueeze(1), (smoothing - 1.0) * work.ones)
         if self._recipe.dp is None:
-            out.div_(y.shape[1])
-        for i in range(len(self._layers) - 1, 0, -1):
-            weight = self._weights[f"{self._layers[i].name}.weight"]
-            below = work.deltas[i - 1]
-            torch.bmm(work.deltas[i], weight, out=below)
-            if i - 1 in work.keep:
-                below.mul_(work.keep[i - 1])
-            # A value that dropout removed has gradient 0 already, so that the sign after both says
-            # where ReLU let it through.
-            torch.ops.aten.threshold_backward.grad_input(
-                below, work.activations[i], 0, grad_input=below
-            )
+            work.out.div_(y.shape[1])
+        for i in range(len(self._layers) - 2, -1, -1):
+            below, passed = work.deltas[i], work.activations[i]
+            torch.bmm(work.deltas[i + 1], self._weights[i + 1], out=below)
+            if i in work.keep:
+                below.mul_(work.keep[i])
+            # Where dropout removed a value its delta is 0 already, so that the sign of what is
+            # left says where ReLU let it through.
+            torch.ops.aten.threshold_backward.grad_input(below, passed, 0, grad_input=below)
 
     def _clip(self, work: _Workspace, taken: Tensor, bound: float) -> None:
         """Scale each record's deltas so that its whole gradient has at most this norm.
@@ -163,18 +180,18 @@ class FusedMlp:
         product of two norms and no record's gradient is ever formed.
         """
         square = torch.zeros(taken.shape, device=taken.device)
-        for i, layer in enumerate(self._layers):
-            inputs = work.activations[i].square().sum(2)
-            square += work.deltas[i].square().sum(2) * (inputs + 1.0 if layer.bias else inputs)
+        sources = [work.inputs, *work.activations]
+        for layer, source, delta in zip(self._layers, sources, work.deltas, strict=True):
+            inputs = source.square().sum(2) + float(layer.bias)
+            square += delta.square().sum(2) * inputs
         factor = (bound / square.sqrt().clamp_min(1e-12)).clamp_max(1.0) * taken
         for delta in work.deltas:
             delta.mul_(factor.unsqueeze(2))
 
     def _collect(self, work: _Workspace) -> None:
-        for i, layer in enumerate(self._layers):
-            delta = work.deltas[i]
-            slope = self._slopes[f"{layer.name}.weight"]
-            torch.bmm(delta.transpose(1, 2), work.activations[i], out=slope)
-            if layer.bias:
-                bias = self._slopes[f"{layer.name}.bias"].unsqueeze(1)
-                torch.bmm(work.ones, delta, out=bias)
+        sources = [work.inputs, *work.activations]
+        for i, (source, delta) in enumerate(zip(sources, work.deltas, strict=True)):
+            torch.bmm(delta.transpose(1, 2), source, out=self._slopes[i])
+            bias = self._bias_slopes[i]
+            if bias is not None:
+                torch.sum(delta, 1, keepdim=True, out=bias)

@@ -10,7 +10,7 @@ from memory_assets.pool.draws import noise_seed
 
 
 class Noise:
-    """Turns the sums of clipped gradients `[B, P]` into noisy means over the expected batch."""
+    """Turns the sums of clipped gradients into noisy means over the expected batch."""
 
     def __init__(self, recipe: Recipe, indices: list[int], records: int) -> None:
         assert recipe.dp is not None
@@ -20,9 +20,10 @@ class Noise:
             torch.Generator().manual_seed(noise_seed(recipe, index)) for index in indices
         ]
 
-    def add(self, gradient: Tensor) -> None:
-        """Add this step's noise and divide, in place."""
-        for row, generator in zip(gradient, self._generators, strict=True):
-            drawn = torch.randn(row.shape, generator=generator)
-            row.add_(drawn.to(row.device), alpha=self._deviation)
-        gradient.div_(self._batch)
+    def add(self, gradients: dict[str, Tensor]) -> None:
+        """Add this step's noise to the gradients `[B, *shape]` and divide, in place."""
+        for gradient in gradients.values():
+            for of_model, generator in zip(gradient, self._generators, strict=True):
+                drawn = torch.randn(of_model.shape, generator=generator)
+                of_model.add_(drawn.to(of_model.device), alpha=self._deviation)
+            gradient.div_(self._batch)

@@ -65,5 +65,5 @@ class Adam:
 
 
 def make_optimizer(recipe: Recipe, parameters: Tensor) -> Sgd | Adam:
-    """The optimizer that the recipe names, for parameters `[B, P]`."""
+    """The optimizer that the recipe names, for a vector of parameters."""
     return Sgd(recipe, parameters) if recipe.optimizer == "sgd" else Adam(recipe, parameters)

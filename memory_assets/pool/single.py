@@ -11,7 +11,7 @@ from memory_assets.pool.layout import Layout
 
 
 class Single:
-    """One model in an ordinary autograd step, its parameters inside the rows `[1, P]`.
+    """One model in an ordinary autograd step, its parameters in a vector of the layout.
 
     Image models compute in the memory format with the channels last, which is the faster one for
     convolutions on a CPU.

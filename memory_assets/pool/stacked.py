@@ -19,7 +19,7 @@ _POSITION = 0x3C6EF372  # spreads the records of a batch over dropout keys
 class Stacked:
     """B models of one architecture and the gradients of their losses.
 
-    `parameters` and `gradient` are the rows `[B, P]` of the layout; `buffers` (normalization
+    `parameters` and `gradient` are vectors of the layout; `buffers` (normalization
     statistics, frozen parameters) are `[B, *shape]` and change while the models train.
     """
 

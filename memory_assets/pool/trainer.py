@@ -18,7 +18,7 @@ from memory_assets.errors import InputError
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool import draws
 from memory_assets.pool.dropout import replace_dropout
-from memory_assets.pool.fused import Dense, FusedMlp, dense_layers
+from memory_assets.pool.fused import Dense, FusedMlp, bytes_per_model, dense_layers
 from memory_assets.pool.images import move
 from memory_assets.pool.layout import Layout
 from memory_assets.pool.noise import Noise
@@ -28,6 +28,9 @@ from memory_assets.pool.stacked import Stacked, stack_rest
 
 LANES = 16
 """Models in one stack on a CPU: enough to hide the overhead, few enough for its cache."""
+
+_CACHE = 10 << 20
+"""Bytes that the models of one written-out step may run through: a core's share of the cache."""
 
 _TARGET = 2**32
 _log = logging.getLogger(__name__)
@@ -203,7 +206,10 @@ def _slices(job: _Job, indices: list[int]) -> Iterator[list[int]]:
     elif job.device != "cpu":
         yield positions
     elif job.layers is not None:
-        yield from (positions[start : start + LANES] for start in positions[::LANES])
+        layout = Layout.of(job.recipe.build_model())
+        used = bytes_per_model(job.layers, layout, job.recipe.batch_size)
+        slices = -(-len(positions) // max(1, min(LANES, _CACHE // used)))
+        yield from (part.tolist() for part in np.array_split(positions, slices))
     else:
         groups: dict[int, list[int]] = {}
         for position, index in enumerate(indices):
@@ -279,28 +285,27 @@ def _train(
 ) -> dict[int, dict[str, Tensor]]:
     """The training loop that all paths share; returns the state dicts by position in the block."""
     recipe = job.recipe
-    filler = max(lanes)
-    places = [position if position >= 0 else filler for position in lanes]
+    places = [position if position >= 0 else max(lanes) for position in lanes]
     own, rows_of = [indices[p] for p in places], train_index[places]
     models = _models(job, own)
     engine = models.engine
-    labels = [draws.noisy_labels(recipe, job.y, job.classes, index) for index in own]
     optimizer = make_optimizer(recipe, engine.parameters)
     noise = Noise(recipe, own, rows_of.shape[1]) if recipe.dp is not None else None
+    labels = draws.told_labels(recipe, job.y, job.classes, rows_of, own)
     steps = recipe.epochs * draws.steps_per_epoch(recipe, rows_of.shape[1])
     with _own_generator(job, own[0]):
-        for step, batch in enumerate(draws.batches(recipe, rows_of, own, models.dropouts)):
+        for step, batch in enumerate(draws.batches(recipe, rows_of, labels, own, models.dropouts)):
             x = _gather(job, torch.from_numpy(batch.rows))
             if batch.moves is not None:
                 moves = torch.from_numpy(batch.moves).flatten(0, 1).to(job.device)
                 x = move(x.flatten(0, 1), moves).view(x.shape)
-            y = np.stack([of_model[r] for of_model, r in zip(labels, batch.rows, strict=True)])
-            keys, taken = torch.from_numpy(batch.keys).to(job.device), None
+            y, keys = (torch.from_numpy(a).to(job.device) for a in (batch.labels, batch.keys))
+            taken = None
             if batch.taken is not None:
                 taken = torch.from_numpy(batch.taken).to(job.device)
-            engine.compute(x, torch.from_numpy(y).to(job.device), keys, taken)
+            engine.compute(x, y, keys, taken)
             if noise is not None:
-                noise.add(engine.gradient)
+                noise.add(models.layout.views(engine.gradient))
             optimizer.step(engine.parameters, engine.gradient, learning_rate(recipe, step, steps))
     return {place: models.state(lane) for lane, place in enumerate(lanes) if place >= 0}
 

@@ -1,0 +1,223 @@
+"""Speed of the pool trainer against a plain loop over models, measured in one run.
+
+    OMP_NUM_THREADS=1 python benchmarks/pool.py [--quick]
+
+Both train the same models on the same mini-batches for the same epochs. The plain loop is the
+ordinary PyTorch one (module, autograd, torch.optim) in one thread, with the data in memory and no
+DataLoader. The pool trainer runs in one process, and in two: a worker takes whole blocks.
+Processes are started and warmed up before the clock runs, as they are in a long audit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+from sklearn.metrics import roc_auc_score
+
+from memory_assets.models.recipe import Recipe
+from memory_assets.pool import draws
+from memory_assets.pool.blocks import (
+    Block,
+    build_block,
+    cut_blocks,
+    load_block,
+    save_block,
+    train_rows,
+)
+from memory_assets.pool.forward import logits
+from memory_assets.pool.masks import draw_masks
+from memory_assets.pool.signals import Answers
+
+PROCESSES = 2
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network on one data set; `flops` per record and pass forward and backward."""
+
+    name: str
+    recipe: Recipe
+    models: int
+    loop_models: int
+    goal: float
+    flops: float
+    x: NDArray[np.float32]
+    y: NDArray[np.int64]
+
+
+def dense_flops(*widths: int) -> float:
+    """Multiply-adds twice, forward and both products backward, none to the inputs."""
+    layers = list(zip(widths, widths[1:], strict=False))
+    return sum(2.0 * a * b * (2 if i == 0 else 3) for i, (a, b) in enumerate(layers))
+
+
+def cases(quick: bool) -> list[Case]:
+    digits_x, digits_y = load_digits(return_X_y=True)
+    rng = np.random.default_rng(0)
+    wide_x = rng.normal(size=(2000, 600)).astype(np.float32)
+    wide_y = rng.integers(0, 100, 2000)
+    image_x = rng.normal(size=(1000, 1, 28, 28)).astype(np.float32)
+    image_y = rng.integers(0, 10, 1000)
+    mlp, cnn = "memory_assets.models.mlp:mlp", "memory_assets.models.cnn:small_cnn"
+    scale = 4 if quick else 1
+    convolutions = 3 * 2.0 * 9 * (16 * 28**2 * 2 / 3 + 16 * 32 * 14**2)
+    return [
+        *(
+            Case(
+                f"digits MLP 64-128-10, batches of {batch}",
+                Recipe(mlp, epochs=32 // scale, lr=0.05, batch_size=batch),
+                64, 32 // scale, 15.0, dense_flops(64, 128, 10),
+                (digits_x / 16).astype(np.float32), digits_y.astype(np.int64),
+            )
+            for batch in (64, 32, 16)
+        ),
+        Case(
+            "MLP 600-256-100",
+            Recipe(mlp, {"inputs": 600, "hidden": 256, "classes": 100}, epochs=8 // scale, lr=0.01),
+            64, 16 // scale, 2.5, dense_flops(600, 256, 100), wide_x, wide_y,
+        ),
+        Case(
+            "two convolutions 28x28",
+            Recipe(cnn, epochs=4 // min(scale, 2), lr=0.01),
+            8, 4, 2.5, convolutions + 3 * 2.0 * 32 * 49 * 10, image_x, image_y,
+        ),
+    ]  # fmt: skip
+
+
+def plain_loop(case: Case, rows: NDArray[np.int64], index: int) -> dict[str, torch.Tensor]:
+    """One model as everybody writes it; only the draw of weights and batches is the pool's."""
+    recipe = case.recipe
+    x, y = torch.from_numpy(case.x), torch.from_numpy(case.y)
+    model = draws.initial_model(recipe, index)
+    optimizer = torch.optim.SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum)
+    for batch in draws.batches(recipe, rows[None], case.y[rows[None]], [index]):
+        chosen = torch.from_numpy(batch.rows[0])
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(x[chosen]), y[chosen]).backward()
+        optimizer.step()
+    return model.state_dict()
+
+
+def matmul_peak() -> float:
+    """GFLOP/s of one thread on a large product: the most that any of this could reach."""
+    a = torch.randn(1024, 1024)
+    best = 0.0
+    for _ in range(20):
+        start = time.perf_counter()
+        a @ a
+        best = max(best, 2 * 1024**3 / (time.perf_counter() - start) / 1e9)
+    return best
+
+
+def _work(
+    case: Case, block: Block, masks: NDArray[np.uint8], pairs: NDArray[np.int64], folder: Path
+) -> Path:
+    """What one step of an audit does: train a block and write its artifact."""
+    path = folder / f"{uuid4().hex}.safetensors"
+    none = np.empty(0, np.int64)
+    save_block(build_block(block, case.recipe, case.x, case.y, pairs, none, masks), path)
+    return path
+
+
+def _warm(case: Case) -> None:
+    rows = np.tile(np.arange(128), (2, 1))
+    from memory_assets.pool.trainer import train_block
+
+    train_block(case.recipe, case.x, case.y, rows, [0, 1])
+
+
+def _auc(case: Case, states: dict, pairs: NDArray[np.int64], masks: NDArray[np.uint8]) -> float:
+    """AUC of fixed-variance LiRA, each model against the others, over all models and records."""
+    z = logits(case.recipe, states, case.x[pairs.ravel()])
+    phi = Answers.from_logits(z, case.y[pairs.ravel()]).score[..., 0]
+    inside = (masks[..., None] == np.arange(2)).reshape(len(masks), -1)
+    mean_in = np.ma.array(phi, mask=~inside).mean(0).filled(0)
+    mean_out = np.ma.array(phi, mask=inside).mean(0).filled(0)
+    return float(
+        roc_auc_score(
+            inside.ravel(), (phi * (mean_in - mean_out) - (mean_in**2 - mean_out**2) / 2).ravel()
+        )
+    )
+
+
+def run(case: Case, pool: ProcessPoolExecutor, folder: Path) -> None:
+    pairs = np.random.default_rng(1).permutation(len(case.y) // 2 * 2).reshape(-1, 2)
+    masks = draw_masks(case.models, len(pairs), 7)
+    rows = train_rows(pairs, np.empty(0, np.int64), masks)
+    list(pool.map(_warm, [case] * (2 * PROCESSES)))
+    _warm(case)
+    plain_loop(case, rows[0, :128], 0)
+
+    start = time.perf_counter()
+    alone = [plain_loop(case, rows[k], k) for k in range(case.loop_models)]
+    loop = (time.perf_counter() - start) / case.loop_models * case.models
+
+    blocks = cut_blocks(case.models, 16 if case.models > 16 else case.models // 2)
+    start = time.perf_counter()
+    single = [_work(case, block, masks, pairs, folder) for block in blocks]
+    one = time.perf_counter() - start
+
+    start = time.perf_counter()
+    jobs = [pool.submit(_work, case, block, masks, pairs, folder) for block in blocks]
+    both = [job.result() for job in jobs]
+    two = time.perf_counter() - start
+
+    single, both = ([load_block(path) for path in paths] for paths in (single, both))
+    same = all(np.array_equal(a[n], b[n]) for a, b in zip(single, both, strict=True) for n in a)
+    states = {n: np.concatenate([block[n] for block in both]) for n in both[0]}
+    k = case.loop_models
+    looped = {n: np.stack([state[n].numpy() for state in alone]) for n in states}
+    gap = max(float(np.abs(looped[n] - states[n][:k]).max()) for n in states)
+    work = case.flops * rows.shape[1] * case.recipe.epochs * case.models / 1e9
+    print(
+        f"\n{case.name}: K = {case.models}, {case.recipe.epochs} epochs of {rows.shape[1]} records"
+    )
+    print(
+        f"  plain loop, one thread   {loop:8.2f} s  {work / loop:7.1f} GFLOP/s"
+        + (f"  (from {k} models)" if k < case.models else "")
+    )
+    print(f"  pool, one process        {one:8.2f} s  {work / one:7.1f} GFLOP/s  {loop / one:6.1f}x")
+    print(
+        f"  pool, {PROCESSES} processes        {two:8.2f} s  {work / two:7.1f} GFLOP/s"
+        f"  {loop / two:6.1f}x  (goal {case.goal}x)"
+    )
+    print(
+        f"  same bits in one and {PROCESSES} processes: {same}; "
+        f"largest difference of a parameter from the loop's: {gap:.1e}"
+    )
+    small, part = {n: v[:k] for n, v in states.items()}, masks[:k]
+    print(
+        f"  LiRA AUC of the first {k} models: loop {_auc(case, looped, pairs, part):.4f}, "
+        f"pool {_auc(case, small, pairs, part):.4f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer epochs and models in the loop")
+    quick = parser.parse_args().quick
+    torch.set_num_threads(1)
+    print(
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start (other jobs slow all "
+        f"three alike); matmul peak of one thread {matmul_peak():.0f} GFLOP/s"
+    )
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool, TemporaryDirectory() as folder:
+        for case in cases(quick):
+            run(case, pool, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
