@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,8 +60,13 @@ def checkpoint_file(path: Path) -> Path:
     return inside[0]
 
 
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A sorting key by which v2 comes before v10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
 def list_versions(folder: Path) -> dict[str, Path]:
-    """The versions in a folder, by name: `v1.safetensors`, or `v1/` with one such file inside.
+    """The versions in a folder, by name and in its natural order: `v1.safetensors`, or `v1/` with one such file inside.
 
     A file of another kind is listed too, so that it is refused with a clear error when read and
     not passed over in silence. Hidden files and files that are still being written
@@ -73,7 +79,7 @@ def list_versions(folder: Path) -> dict[str, Path]:
         if path.name.startswith(".") or path.suffix in (".tmp", ".part", ".csv", ".md", ".json"):
             continue
         found[path.name if path.is_dir() else path.stem] = path
-    return found
+    return {name: found[name] for name in sorted(found, key=_natural)}
 
 
 def read_manifest(path: Path) -> Manifest | None:

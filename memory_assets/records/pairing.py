@@ -44,12 +44,6 @@ class Pairing:
             self.pairs, self.target_side, self.common, self.held_out, FORMULA_VERSION
         )
 
-    def train_rows(self, side: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """Rows `[B, n + c]` that models with these sides `[B, n]` train on."""
-        chosen = self.pairs[np.arange(len(self.pairs)), side.astype(np.int64)]
-        common = np.broadcast_to(self.common, (len(side), len(self.common)))
-        return np.concatenate([chosen, common], axis=1)
-
 
 def read_members(path: Path, data: Dataset) -> NDArray[np.bool_]:
     """Read the ids the target trained on (CSV, first column, header `id`) as a mask `[N]`.

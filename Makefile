@@ -1,0 +1,46 @@
+# Every target sets up what it needs; a second call installs nothing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# One thread a process: on matrices of this size a second one costs more than it brings.
+export OMP_NUM_THREADS ?= 1
+export DAGSTER_DISABLE_TELEMETRY := 1
+
+.PHONY: audit ui test check bench install clean
+.DEFAULT_GOAL := audit
+
+audit: $(VENV)/.installed models/digits/v1.safetensors  ## audit every subject
+	$(BIN)/memory-assets audit
+
+ui: $(VENV)/.installed models/digits/v1.safetensors  ## lineage graph on 127.0.0.1:3000
+	$(BIN)/memory-assets ui
+
+test: $(VENV)/.installed-dev  ## all tests, the slow ones too
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(VENV)/.installed-dev  ## lint, types, and the graph loads
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/dg check yaml
+	$(BIN)/dg check defs
+
+bench: $(VENV)/.installed-dev  ## ratios measured in one run; takes minutes
+	$(BIN)/python -m benchmarks
+
+install: $(VENV)/.installed
+
+models/digits/v1.safetensors: | $(VENV)/.installed
+	$(BIN)/python -m memory_assets.examples.digits models/digits
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:  ## forget the environment; audits under .memory_assets stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache

@@ -1,0 +1,182 @@
+"""The same graph in one process: what the daemon would do by and by, done now."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from dagster_project.components.options import SubjectGraph
+from dagster_project.definitions import build_definitions
+from dagster_project.instance import end_abandoned_runs, owner_tag, prepare_dagster_home
+from dagster_project.references import sweep_runs
+from dagster_project.sensors.versions import report_versions
+from memory_assets.artifacts import ArtifactStore, home
+from memory_assets.errors import InputError
+from memory_assets.history.bundle import AuditBundle
+from memory_assets.subjects import ClassifierSubject
+
+POOL_ASSETS = ("dataset", "shadow_models", "shadow_signals", "memorization", "information")
+VERSION_ASSETS = ("target_signals", "attack_scores", "leakage", "roi_report")
+
+Progress = Callable[[str], None]
+"""Called with a few words on what is being done now."""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One version after its audit."""
+
+    subject: str
+    version: str
+    bundle: AuditBundle
+    reused: bool
+
+
+@dataclass(frozen=True)
+class AuditRun:
+    """What one call did: the audits, and how many blocks of shadow models it trained."""
+
+    audits: tuple[Audited, ...]
+    blocks_trained: int
+    blocks_reused: int
+    audits_added: int
+
+
+@contextmanager
+def _quiet_dagster() -> Iterator[None]:
+    """Dagster's event log belongs in the UI; the terminal shows progress and the result."""
+    logger = logging.getLogger("dagster")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+@dataclass(frozen=True)
+class _Runner:
+    job: dg.JobDefinition
+    instance: dg.DagsterInstance
+    progress: Progress
+
+    def run(
+        self, label: str, keys: list[dg.AssetKey], version: str | None = None
+    ) -> dg.ExecuteInProcessResult:
+        """Materialize these assets now, as a run that the UI shows like any other.
+
+        A check that fails is a result, not an error: the audit ran. A step that fails is one.
+
+        Raises:
+            InputError: a step refused its input. RuntimeError: a step broke.
+        """
+        run_id = str(uuid.uuid4())
+
+        def watch(event: dg.EventLogEntry, _cursor: object) -> None:
+            if event.dagster_event and event.dagster_event.is_step_start:
+                self.progress(f"{label}: {event.step_key}")
+
+        self.instance.add_event_listener(run_id, watch)
+        result = self.job.execute_in_process(
+            instance=self.instance,
+            asset_selection=keys,
+            partition_key=version,
+            run_id=run_id,
+            tags=owner_tag(),
+            raise_on_error=False,
+        )
+        for event in result.all_events:
+            if event.is_step_failure:
+                _raise_for(event)
+        return result
+
+
+def _raise_for(event: dg.DagsterEvent) -> None:
+    """Raise what a failed step means to the user; a failed check is not a failed step."""
+    failure = event.step_failure_data
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    if error is not None and error.cls_name == "DagsterAssetCheckFailedError":
+        return
+    if failure.user_failure_data is not None and failure.user_failure_data.description:
+        raise InputError(failure.user_failure_data.description)
+    message = error.message.strip() if error else "no error recorded"
+    raise RuntimeError(f"step {event.step_key} failed: {message}")
+
+
+def _metadata(result: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str, object]:
+    """What an asset's materialization in this run says of itself."""
+    for event in result.get_asset_materialization_events():
+        if event.asset_key == key:
+            metadata = event.step_materialization_data.materialization.metadata
+            return {name: value.value for name, value in metadata.items()}
+    return {}
+
+
+def _versions(subject: ClassifierSubject, seen: list[str], wanted: str | None) -> list[str]:
+    if not seen:
+        raise InputError(
+            f"{subject.checkpoints}: no checkpoints of {subject.subject}; put one file or folder "
+            "per version there (the shipped ones are made by `make audit`)"
+        )
+    if wanted is None:
+        return seen
+    if wanted not in seen:
+        raise InputError(
+            f"version {wanted!r}: not in {subject.checkpoints}; found {', '.join(seen)}"
+        )
+    return [wanted]
+
+
+def run_audits(
+    subjects: list[ClassifierSubject], root: Path, version: str | None, progress: Progress
+) -> AuditRun:
+    """Bring these subjects' pools, audits, reports and the history up to date.
+
+    Whatever exists under its digest is reused. Two processes at the same subject take turns.
+
+    Raises:
+        InputError: something the owner gave is wrong. RuntimeError: a step broke.
+    """
+    store = ArtifactStore(home())
+    prepare_dagster_home()
+    store.sweep()
+    sweep_runs(store.root / "references")
+    with _quiet_dagster(), dg.DagsterInstance.get() as instance:
+        end_abandoned_runs(instance)
+        definitions = build_definitions(root)
+        runner = _Runner(definitions.resolve_implicit_global_asset_job_def(), instance, progress)
+        audits: list[Audited] = []
+        trained = reused = 0
+        for subject in subjects:
+            lock = store.lock(f"audit-{subject.subject}")
+            progress(f"{subject.subject}: waiting for another audit" if lock.is_locked else "")
+            with lock:
+                graph = SubjectGraph(subject, root)
+                seen = report_versions(subject, root, graph.versions, instance)
+                versions = _versions(subject, list(seen.seen), version)
+                pool = runner.run(
+                    f"{subject.subject} pool", [graph.key(name) for name in POOL_ASSETS]
+                )
+                counts = _metadata(pool, graph.key("shadow_models"))
+                trained += int(str(counts["blocks trained now"]))
+                reused += int(str(counts["blocks reused"]))
+                for name in versions:
+                    done = runner.run(
+                        f"{subject.subject} {name}",
+                        [graph.key(asset) for asset in VERSION_ASSETS],
+                        name,
+                    )
+                    facts = _metadata(done, graph.key("leakage"))
+                    bundle = AuditBundle.read(Path(str(facts["path"])))
+                    audits.append(Audited(subject.subject, name, bundle, bool(facts["reused"])))
+        history = dg.AssetKey(["portfolio", "history"])
+        recorded = _metadata(runner.run("history", [history]), history)
+    return AuditRun(tuple(audits), trained, reused, int(str(recorded["audits added"])))

@@ -1,0 +1,59 @@
+"""An audit's controls and gate as checks that block what hangs below the report.
+
+They sit on the last asset of a version and not on `leakage`: a version that fails must still be
+reported and recorded. What they stop is what the owner puts downstream, such as a deployment.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from memory_assets.history.bundle import AuditBundle
+
+CONTROLS = {
+    "negative": "A model that never saw the members, and permuted members, tell nothing.",
+    "positive": "A model that did memorize is found out: the instrument works.",
+    "blind_baseline": "Members and non-members cannot be told apart without the model.",
+    "recipe_match": "The audited model resembles the shadow models that stand in for it.",
+    "resolution": "There are records enough for the rates that are claimed.",
+    "provenance": "The checkpoint was trained on the members that the owner lists.",
+}
+
+
+def check_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """A blocking check for every control, and one for the gate."""
+    checks = {f"control_{name}": text for name, text in CONTROLS.items()}
+    checks["gate"] = "No measured rate lies above what the owner allows."
+    return [
+        dg.AssetCheckSpec(name, asset=asset, description=text, blocking=True)
+        for name, text in checks.items()
+    ]
+
+
+def check_results(bundle: AuditBundle, asset: dg.AssetKey) -> list[dg.AssetCheckResult]:
+    """The checks of one audit.
+
+    A failed control or a failed gate is an error; an inconclusive gate is a warning, which does
+    not block: nothing was shown against the version.
+    """
+    audit = bundle.audit
+    results = [
+        dg.AssetCheckResult(
+            asset_key=asset,
+            check_name=f"control_{control.control}",
+            passed=control.passed,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=control.detail,
+        )
+        for control in bundle.controls
+    ]
+    blocked = audit.verdict in ("fail", "insufficient evidence")
+    gate = dg.AssetCheckResult(
+        asset_key=asset,
+        check_name="gate",
+        passed=audit.verdict == "pass",
+        severity=dg.AssetCheckSeverity.ERROR if blocked else dg.AssetCheckSeverity.WARN,
+        description=f"{audit.verdict}: {audit.reason}",
+        metadata={"verdict": audit.verdict},
+    )
+    return [*results, gate]

@@ -1,0 +1,253 @@
+"""memory-assets ...: the same graph in one process, and the questions asked of its history."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from memory_assets.artifacts import home
+from memory_assets.errors import InputError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Audit what a model memorized and what it generalized.",
+)
+_out = Console()
+_err = Console(stderr=True)
+
+
+class Format(str, Enum):
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+class Lang(str, Enum):
+    en = "en"
+    ja = "ja"
+
+
+def _project_root() -> Path:
+    """The project whose `dagster_project/defs` is meant: here, or where the package stands."""
+    here = Path.cwd()
+    return here if (here / "dagster_project" / "defs").is_dir() else Path(__file__).parents[1]
+
+
+def _one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Whatever the user can put right is one line on standard error, and exit code 2."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except InputError as error:
+            print(f"memory-assets: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except RuntimeError as error:
+            print(f"memory-assets: {error}", file=sys.stderr)
+            raise typer.Exit(3) from None
+
+    return wrapped
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    with _err.status("starting") as status:
+        yield lambda text: status.update(text) if text else None
+
+
+def _scoped(subject: str | None, version: str | None) -> dict[str, str]:
+    given = {"subject": subject, "version": version}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _print_table(title: str, columns: list[str], rows: list[list[object]]) -> None:
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for i, name in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    _out.print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+
+
+@app.command()
+@_one_line_errors
+def audit(
+    subjects: Annotated[
+        list[str] | None, typer.Argument(help="Subjects to audit; all without any.")
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="Audit this version only.")] = None,
+) -> None:
+    """Audit every version of these models; what exists is reused, nothing is trained twice."""
+    from dagster_project.subjects import choose, read_subjects
+
+    root = _project_root()
+    chosen = choose(read_subjects(root), subjects or [])
+    with _progress() as progress:
+        progress("loading the lineage graph")
+        from dagster_project.auditing import run_audits
+
+        done = run_audits(chosen, root, version, progress)
+    rows: list[list[object]] = []
+    for audited in done.audits:
+        bundle = audited.bundle
+        strongest = headline(bundle)
+        rows.append(
+            [
+                audited.subject,
+                audited.version,
+                bundle.audit.verdict,
+                strongest,
+                "reused" if audited.reused else "new",
+                bundle.audit.reason,
+            ]
+        )
+    _print_table("Audits", ["subject", "version", "verdict", "leakage", "audit", "reason"], rows)
+    _out.print(
+        f"Shadow models: {done.blocks_trained} blocks trained, {done.blocks_reused} reused. "
+        f"History: {done.audits_added} audits added."
+    )
+    last = done.audits[-1]
+    _out.print(
+        f"Next: memory-assets report {last.subject} --version {last.version}   (the page to read)\n"
+        "      memory-assets query leakage-by-version   (the numbers)\n"
+        "      memory-assets ui   (the lineage)"
+    )
+
+
+@app.command()
+@_one_line_errors
+def gate(
+    subject: Annotated[str, typer.Argument(help="The audited subject.")],
+    version: Annotated[
+        str | None, typer.Option(help="The version; the one audited last without it.")
+    ] = None,
+    allow_inconclusive: Annotated[
+        bool, typer.Option("--allow-inconclusive", help="Let an inconclusive gate pass.")
+    ] = False,
+    output: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
+) -> None:
+    """For CI: exit 0 when the gate passes, 1 when it fails, is inconclusive or has no verdict."""
+    from dagster_project.gating import decide
+
+    decision = decide(_project_root(), subject, version)
+    if output is Format.json:
+        print(json.dumps(decision.as_dict(), ensure_ascii=False, indent=2))
+    elif output is Format.csv:
+        fields = decision.as_dict()
+        print(",".join(fields))
+        csv.writer(sys.stdout).writerow(fields.values())
+    else:
+        _out.print(f"{decision.subject} {decision.version}: [bold]{decision.verdict}[/bold]")
+        _out.print(escape(decision.reason))
+    passed = decision.verdict == "pass"
+    if not (passed or (allow_inconclusive and decision.verdict == "inconclusive")):
+        raise typer.Exit(1)
+
+
+@app.command()
+@_one_line_errors
+def query(
+    question: Annotated[
+        str | None, typer.Argument(help="A named question, or SQL; without it, the list.")
+    ] = None,
+    subject: Annotated[str | None, typer.Option(help="Only this subject.")] = None,
+    version: Annotated[str | None, typer.Option(help="Only this version.")] = None,
+    output: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
+) -> None:
+    """Ask the history: a named question of an auditor, or any SQL, read only."""
+    from memory_assets.history import questions
+
+    if question is None:
+        rows: list[list[object]] = [[q.name, q.text] for q in questions.questions()]
+        _print_table("Questions", ["name", "what it answers"], rows)
+        return
+    answer = questions.ask(home(), question, _scoped(subject, version))
+    if output is Format.json:
+        print(questions.to_json(answer))
+    elif output is Format.csv:
+        print(questions.to_csv(answer), end="")
+    else:
+        found = [list(row.values()) for row in answer.to_pylist()]
+        _print_table(question, answer.column_names, found)
+
+
+@app.command()
+@_one_line_errors
+def report(
+    subject: Annotated[str, typer.Argument(help="The audited subject.")],
+    version: Annotated[
+        str | None, typer.Option(help="The version; the one audited last without it.")
+    ] = None,
+    lang: Annotated[Lang, typer.Option(help="Language of the page.")] = Lang.en,
+) -> None:
+    """Say where the report of a version is."""
+    from dagster_project.gating import last_version
+
+    version = version or last_version(subject)
+    page = home() / "reports" / subject / version / f"{lang.value}.html"
+    if not page.is_file():
+        raise InputError(
+            f"report {subject} {version}: none at {page}; run memory-assets audit {subject}"
+        )
+    print(page)
+
+
+@app.command()
+@_one_line_errors
+def doctor() -> None:
+    """Check this machine and project, and say what to do about what is missing."""
+    from dagster_project.doctor import examine
+
+    findings = examine(_project_root())
+    rows: list[list[object]] = [[f.state, f.subject, f.detail] for f in findings]
+    _print_table("Doctor", ["state", "what", "detail"], rows)
+    if any(f.state == "bad" for f in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+@_one_line_errors
+def ui(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
+) -> None:
+    """Open the lineage graph on 127.0.0.1, with the daemon that re-audits what changes."""
+    from dagster_project.instance import prepare_dagster_home
+
+    root = _project_root()
+    prepare_dagster_home()
+    os.environ.setdefault("MEMORY_ASSETS_HOME", str(home()))
+    os.chdir(root)
+    _out.print(f"Dagster on http://127.0.0.1:{port} - stop it with Ctrl-C")
+    # This process becomes Dagster, so that Ctrl-C or a service manager reaches it directly and
+    # it takes its web server, daemon and code server down with it.
+    python = [sys.executable, "-m", "dagster", "dev"]
+    os.execv(
+        sys.executable, [*python, "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
+    )
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,250 @@
+"""The part of a subject that does not depend on the audited weights: records and pool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+
+from dagster_project.components.options import SubjectGraph
+from dagster_project.failures import clear_failures
+from dagster_project.references import Reference
+from memory_assets.audits import classifier as audit
+from memory_assets.audits import pool_findings as findings
+from memory_assets.records.prepared import Prepared
+
+
+def _dataset(graph: SubjectGraph) -> dg.AssetsDefinition:
+    @dg.asset(
+        **graph.options("dataset", {"numpy", "parquet"}, audit.RECORDS_VERSION),
+        description=(
+            "The records, who the model was trained on, and the audit set: random pairs of one "
+            "member and one non-member, exact copies left out."
+        ),
+    )
+    def dataset() -> dg.MaterializeResult:
+        with clear_failures():
+            made = audit.prepare_records(graph.subject, graph.root, graph.store)
+        prepared = Prepared.load(made.path)
+        pairing = prepared.pairing
+        return dg.MaterializeResult(
+            value=Reference.to(made),
+            data_version=dg.DataVersion(made.key),
+            metadata={
+                "dagster/row_count": len(prepared.data),
+                "shape": " x ".join(str(s) for s in prepared.data.x.shape),
+                "classes": prepared.data.classes,
+                "members": int(prepared.members.sum()),
+                "pairs": len(pairing.pairs),
+                "common records": len(pairing.common),
+                "held-out records": len(pairing.held_out),
+                "copies left out": pairing.dropped,
+                "source": prepared.data.source,
+                "path": dg.MetadataValue.path(str(made.path)),
+                "sha256": prepared.data.digest,
+                "dagster/column_schema": dg.TableSchema(
+                    [
+                        dg.TableColumn("id", "string", "name of the record"),
+                        dg.TableColumn("label", "int", "class"),
+                        dg.TableColumn("member", "bool", "was the model trained on it"),
+                        dg.TableColumn("part", "string", "pair, common, held out or dropped"),
+                        dg.TableColumn("pair", "int", "number of its pair, else -1"),
+                        dg.TableColumn("side", "int", "its side of the pair, else -1"),
+                    ]
+                ),
+            },
+        )
+
+    return dataset
+
+
+def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
+    slug = graph.subject.slug
+
+    @dg.op(name=f"{slug}__plan_blocks", out=dg.DynamicOut(io_manager_key="io_manager"))
+    def plan_blocks(dataset: Reference):  # noqa: ANN202 - dagster reads the annotation
+        plan = audit.plan_pool(graph.subject, Prepared.load(dataset.path))
+        for number, key in enumerate(plan.keys):
+            path = graph.store.path(audit.BLOCK_KIND, key, audit.TENSORS)
+            facts = {"number": number, "dataset": str(dataset.path)}
+            planned = Reference(audit.BLOCK_KIND, key, path, reused=False, facts=facts)
+            yield dg.DynamicOutput(planned, mapping_key=f"block_{number:03d}")
+
+    @dg.op(
+        name=f"{slug}__train_block",
+        pool="gpu",
+        retry_policy=dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL),
+    )
+    def train_block(context: dg.OpExecutionContext, block: Reference) -> Reference:
+        number, dataset = block.facts["number"], Prepared.load(Path(block.facts["dataset"]))
+        with clear_failures():
+            made = audit.train_block(graph.subject, dataset, number, graph.store)
+        context.log.info("block %d: %s", number, "reused" if made.reused else "trained")
+        return Reference.to(made, number=number)
+
+    @dg.op(name=f"{slug}__gather_pool")
+    def gather_pool(dataset: Reference, blocks: list[Reference]) -> dg.Output[Reference]:
+        plan = audit.plan_pool(graph.subject, Prepared.load(dataset.path))
+        reused = sum(block.reused for block in blocks)
+        folder = graph.store.path(audit.BLOCK_KIND, "")
+        reference = Reference("pool", plan.key, folder, reused == len(blocks), facts={})
+        return dg.Output(
+            reference,
+            data_version=dg.DataVersion(plan.key),
+            metadata={
+                "models": graph.subject.pool.models,
+                "blocks": len(blocks),
+                "blocks trained now": len(blocks) - reused,
+                "blocks reused": reused,
+                "recipe": dg.MetadataValue.json(graph.subject.recipe.model_dump()),
+                "device": audit.device_name(),
+                "path": dg.MetadataValue.path(str(reference.path)),
+            },
+        )
+
+    @dg.graph_asset(
+        **graph.options("shadow_models", {"pytorch"}, audit.TRAINER_VERSION),
+        ins={"dataset": dg.AssetIn(graph.key("dataset"))},
+        description=(
+            "The pool: models trained by the same recipe, each on one side of every pair, so that "
+            "every record is known to half of them. Trained in blocks, found again by digest."
+        ),
+    )
+    def shadow_models(dataset: Reference):  # noqa: ANN202
+        return gather_pool(dataset, plan_blocks(dataset).map(train_block).collect())
+
+    return shadow_models
+
+
+def _shadow_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
+    @dg.asset(
+        **graph.options("shadow_signals", {"safetensors"}, audit.SIGNALS_VERSION),
+        ins={
+            "dataset": dg.AssetIn(graph.key("dataset")),
+            "shadow_models": dg.AssetIn(graph.key("shadow_models")),
+        },
+        description=(
+            "What every shadow model answers about every record: logit margin, probability and "
+            "loss of the true label, predicted label. Computed once; every attack reads these."
+        ),
+    )
+    def shadow_signals(dataset: Reference, shadow_models: Reference) -> dg.MaterializeResult:
+        prepared = Prepared.load(dataset.path)
+        with clear_failures():
+            made = audit.shadow_signals(graph.subject, prepared, graph.store)
+        signals = audit.load_signals(made.path)
+        return dg.MaterializeResult(
+            value=Reference.to(made, pool=shadow_models.key),
+            data_version=dg.DataVersion(made.key),
+            metadata={
+                "shape (models, pairs, sides, queries)": " x ".join(
+                    str(s) for s in signals.pairs.score.shape
+                ),
+                "held-out accuracy": float(signals.held_out.correct.mean())
+                if signals.held_out.correct.size
+                else "no held-out records",
+                "accuracy on records trained on": float(
+                    signals.pairs.correct[..., 0][signals.is_in].mean()
+                ),
+                "bytes": made.path.stat().st_size,
+                "path": dg.MetadataValue.path(str(made.path)),
+            },
+        )
+
+    return shadow_signals
+
+
+def _memorization(graph: SubjectGraph) -> dg.AssetsDefinition:
+    @dg.asset(
+        **graph.options("memorization", {"parquet"}, findings.MEMORIZATION_VERSION),
+        ins=_of_the_pool(graph),
+        description=(
+            "How much being trained on each record changes the answer about it, and what the "
+            "record does for held-out data: memorization that pays, and that only leaks."
+        ),
+    )
+    def memorization(dataset: Reference, shadow_signals: Reference) -> dg.MaterializeResult:
+        prepared = Prepared.load(dataset.path)
+        with clear_failures():
+            made = findings.memorization(prepared, shadow_signals.path, graph.store)
+        records = findings.read_records(made.path)
+        kinds, counts = np.unique(records["kind"].astype(str), return_counts=True)
+        surest = np.argsort(-records["memorization_low"], kind="stable")[:10]
+        return dg.MaterializeResult(
+            value=Reference.to(made),
+            data_version=dg.DataVersion(made.key),
+            metadata={
+                "dagster/row_count": len(records["kind"]),
+                **{f"{kind} (records)": int(n) for kind, n in zip(kinds, counts, strict=True)},
+                "most exposed": dg.MetadataValue.md(
+                    "| record | memorization | 95% interval | kind |\n|---|---|---|---|\n"
+                    + "\n".join(_exposed_row(records, int(i)) for i in surest)
+                ),
+                "measurements": dg.MetadataValue.md(measurement_table(made.path)),
+                "path": dg.MetadataValue.path(str(made.path)),
+            },
+        )
+
+    return memorization
+
+
+def _exposed_row(records: dict[str, np.ndarray], i: int) -> str:
+    value, low, high = (
+        float(records[name][i]) for name in ("memorization", "memorization_low", "memorization_high")
+    )
+    return f"| {records['record_id'][i]} | {value:.2f} | {low:.2f} to {high:.2f} | {records['kind'][i]} |"
+
+
+def _information(graph: SubjectGraph) -> dg.AssetsDefinition:
+    @dg.asset(
+        **graph.options("information", {"parquet"}, findings.INFORMATION_VERSION),
+        ins=_of_the_pool(graph),
+        description=(
+            "How many bits predictions give away about who was trained on, through labels and "
+            "through scores, each beside what chance gives (its permutation null)."
+        ),
+    )
+    def information(dataset: Reference, shadow_signals: Reference) -> dg.MaterializeResult:
+        prepared = Prepared.load(dataset.path)
+        with clear_failures():
+            made = findings.informativeness(prepared, shadow_signals.path, graph.store)
+        return dg.MaterializeResult(
+            value=Reference.to(made),
+            data_version=dg.DataVersion(made.key),
+            metadata={
+                "dagster/row_count": len(prepared.pairing.pairs),
+                "measurements": dg.MetadataValue.md(measurement_table(made.path)),
+                "path": dg.MetadataValue.path(str(made.path)),
+            },
+        )
+
+    return information
+
+
+def _of_the_pool(graph: SubjectGraph) -> dict[str, dg.AssetIn]:
+    return {name: dg.AssetIn(graph.key(name)) for name in ("dataset", "shadow_signals")}
+
+
+def measurement_table(folder: Path) -> str:
+    """The measurements of a finding as Markdown: value, interval, n and status."""
+    lines = ["| measurement | value | 95% interval | n | status |", "|---|---|---|---|---|"]
+    for m in findings.read_measurements(folder):
+        e = m.estimate
+        value = "-" if e.value is None else f"{e.value:.4f} {m.unit}"
+        ends = ["-" if end is None else f"{end:.4f}" for end in (e.ci_low, e.ci_high)]
+        name = " ".join(part for part in (m.name, m.metric) if part)
+        stratum = "" if m.stratum == "all" else f" ({m.stratum})"
+        lines.append(f"| {name}{stratum} | {value} | {' to '.join(ends)} | {e.n} | {e.status} |")
+    return "\n".join(lines)
+
+
+def pool_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition]:
+    """What is made once for all versions of the model."""
+    return [
+        _dataset(graph),
+        _shadow_models(graph),
+        _shadow_signals(graph),
+        _memorization(graph),
+        _information(graph),
+    ]

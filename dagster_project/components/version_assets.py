@@ -1,0 +1,246 @@
+"""The part of a subject that is made for every version: its signals, scores, leakage, report."""
+
+from __future__ import annotations
+
+import base64
+
+import dagster as dg
+
+from dagster_project.checks import check_results, check_specs
+from dagster_project.components.options import SubjectGraph
+from dagster_project.failures import clear_failures
+from dagster_project.references import Reference
+from memory_assets.audits import classifier as audit
+from memory_assets.audits.results import AttackResults
+from memory_assets.history.bundle import AuditBundle
+from memory_assets.records.prepared import Prepared
+from memory_assets.statistics.estimate import Measurement
+
+
+def _number(measurement: Measurement) -> str:
+    """Value and interval as one cell; what could not be resolved says so."""
+    e = measurement.estimate
+    if e.value is None or e.ci_low is None or e.ci_high is None:
+        return f"{e.status} (n = {e.n})"
+    return f"{e.value:.4f} [{e.ci_low:.4f}, {e.ci_high:.4f}]"
+
+
+def _attack_table(measurements: tuple[Measurement, ...]) -> str:
+    """The evidence as a Markdown table: a row an attack, a column a metric."""
+    metrics = ("auc", "tpr_at_fpr_0.1", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001")
+    cells = {(m.name, m.metric): _number(m) for m in measurements if m.family == "membership"}
+    names = dict.fromkeys(name for name, _ in cells)
+    lines = ["| attack | " + " | ".join(metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
+    lines += [
+        f"| {name} | " + " | ".join(cells.get((name, m), "") for m in metrics) + " |"
+        for name in names
+    ]
+    return "\n".join(lines)
+
+
+def _inline_png(png: bytes) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(
+        f"![ROC, log-log](data:image/png;base64,{base64.b64encode(png).decode()})"
+    )
+
+
+def _checkpoint(graph: SubjectGraph) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        graph.key("checkpoint"),
+        group_name=graph.subject.slug,
+        owners=[graph.subject.owner],
+        kinds={"pytorch", "safetensors"},
+        partitions_def=graph.versions,
+        description=(
+            f"The weights of each version, made elsewhere and found in "
+            f"{graph.subject.checkpoints}. A new file there is a new version; other bytes under "
+            "an old name are audited again; a file that was only touched is not."
+        ),
+        metadata={"folder": dg.MetadataValue.path(str(graph.root / graph.subject.checkpoints))},
+    )
+
+
+def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
+    @dg.asset(
+        **graph.options("target_signals", {"safetensors"}, audit.SIGNALS_VERSION),
+        partitions_def=graph.versions,
+        ins={"dataset": dg.AssetIn(graph.key("dataset"))},
+        deps=[graph.key("checkpoint")],
+        pool="gpu",
+        description="What this version answers about every record, in the form of a pool's row.",
+    )
+    def target_signals(
+        context: dg.AssetExecutionContext, dataset: Reference
+    ) -> dg.MaterializeResult:
+        prepared = Prepared.load(dataset.path)
+        with clear_failures():
+            made, weights = audit.target_signals(
+                graph.subject, graph.root, prepared, context.partition_key, graph.store
+            )
+        signals = audit.load_signals(made.path)
+        return dg.MaterializeResult(
+            value=Reference.to(made, weights=weights),
+            data_version=dg.DataVersion(made.key),
+            metadata={
+                "shape (models, pairs, sides, queries)": " x ".join(
+                    str(s) for s in signals.pairs.score.shape
+                ),
+                "accuracy on members": float(
+                    signals.pairs.correct[..., 0][signals.is_in].mean()
+                ),
+                "accuracy on non-members": float(
+                    signals.pairs.correct[..., 0][~signals.is_in].mean()
+                ),
+                "checkpoint sha256": weights,
+                "path": dg.MetadataValue.path(str(made.path)),
+            },
+        )
+
+    return target_signals
+
+
+def _attack_scores(graph: SubjectGraph) -> dg.AssetsDefinition:
+    @dg.asset(
+        **graph.options("attack_scores", {"parquet"}, audit.attacks_version(graph.subject)),
+        partitions_def=graph.versions,
+        ins={
+            "dataset": dg.AssetIn(graph.key("dataset")),
+            "shadow_signals": dg.AssetIn(graph.key("shadow_signals")),
+            "target_signals": dg.AssetIn(graph.key("target_signals")),
+        },
+        description=(
+            "How surely each attack tells members from non-members, record by record, with ROC, "
+            "true positive rates at low false positive rates, and their intervals."
+        ),
+    )
+    def attack_scores(
+        dataset: Reference, shadow_signals: Reference, target_signals: Reference
+    ) -> dg.MaterializeResult:
+        from memory_assets.reports.plots import roc_png
+
+        prepared = Prepared.load(dataset.path)
+        with clear_failures():
+            made = audit.attack_scores(
+                graph.subject, prepared, shadow_signals.path, target_signals.path, graph.store
+            )
+        results = AttackResults.load(made.path)
+        return dg.MaterializeResult(
+            value=Reference.to(made),
+            data_version=dg.DataVersion(made.key),
+            metadata={
+                "dagster/row_count": results.scores.num_rows,
+                "attacks": dg.MetadataValue.md(_attack_table(results.measurements)),
+                "ROC": _inline_png(roc_png(results.curves)),
+                "path": dg.MetadataValue.path(str(made.path)),
+                "dagster/column_schema": dg.TableSchema(
+                    [
+                        dg.TableColumn("record_id", "string", "name of the record"),
+                        dg.TableColumn("member", "bool", "was the model trained on it"),
+                        dg.TableColumn("attack", "string", "name in the registry"),
+                        dg.TableColumn("score", "double", "higher: more likely a member"),
+                    ]
+                ),
+            },
+        )
+
+    return attack_scores
+
+
+def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
+    @dg.asset(
+        **graph.options("leakage", {"parquet"}, audit.AUDIT_VERSION),
+        partitions_def=graph.versions,
+        ins={
+            name: dg.AssetIn(graph.key(name))
+            for name in ("dataset", "shadow_signals", "target_signals", "attack_scores")
+        },
+        description=(
+            "The audit of this version, whole: every measurement with its interval, the controls "
+            "that make it valid, the verdict, and each record's exposure."
+        ),
+    )
+    def leakage(
+        context: dg.AssetExecutionContext,
+        dataset: Reference,
+        shadow_signals: Reference,
+        target_signals: Reference,
+        attack_scores: Reference,
+    ) -> dg.MaterializeResult:
+        evidence = audit.Evidence(
+            version=context.partition_key,
+            weights=target_signals.facts["weights"],
+            pool_digest=shadow_signals.facts["pool"],
+            prepared=Prepared.load(dataset.path),
+            pool=shadow_signals.path,
+            target=target_signals.path,
+            attacks=attack_scores.path,
+        )
+        with clear_failures():
+            made = audit.conclude(graph.subject, graph.root, evidence, graph.store)
+        bundle = AuditBundle.read(made.path)
+        return dg.MaterializeResult(
+            value=Reference.to(made, attacks=str(attack_scores.path)),
+            data_version=dg.DataVersion(made.key),
+            metadata={
+                "verdict": bundle.audit.verdict,
+                "reason": bundle.audit.reason,
+                "measurements": len(bundle.measurements),
+                "controls": dg.MetadataValue.md(
+                    "\n".join(
+                        f"- **{c.control}**: {'passed' if c.passed else 'FAILED'}. {c.detail}"
+                        for c in bundle.controls
+                    )
+                ),
+                "dagster/row_count": bundle.record_scores.num_rows,
+                "path": dg.MetadataValue.path(str(made.path)),
+                "audit id": bundle.audit.audit_id,
+                "reused": made.reused,
+                "how it got here": "memory-assets query how-was-it-made "
+                f"--subject {bundle.audit.subject} --version {bundle.audit.model_version}",
+            },
+        )
+
+    return leakage
+
+
+def _roi_report(graph: SubjectGraph) -> dg.AssetsDefinition:
+    @dg.asset(
+        **graph.options("roi_report", {"html"}, audit.REPORT_VERSION),
+        partitions_def=graph.versions,
+        ins={"leakage": dg.AssetIn(graph.key("leakage"))},
+        check_specs=check_specs(graph.key("roi_report")),
+        description=(
+            "One self-contained page on this version for the people who decide. Its checks say "
+            "whether the version may go on: hang a deployment below this asset."
+        ),
+    )
+    def roi_report(leakage: Reference) -> dg.MaterializeResult:
+        bundle = AuditBundle.read(leakage.path)
+        with clear_failures():
+            pages = audit.write_report(graph.subject, graph.store, bundle, leakage.facts["attacks"])
+        return dg.MaterializeResult(
+            value=Reference("report", leakage.key, pages["en"], reused=False, facts={}),
+            data_version=dg.DataVersion(leakage.key),
+            check_results=check_results(bundle, graph.key("roi_report")),
+            metadata={
+                "verdict": bundle.audit.verdict,
+                "reason": bundle.audit.reason,
+                **{
+                    f"report ({lang})": dg.MetadataValue.url(path.as_uri())
+                    for lang, path in pages.items()
+                },
+            },
+        )
+
+    return roi_report
+
+
+def version_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """checkpoint, target_signals, attack_scores, leakage and roi_report, by model version."""
+    return [
+        _checkpoint(graph),
+        _target_signals(graph),
+        _attack_scores(graph),
+        _leakage(graph),
+        _roi_report(graph),
+    ]

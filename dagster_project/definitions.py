@@ -1,0 +1,39 @@
+"""The only entry point of the lineage graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+
+from dagster_project.components.classifier_audit import ClassifierAudit  # noqa: F401
+from dagster_project.defs.portfolio.history import history_asset
+from dagster_project.references import reference_io_manager
+from dagster_project.subjects import read_subjects
+
+PROJECT_ROOT = Path(__file__).parents[1]
+AUTOMATION_INTERVAL_SECONDS = 15
+
+
+def build_definitions(root: Path = PROJECT_ROOT) -> dg.Definitions:
+    """Every subject under `defs/`, what spans them, and the sensors that keep both up to date."""
+    subjects = dg.load_from_defs_folder(path_within_project=root)
+    portfolio = dg.Definitions(
+        assets=[history_asset(list(read_subjects(root).values()), root)],
+        sensors=[
+            dg.AutomationConditionSensorDefinition(
+                "automation",
+                target=dg.AssetSelection.all(),
+                default_status=dg.DefaultSensorStatus.RUNNING,
+                minimum_interval_seconds=AUTOMATION_INTERVAL_SECONDS,
+                description="Recomputes what changed, and only that.",
+            )
+        ],
+        resources={"io_manager": reference_io_manager},
+    )
+    return dg.Definitions.merge(subjects, portfolio)
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return build_definitions()

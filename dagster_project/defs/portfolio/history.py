@@ -1,0 +1,49 @@
+"""What every subject's audits flow into: the history that SQL is asked of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from dagster_project.automation import on_any_version
+from dagster_project.failures import clear_failures
+from memory_assets.artifacts import home
+from memory_assets.models.checkpoints import list_versions
+from memory_assets.subjects import ClassifierSubject
+
+
+def history_asset(subjects: Sequence[ClassifierSubject], root: Path) -> dg.AssetsDefinition:
+    """The asset below every subject's reports, of all versions."""
+    reports = [dg.AssetKey([subject.subject, "roi_report"]) for subject in subjects]
+
+    @dg.asset(
+        key=dg.AssetKey(["portfolio", "history"]),
+        group_name="portfolio",
+        owners=["team:privacy"],
+        kinds={"duckdb"},
+        code_version="1",
+        automation_condition=on_any_version(),
+        deps=[dg.AssetDep(key, partition_mapping=dg.AllPartitionMapping()) for key in reports],
+        description=(
+            "Every audit ever made, in DuckDB: appended whole, never twice, never changed. "
+            "Readers open the published file at any time; ask it with `memory-assets query`."
+        ),
+    )
+    def history() -> dg.MaterializeResult:
+        from memory_assets.audits.record import record_audits
+
+        with clear_failures():
+            released = {s.subject: list(list_versions(root / s.checkpoints)) for s in subjects}
+            recorded = record_audits(home(), subjects, released)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(recorded.version),
+            metadata={
+                "audits added": recorded.added,
+                "dagster/row_count": recorded.audits,
+                "path": dg.MetadataValue.path(str(recorded.path)),
+            },
+        )
+
+    return history

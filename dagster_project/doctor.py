@@ -1,0 +1,93 @@
+"""Is this machine fit for an audit? Each finding says what to do about it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from dagster_project.subjects import read_subjects
+from memory_assets.artifacts import home
+from memory_assets.errors import InputError
+from memory_assets.models.checkpoints import list_versions
+
+PACKAGES = ("dagster", "dagster-webserver", "torch", "transformers", "duckdb", "great-tables")
+_LITTLE_DISK = 2 * 1024**3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`state` is ok, note (worth knowing) or bad (an audit would fail)."""
+
+    state: Literal["ok", "note", "bad"]
+    subject: str
+    detail: str
+
+
+def _packages() -> list[Finding]:
+    found: list[Finding] = []
+    for name in PACKAGES:
+        try:
+            found.append(Finding("ok", name, metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            found.append(Finding("bad", name, "not installed; run make install"))
+    core, server = (next((f.detail for f in found if f.subject == n), "") for n in PACKAGES[:2])
+    if core != server:
+        detail = f"{core} with web server {server}; install the versions of constraints.txt"
+        found.append(Finding("bad", "dagster", detail))
+    return found
+
+
+def _device() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("ok", "device", torch.cuda.get_device_name(0))
+    return Finding("note", "device", f"CPU, {os.cpu_count()} cores; no CUDA device seen")
+
+
+def _state() -> list[Finding]:
+    folder = home()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        detail = f"{folder} cannot be written ({error.strerror}); set MEMORY_ASSETS_HOME"
+        return [Finding("bad", "home", detail)]
+    free = shutil.disk_usage(folder).free
+    disk = f"{free / 1024**3:.1f} GiB free"
+    history = folder / "history.duckdb"
+    return [
+        Finding("ok", "home", str(folder)),
+        Finding("ok" if free > _LITTLE_DISK else "note", "disk", disk),
+        Finding("ok", "history", str(history))
+        if history.is_file()
+        else Finding("note", "history", "no audit yet; run memory-assets audit"),
+    ]
+
+
+def _subjects(root: Path) -> list[Finding]:
+    try:
+        subjects = read_subjects(root)
+    except InputError as error:
+        return [Finding("bad", "subjects", str(error))]
+    found = []
+    for name, subject in subjects.items():
+        versions = list_versions(root / subject.checkpoints)
+        detail = f"versions {', '.join(versions)}" if versions else f"none in {subject.checkpoints}"
+        found.append(Finding("ok" if versions else "note", f"subject {name}", detail))
+    return found or [Finding("note", "subjects", "none in dagster_project/defs")]
+
+
+def examine(root: Path) -> list[Finding]:
+    """Everything that an audit needs, in the order in which it needs it."""
+    python = Finding("ok", "python", sys.version.split()[0])
+    if sys.version_info < (3, 11):
+        python = Finding("bad", "python", f"{python.detail}; 3.11 or newer is needed")
+    return [python, *_packages(), _device(), *_state(), *_subjects(root)]

@@ -1,0 +1,20 @@
+"""An input error stays one clear line on its way through Dagster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from memory_assets.errors import InputError
+
+
+@contextmanager
+def clear_failures() -> Iterator[None]:
+    """Turn an `InputError` into a failure that is shown as it stands and not retried."""
+    try:
+        yield
+    except InputError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+

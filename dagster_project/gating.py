@@ -1,0 +1,76 @@
+"""The gate's verdict on a version, from the history and the file that is on disk now."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dagster_project.subjects import choose, read_subjects
+from memory_assets.artifacts import home
+from memory_assets.errors import InputError
+from memory_assets.history.questions import ask
+from memory_assets.models.checkpoints import identify, list_versions
+
+_LAST = """
+    select model_version from audits where subject = $subject order by finished_at desc limit 1
+"""
+_VERDICT = """
+    select audit_id, model_digest, verdict, reason from audits
+    where subject = $subject and model_version = $version order by finished_at desc limit 1
+"""
+_GATES = """
+    select metric, name, status, value, ci_low, ci_high, k, n from measurements
+    where audit_id = $audit_id and family = 'gate' order by metric, name
+"""
+
+
+@dataclass(frozen=True)
+class GateDecision:
+    """What CI acts on; `gates` has a row for each threshold with the rate it was held against."""
+
+    subject: str
+    version: str
+    audit_id: str
+    verdict: str
+    reason: str
+    gates: tuple[dict[str, Any], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def last_version(subject: str) -> str:
+    """The version of a subject that was audited last.
+
+    Raises:
+        InputError: never audited.
+    """
+    found = ask(home(), _LAST, {"subject": subject}).to_pylist()
+    if not found:
+        raise InputError(f"subject {subject!r}: never audited; run memory-assets audit {subject}")
+    return found[0]["model_version"]
+
+
+def decide(root: Path, name: str, version: str | None) -> GateDecision:
+    """The verdict on a version as it is now: a file changed since its audit has none.
+
+    Raises:
+        InputError: unknown subject, or a version that was never audited.
+    """
+    subject = choose(read_subjects(root), [name])[0]
+    version = version or last_version(name)
+    rows = ask(home(), _VERDICT, {"subject": name, "version": version}).to_pylist()
+    if not rows:
+        raise InputError(
+            f"version {version!r} of {name}: never audited; "
+            f"run memory-assets audit {name} --version {version}"
+        )
+    row = rows[0]
+    gates = tuple(ask(home(), _GATES, {"audit_id": row["audit_id"]}).to_pylist())
+    verdict, reason = row["verdict"], row["reason"]
+    path = list_versions(root / subject.checkpoints).get(version)
+    if path is not None and identify(version, path).digest != row["model_digest"]:
+        verdict = "insufficient evidence"
+        reason = f"{path.name} changed since its audit; run memory-assets audit {name}"
+    return GateDecision(name, version, row["audit_id"], verdict, reason, gates)

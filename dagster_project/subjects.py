@@ -1,0 +1,106 @@
+"""The subjects under `defs/`, read and checked before Dagster loads them.
+
+Dagster explains a bad component at length; a command line owes its user one line.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from memory_assets.errors import InputError
+from memory_assets.subjects import ClassifierSubject
+
+KINDS: dict[str, type[BaseModel]] = {"dagster_project.ClassifierAudit": ClassifierSubject}
+"""The component types that audit a subject, and what each takes."""
+
+
+def _known_keys(model: type[BaseModel], location: Iterable[Any]) -> list[str]:
+    """Names of the fields beside the one at `location`."""
+    for part in list(location)[:-1]:
+        field = model.model_fields.get(str(part))
+        inner = field.annotation if field else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _first_mistake(error: ValidationError, model: type[BaseModel]) -> str:
+    """One mistake in one line: the key, the value, what was expected."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(["attributes", *(str(part) for part in first["loc"])])
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(model, first["loc"])
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}" if near else f"expected one of {', '.join(known)}"
+        return f"{key}: unknown key; {hint}"
+    if first["type"] == "missing":
+        return f"{key}: missing; add it"
+    expected = first["msg"].removeprefix("Value error, ")
+    return f"{key}: {first['input']!r}; {expected[0].lower()}{expected[1:]}"
+
+
+def read_subject(path: Path) -> ClassifierSubject | None:
+    """The subject in a `defs.yaml`, or None where the file defines something else.
+
+    Raises:
+        InputError: not YAML, an unknown or missing key, a value of the wrong type.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not YAML ({error})") from error
+    if not isinstance(content, dict) or "type" not in content:
+        raise InputError(f"{path}: type: missing; expected one of {', '.join(KINDS)}")
+    model = KINDS.get(content["type"])
+    if model is None:
+        return None
+    unknown = set(content) - {"type", "attributes", "template_vars_module", "requirements"}
+    if unknown:
+        raise InputError(f"{path}: {sorted(unknown)[0]}: unknown key; expected type, attributes")
+    try:
+        return model.model_validate(content.get("attributes") or {})
+    except ValidationError as error:
+        raise InputError(f"{path}: {_first_mistake(error, model)}") from error
+
+
+def read_subjects(root: Path) -> dict[str, ClassifierSubject]:
+    """All subjects of a project, by name.
+
+    Raises:
+        InputError: as `read_subject`, or two subjects of one name.
+    """
+    found: dict[str, ClassifierSubject] = {}
+    for path in sorted((root / "dagster_project" / "defs").glob("*/defs.yaml")):
+        subject = read_subject(path)
+        if subject is None:
+            continue
+        if subject.subject in found:
+            raise InputError(
+                f"{path}: attributes.subject: {subject.subject!r} is taken; choose another name"
+            )
+        found[subject.subject] = subject
+    return found
+
+
+def choose(subjects: dict[str, ClassifierSubject], names: Iterable[str]) -> list[ClassifierSubject]:
+    """The named subjects, or all of them where none is named.
+
+    Raises:
+        InputError: an unknown name, or no subject at all.
+    """
+    known = ", ".join(subjects) or "none"
+    for name in names:
+        if name not in subjects:
+            near = difflib.get_close_matches(name, subjects, n=1)
+            hint = f"did you mean {near[0]!r}" if near else f"known are: {known}"
+            raise InputError(f"subject {name!r}: no such subject in dagster_project/defs; {hint}")
+    if not subjects:
+        raise InputError("no subject in dagster_project/defs; copy defs/digits and change it")
+    return [subjects[name] for name in names] if names else list(subjects.values())

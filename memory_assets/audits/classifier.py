@@ -1,0 +1,200 @@
+"""The steps of a classifier's audit: each finds its artifact by digest, or makes it.
+
+A step's key is a digest of all that it reads, so a changed record, recipe, weight or formula
+gives another key, and what did not change is found again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from memory_assets.artifacts import Artifact, ArtifactStore
+from memory_assets.attacks.evaluate import evaluate
+from memory_assets.attacks.registry import select
+from memory_assets.audits.results import AttackResults
+from memory_assets.digest import digest
+from memory_assets.errors import InputError
+from memory_assets.models.checkpoints import identify, list_versions, load_checkpoint
+from memory_assets.pool.blocks import Block, build_block, cut_blocks, load_block, save_block
+from memory_assets.pool.blocks import TRAINER_VERSION as _TRAINER
+from memory_assets.pool.masks import draw_masks
+from memory_assets.pool.query import Questions, pool_signals
+from memory_assets.pool.query import target_signals as ask_target
+from memory_assets.pool.signal_files import load_signals, save_signals
+from memory_assets.records.loading import load_records
+from memory_assets.records.pairing import FORMULA_VERSION as _PAIRING
+from memory_assets.records.pairing import draw_pairing, read_members
+from memory_assets.records.prepared import Prepared
+from memory_assets.reports.inputs import RocCurve
+from memory_assets.subjects import ClassifierSubject
+
+BLOCK_KIND, TENSORS = "shadow-models", ".safetensors"
+RECORDS_VERSION = str(_PAIRING)
+TRAINER_VERSION = str(_TRAINER)
+SIGNALS_VERSION = "1"
+
+
+def device_name() -> str:
+    """Where models train and answer: the GPU where there is one."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@dataclass(frozen=True)
+class PoolPlan:
+    """The blocks of a pool and their keys, known before anything is trained."""
+
+    masks: NDArray[np.uint8]
+    blocks: tuple[Block, ...]
+    keys: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        return digest(list(self.keys))
+
+
+def prepare_records(subject: ClassifierSubject, root: Path, store: ArtifactStore) -> Artifact:
+    """Load the records and members, draw the audit set: a folder that `Prepared.load` reads."""
+    data = load_records(subject.records, root)
+    members = read_members(root / subject.records.members, data)
+    pairing = draw_pairing(data, members, seed=subject.pool.seed, pairs=subject.pool.pairs)
+    prepared = Prepared(data, members, pairing)
+    return store.get_or_build("records", prepared.key, prepared.save)
+
+
+def plan_pool(subject: ClassifierSubject, prepared: Prepared) -> PoolPlan:
+    """Which models make the pool, in which blocks."""
+    masks = draw_masks(subject.pool.models, len(prepared.pairing.pairs), subject.pool.seed)
+    blocks = cut_blocks(subject.pool.models)
+    recipe, device = subject.recipe.recipe(), device_name()
+    keys = [
+        b.key(prepared.data.digest, prepared.pairing.key, masks, recipe, device) for b in blocks
+    ]
+    return PoolPlan(masks, tuple(blocks), tuple(keys))
+
+
+def train_block(
+    subject: ClassifierSubject, prepared: Prepared, number: int, store: ArtifactStore
+) -> Artifact:
+    """Train block `number` of the pool, unless it stands in the store."""
+    plan = plan_pool(subject, prepared)
+
+    def build(path: Path) -> None:
+        stacked = build_block(
+            plan.blocks[number],
+            subject.recipe.recipe(),
+            prepared.data.x,
+            prepared.data.y,
+            prepared.pairing.pairs,
+            prepared.pairing.common,
+            plan.masks,
+            device_name(),
+        )
+        save_block(stacked, path)
+
+    return store.get_or_build(BLOCK_KIND, plan.keys[number], build, TENSORS)
+
+
+def _questions(prepared: Prepared) -> Questions:
+    data, pairing = prepared.data, prepared.pairing
+    return Questions(data.x, data.y, pairing.pairs, pairing.held_out)
+
+
+def shadow_signals(
+    subject: ClassifierSubject, prepared: Prepared, store: ArtifactStore
+) -> Artifact:
+    """What every shadow model answers about every record of the audit set and held out.
+
+    Raises:
+        InputError: a block of the pool is gone from the store, or a model's training diverged.
+    """
+    plan = plan_pool(subject, prepared)
+
+    def build(path: Path) -> None:
+        files = [store.path(BLOCK_KIND, key, TENSORS) for key in plan.keys]
+        if missing := [file for file in files if not file.exists()]:
+            raise InputError(f"{missing[0]}: gone from the store; run the audit again")
+        pool_signals(
+            subject.recipe.recipe(),
+            zip(plan.blocks, files, strict=True),
+            _questions(prepared),
+            plan.masks,
+            path,
+            device_name(),
+        )
+
+    return store.get_or_build("signals", digest(plan.key, SIGNALS_VERSION), build, TENSORS)
+
+
+def target_signals(
+    subject: ClassifierSubject, root: Path, prepared: Prepared, version: str, store: ArtifactStore
+) -> tuple[Artifact, str]:
+    """What one version answers, as a row like those of the pool; and the digest of its weights.
+
+    Raises:
+        InputError: no such version, or a checkpoint that cannot be read as this recipe's model.
+    """
+    path = list_versions(root / subject.checkpoints).get(version)
+    if path is None:
+        raise InputError(f"version {version!r}: gone from {subject.checkpoints}")
+    weights = identify(version, path).digest
+    recipe = subject.recipe.recipe()
+    architecture = [recipe.model, recipe.model_args]
+    key = digest(weights, architecture, prepared.key, device_name(), SIGNALS_VERSION)
+
+    def build(target: Path) -> None:
+        state = load_checkpoint(path, recipe)
+        side = prepared.pairing.target_side
+        signals = ask_target(recipe, state, _questions(prepared), side, device_name())
+        save_signals(signals, target)
+
+    return store.get_or_build("signals", key, build, TENSORS), weights
+
+
+def attacks_version(subject: ClassifierSubject) -> str:
+    """Names and formula versions of the attacks that a subject asks for."""
+    chosen = select(subject.attacks, subject.pool.models)
+    return ",".join(f"{attack.name}.{attack.formula_version}" for attack in chosen)
+
+
+def attack_scores(
+    subject: ClassifierSubject, prepared: Prepared, pool: Path, target: Path, store: ArtifactStore
+) -> Artifact:
+    """Run the attacks on one version: a folder that `AttackResults.load` reads."""
+    key = digest(pool.stem, target.stem, attacks_version(subject), subject.prior)
+
+    def build(folder: Path) -> None:
+        chosen = select(subject.attacks, subject.pool.models)
+        signals = load_signals(target)
+        evaluation = evaluate(load_signals(pool), signals, chosen, prior=subject.prior)
+        ids, members = prepared.pair_ids.ravel(), evaluation.is_in.ravel()
+        scores = pa.concat_tables(
+            pa.table(
+                {
+                    "record_id": ids.astype(object),
+                    "member": members,
+                    "attack": [result.attack.name] * len(ids),
+                    "score": result.scores.ravel(),
+                }
+            )
+            for result in evaluation.results
+        )
+        curves = tuple(
+            RocCurve(
+                result.attack.name,
+                result.curve.fpr,
+                result.curve.tpr,
+                n_members=result.roc.members.size,
+                n_nonmembers=result.roc.non_members.size,
+            )
+            for result in evaluation.results
+        )
+        AttackResults(scores, evaluation.measurements, curves).save(folder)
+
+    return store.get_or_build("attack-scores", key, build)

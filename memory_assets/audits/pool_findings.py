@@ -1,0 +1,112 @@
+"""What the pool alone says, whatever version is audited: memorization and information."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from memory_assets.artifacts import Artifact, ArtifactStore
+from memory_assets.digest import digest
+from memory_assets.errors import InputError
+from memory_assets.history.bundle import measurements_from, measurements_table
+from memory_assets.memorization import gain, influence, information, kinds, per_record
+from memory_assets.memorization.information import information as measure_information
+from memory_assets.memorization.profile import profile
+from memory_assets.pool.signal_files import load_signals
+from memory_assets.records.prepared import Prepared
+from memory_assets.statistics.estimate import Measurement
+
+MEMORIZATION_VERSION = ".".join(
+    str(part.FORMULA_VERSION) for part in (per_record, influence, gain, kinds)
+)
+INFORMATION_VERSION = str(information.FORMULA_VERSION)
+_NULL_SEED = 0
+
+
+def memorization(prepared: Prepared, pool: Path, store: ArtifactStore) -> Artifact:
+    """Memorization, influence and kind of every record of the audit set.
+
+    A folder with `records.parquet` (record_id, memorization and influence with their intervals,
+    kind) and `measurements.parquet`.
+
+    Raises:
+        InputError: a pool of which this cannot be measured.
+    """
+
+    def build(folder: Path) -> None:
+        try:
+            found = profile(load_signals(pool))
+        except ValueError as error:
+            raise InputError(f"memorization: {error}") from error
+        columns = {
+            "record_id": prepared.pair_ids.astype(object),
+            "memorization": found.records.value,
+            "memorization_low": found.records.low,
+            "memorization_high": found.records.high,
+            "influence": found.influence.mean,
+            "influence_low": found.influence.low,
+            "influence_high": found.influence.high,
+            "held_out_helped": found.influence.helped,
+            "kind": found.kinds.astype(object),
+        }
+        folder.mkdir()
+        pq.write_table(
+            pa.table({name: values.ravel() for name, values in columns.items()}),
+            folder / "records.parquet",
+        )
+        _save(found.measurements, folder)
+
+    key = digest("memorization", pool.stem, prepared.key, MEMORIZATION_VERSION)
+    return store.get_or_build("memorization", key, build)
+
+
+def informativeness(prepared: Prepared, pool: Path, store: ArtifactStore) -> Artifact:
+    """Bits that predictions give away about membership, by bound and by pair.
+
+    A folder with `pairs.parquet` (both record ids, bits by channel) and `measurements.parquet`.
+
+    Raises:
+        InputError: a pool of which this cannot be measured.
+    """
+
+    def build(folder: Path) -> None:
+        try:
+            found = measure_information(load_signals(pool), seed=_NULL_SEED)
+        except ValueError as error:
+            raise InputError(f"information: {error}") from error
+        ids = prepared.pair_ids.astype(object)
+        scores = found.score_bits
+        folder.mkdir()
+        pq.write_table(
+            pa.table(
+                {
+                    "first_record": ids[:, 0],
+                    "second_record": ids[:, 1],
+                    "label_bits": found.label_bits,
+                    "score_bits": pa.nulls(len(ids), pa.float64()) if scores is None else scores,
+                }
+            ),
+            folder / "pairs.parquet",
+        )
+        _save(found.measurements, folder)
+
+    key = digest("information", pool.stem, prepared.key, INFORMATION_VERSION)
+    return store.get_or_build("information", key, build)
+
+
+def read_measurements(folder: Path) -> tuple[Measurement, ...]:
+    """The measurements that a finding of the pool carries."""
+    return measurements_from(pq.read_table(folder / "measurements.parquet"))
+
+
+def read_records(folder: Path) -> dict[str, np.ndarray]:
+    """The columns of `records.parquet`, in the order of the audit set's pairs."""
+    table = pq.read_table(folder / "records.parquet")
+    return {name: table[name].to_numpy() for name in table.column_names}
+
+
+def _save(measurements: list[Measurement], folder: Path) -> None:
+    pq.write_table(measurements_table(measurements), folder / "measurements.parquet")

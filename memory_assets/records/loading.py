@@ -1,0 +1,110 @@
+"""Read a subject's records from where its owner keeps them."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from memory_assets.errors import InputError
+from memory_assets.records.dataset import Dataset, import_attribute
+from memory_assets.subjects import RecordsSpec
+
+_TABLES = {".parquet": pa.parquet.read_table, ".csv": pa.csv.read_csv}
+
+
+def _labels(values: np.ndarray, where: str) -> tuple[np.ndarray, int]:
+    """Labels as 0..classes-1; texts are numbered in sorted order, integers taken as they are."""
+    if values.dtype.kind in "iu":
+        return values.astype(np.int64), int(values.max(initial=0)) + 1
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise InputError(f"{where}: {int((~np.isfinite(values)).sum())} labels are missing")
+    names, codes = np.unique(values.astype(str), return_inverse=True)
+    return codes.astype(np.int64), len(names)
+
+
+def _column(table: pa.Table, name: str, path: Path, field: str) -> np.ndarray:
+    if name not in table.column_names:
+        known = ", ".join(table.column_names[:12])
+        raise InputError(f"{path}: no column {name!r} (records.{field}); it has {known}")
+    column = table[name]
+    if column.null_count:
+        raise InputError(f"{path}: column {name!r} has {column.null_count} missing values")
+    return column.to_numpy()
+
+
+def _read_table(path: Path, spec: RecordsSpec) -> Dataset:
+    try:
+        table = _TABLES[path.suffix](path)
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: not a readable {path.suffix[1:]} table ({reason})") from error
+    if table.num_rows == 0:
+        raise InputError(f"{path}: no records; expected at least one row")
+    y, classes = _labels(_column(table, spec.label, path, "label"), f"{path}: {spec.label!r}")
+    ids = (
+        _column(table, spec.id, path, "id") if spec.id else np.arange(table.num_rows)
+    ).astype(str)
+    columns = []
+    for name in table.column_names:
+        if name in (spec.label, spec.id):
+            continue
+        values = _column(table, name, path, "path")
+        if values.dtype.kind not in "iufb":
+            raise InputError(
+                f"{path}: column {name!r} is not numeric; encode it first, or bring a loader"
+            )
+        columns.append(values.astype(np.float32))
+    if not columns:
+        raise InputError(f"{path}: no numeric columns beside the label and the id")
+    return Dataset(ids, np.stack(columns, axis=1), y, classes, source=str(path))
+
+
+def _read_npz(path: Path, spec: RecordsSpec) -> Dataset:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            missing = [name for name in ("x", spec.label) if name not in arrays]
+            if missing:
+                raise InputError(
+                    f"{path}: no array {missing[0]!r}; expected x and {spec.label} (and id)"
+                )
+            x, labels = arrays["x"].astype(np.float32), arrays[spec.label]
+            named = spec.id or "id"
+            ids = (arrays[named] if named in arrays else np.arange(len(x))).astype(str)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not a readable npz file of plain arrays ({error})") from error
+    y, classes = _labels(labels, f"{path}: {spec.label!r}")
+    return Dataset(ids, x, y, classes, source=str(path))
+
+
+def load_records(spec: RecordsSpec, root: Path) -> Dataset:
+    """The records of a subject, paths taken from `root`.
+
+    Raises:
+        InputError: neither or both of `loader` and `path`, no such file, an unknown format, or
+            contents that are not records.
+    """
+    if (spec.loader is None) == (spec.path is None):
+        raise InputError("records: give either loader (package.module:function) or path (a file)")
+    if spec.loader is not None:
+        data = import_attribute(spec.loader, "records.loader")()
+        if not isinstance(data, Dataset):
+            raise InputError(
+                f"records.loader: {spec.loader} returned {type(data).__name__}; "
+                "expected a memory_assets.records.dataset.Dataset"
+            )
+        return data
+    path = root / str(spec.path)
+    if not path.is_file():
+        raise InputError(f"records.path: no file {path}")
+    if path.suffix in _TABLES:
+        return _read_table(path, spec)
+    if path.suffix == ".npz":
+        return _read_npz(path, spec)
+    raise InputError(f"records.path: {path.name}; expected a .parquet, .csv or .npz file")

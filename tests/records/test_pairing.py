@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memory_assets.errors import InputError
+from memory_assets.records.dataset import Dataset
+from memory_assets.records.pairing import draw_pairing, first_copies, read_members
+
+
+def dataset(n=40, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 3)).astype(np.float32)
+    return Dataset(np.array([f"r{i}" for i in range(n)]), x, np.arange(n) % 2, 2)
+
+
+def members_of(n, count):
+    mask = np.zeros(n, bool)
+    mask[:count] = True
+    return mask
+
+
+@given(n=st.integers(10, 60), share=st.floats(0.2, 0.8), seed=st.integers(0, 99))
+def test_every_record_has_one_part_and_every_pair_one_member(n, share, seed):
+    data, members = dataset(n), members_of(n, max(2, round(n * share)))
+    pairing = draw_pairing(data, members, seed=seed)
+    parts = np.concatenate([pairing.pairs.ravel(), pairing.common, pairing.held_out])
+    assert sorted(parts) == list(range(n))
+    assert (members[pairing.pairs].sum(axis=1) == 1).all()
+    assert members[pairing.common].all()
+    assert not members[pairing.held_out].any()
+    rows = np.arange(len(pairing.pairs))
+    assert members[pairing.pairs[rows, pairing.target_side]].all()
+
+
+def test_a_fifth_of_the_non_members_is_held_out():
+    pairing = draw_pairing(dataset(100), members_of(100, 50), seed=1)
+    assert len(pairing.held_out) == 10
+    assert len(pairing.pairs) == 40
+    assert len(pairing.common) == 10
+
+
+def test_the_draw_follows_the_seed_and_nothing_else():
+    data, members = dataset(), members_of(40, 20)
+    assert draw_pairing(data, members, seed=1).key == draw_pairing(data, members, seed=1).key
+    assert draw_pairing(data, members, seed=1).key != draw_pairing(data, members, seed=2).key
+
+
+def test_sides_are_random_so_that_the_target_is_one_more_row_of_the_pool():
+    side = draw_pairing(dataset(2000), members_of(2000, 1000), seed=0).target_side
+    assert 0.4 < side.mean() < 0.6
+
+
+def test_copies_leave_one_and_a_member_stays_before_a_non_member():
+    x = np.array([[1], [2], [1], [1]], np.float32)
+    data = Dataset(np.array(list("abcd")), x, np.array([0, 1, 0, 1]), 2)
+    keep = first_copies(data, np.array([False, False, True, False]))
+    # c is the member among the copies of a; d has another label and is no copy.
+    assert keep.tolist() == [False, True, True, True]
+
+
+def test_dropped_copies_are_in_no_part_and_counted():
+    data = dataset(20)
+    x = data.x.copy()
+    x[15] = x[1]
+    copied = Dataset(data.ids, x, data.y, 2)
+    pairing = draw_pairing(copied, members_of(20, 10), seed=0)
+    assert pairing.dropped == 1
+    parts = np.concatenate([pairing.pairs.ravel(), pairing.common, pairing.held_out])
+    assert 15 not in parts
+
+
+@pytest.mark.parametrize("pairs", [1, 21])
+def test_more_or_fewer_pairs_than_possible_are_refused(pairs):
+    with pytest.raises(InputError, match=r"pool.pairs.*expected 2 to 20 pairs"):
+        draw_pairing(dataset(), members_of(40, 20), seed=0, pairs=pairs)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["id", "r1", "r99"], "'r99' is not in"),
+        (["id", "r1", "r1"], "'r1' stands more than once"),
+        (["id"], "no member ids"),
+        (["id", *(f"r{i}" for i in range(40))], "all 40 records are members"),
+    ],
+)
+def test_bad_member_lists_are_one_clear_line(tmp_path, lines, message):
+    path = tmp_path / "members.csv"
+    path.write_text("\n".join(lines))
+    with pytest.raises(InputError, match=message) as error:
+        read_members(path, dataset())
+    assert str(path) in str(error.value)
+
+
+def test_members_with_and_without_a_header(tmp_path):
+    path = tmp_path / "members.csv"
+    for text in ("id\nr3\nr5\n", "r3\nr5\n"):
+        path.write_text(text)
+        assert np.flatnonzero(read_members(path, dataset())).tolist() == [3, 5]
+
+
+def test_a_missing_list_says_what_to_do(tmp_path):
+    with pytest.raises(InputError, match=r"no file .*members.csv; list there the ids"):
+        read_members(tmp_path / "members.csv", dataset())
