@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memory_assets.risk.distribution import Basis, Floats
 
@@ -56,3 +57,20 @@ def over_futures(draws: Floats, unit: str, basis: Basis, note: str = "") -> Figu
     return Figure(
         float(draws.mean()), float(low), float(high), unit, basis, "futures", float(error), note
     )
+
+
+def over_counts(draws: Floats, unit: str, basis: Basis) -> Figure:
+    """Mean and central 95% of a rate after the audit's counts."""
+    low, high = np.quantile(draws, [0.025, 0.975])
+    error = draws.std(ddof=1) / math.sqrt(len(draws))
+    return Figure(
+        float(draws.mean()), float(low), float(high), unit, basis, "credible", float(error)
+    )
+
+
+def share_of_futures(condition: NDArray[np.bool_], basis: Basis) -> Figure:
+    """The probability that a condition holds, with the interval of the simulation."""
+    p = float(condition.mean())
+    error = math.sqrt(p * (1 - p) / len(condition))
+    low, high = max(p - 1.96 * error, 0.0), min(p + 1.96 * error, 1.0)
+    return Figure(p, low, high, "probability", basis, "monte-carlo", error)

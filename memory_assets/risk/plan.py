@@ -12,21 +12,59 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from memory_assets.risk.distribution import Beta
+from memory_assets.risk.distribution import Beta, Floats, Number
 
 DEPTHS = (10, 30, 100, 300, 1000, 3000, 10000)
 
 
 @dataclass(frozen=True)
 class Control:
-    """A control that removes the share `efficacy` of the loss and costs `cost` a year."""
+    """Something to do: it removes the share `efficacy` of the loss and costs `cost` a year."""
 
+    name: str
     efficacy: float
     cost: float
 
-    def least(self, loss: float | np.ndarray) -> np.ndarray:
-        """`g = min(D, D (1 - rho) + C)`: the cheaper of living with the loss and the control."""
-        return np.minimum(loss, np.asarray(loss) * (1 - self.efficacy) + self.cost)
+
+LIVE_WITH_IT = Control("none", 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What could be done; living with the loss is always one of them."""
+
+    controls: tuple[Control, ...]
+
+    @property
+    def all(self) -> tuple[Control, ...]:
+        return (LIVE_WITH_IT, *self.controls)
+
+    def costs(self, loss: Number) -> Floats:
+        """The yearly cost of every choice at an expected loss, `[choices, ...]`."""
+        return np.stack([np.asarray(loss) * (1 - c.efficacy) + c.cost for c in self.all])
+
+    def least(self, loss: Number) -> Floats:
+        """`g = min over choices of D (1 - rho) + C`: the yearly cost of the best choice."""
+        return self.costs(loss).min(axis=0)
+
+    def best(self, loss: float) -> Control:
+        """The best choice at an expected loss; the first of equals."""
+        return self.all[int(self.costs(loss).argmin())]
+
+    def least_if_known(self, prior: Beta, slope: float) -> float:
+        """`E[g(slope p)]` for p of the prior: the cost if every truth met its best choice.
+
+        g is made of straight pieces; on each, the beta's partial mean is exact.
+        """
+        lines = [(slope * (1 - c.efficacy), c.cost) for c in self.all]
+        crossings = {(c2 - c1) / (s1 - s2) for s1, c1 in lines for s2, c2 in lines if s1 != s2}
+        edges = np.array([0.0, *sorted(x for x in crossings if 0 < x < 1), 1.0])
+        mass = np.diff(stats.beta.cdf(edges, prior.a, prior.b))
+        moment = prior.mean * np.diff(stats.beta.cdf(edges, prior.a + 1, prior.b))
+        middle = (edges[:-1] + edges[1:]) / 2
+        best = self.costs(slope * middle).argmin(axis=0)
+        slopes, costs = np.array(lines).T
+        return float((slopes[best] * moment + costs[best] * mass).sum())
 
 
 @dataclass(frozen=True)
@@ -38,16 +76,16 @@ class AuditValue:
 
 
 def yes_no_audit(
-    prior: float, sensitivity: float, false_alarm: float, loss: float, control: Control
+    prior: float, sensitivity: float, false_alarm: float, loss: float, choices: Choices
 ) -> AuditValue:
     """The worth of an audit that says yes or no, when a model leaks or does not.
 
-    `EVPI = g(pi) - pi g(1) - (1 - pi) g(0)` and `EVSI = g(pi) - sum_answer P(answer) g(pi|answer)`,
-    `loss` being a year's loss if the model leaks.
+    With g the least cost at a belief, `EVPI = g(pi) - pi g(1) - (1 - pi) g(0)` and
+    `EVSI = g(pi) - sum_a P(a) g(pi|a)` over the answers a; `loss` is a year's if the model leaks.
     """
 
     def least(belief: float) -> float:
-        return float(control.least(belief * loss))
+        return float(choices.least(belief * loss))
 
     flagged = prior * sensitivity + (1 - prior) * false_alarm
     informed = 0.0
@@ -61,28 +99,25 @@ def yes_no_audit(
     return AuditValue(max(least(prior) - informed, 0.0), max(least(prior) - perfect, 0.0))
 
 
-def depth_value(prior: Beta, slope: float, control: Control, probes: int) -> AuditValue:
+def depth_value(prior: Beta, slope: float, choices: Choices, probes: int) -> AuditValue:
     """The worth of `probes` probes when the yearly loss is `slope` times the leak rate.
 
     The number of hits is beta-binomial; after k of n the expected loss is `slope (a+k)/(a+b+n)`.
     """
     a, b = prior.a, prior.b
-    now = float(control.least(slope * prior.mean))
-    hits = np.arange(probes + 1)
+    now = float(choices.least(slope * prior.mean))
+    hits = np.arange(probes + 1.0)
     chance = stats.betabinom.pmf(hits, probes, a, b)
-    informed = float(chance @ control.least(slope * (a + hits) / (a + b + probes)))
-    # With the truth known the control is bought above the rate where it pays for itself.
-    saving = slope * control.efficacy
-    perfect = slope * prior.mean
-    if saving > 0:
-        pays = min(control.cost / saving, 1.0)
-        above = prior.mean * float(stats.beta.sf(pays, a + 1, b))
-        perfect -= saving * above - control.cost * float(stats.beta.sf(pays, a, b))
-    return AuditValue(max(now - informed, 0.0), max(now - perfect, 0.0))
+    after: Floats = slope * (a + hits) / (a + b + probes)
+    informed = float(chance @ choices.least(after))
+    evsi, evpi = now - informed, now - choices.least_if_known(prior, slope)
+    # Rounding alone leaves some 1e-13 of the cost where an audit is worth nothing.
+    floor = 1e-9 * abs(now)
+    return AuditValue(evsi if evsi > floor else 0.0, evpi if evpi > floor else 0.0)
 
 
 def cadence(audit_cost: float, loss_rate: float, hazard: float, sensitivity: float) -> float | None:
-    """Years between audits, `T* = sqrt(c / (D h (1/t - 1/2)))`; None when no leak is to be expected.
+    """Years between audits, `T* = sqrt(c / (D h (1/t - 1/2)))`; None: nothing to save.
 
     A leak arises with `hazard` h a year and costs an avoidable `loss_rate` D a year until an audit
     finds it with `sensitivity` t: after T/2 on average, and T more for each audit that misses it.
@@ -112,14 +147,18 @@ class AuditPlan:
     """The next audits. Money in the profile's currency; `reason` is one sentence in words.
 
     `depth` is the number of probes worth running (0: no depth pays for itself), `sensitivity` the
-    chance that this many probes show a material leak at least once, `every_years` the cadence
-    between releases (None: none is called for), `every_release` whether a release needs an audit.
+    chance that the best depth shows a material leak at least once. `best_today` and
+    `best_if_leaking` are the best choices at the expected and at the material leak rate; where they
+    are the same, no alarm would change what is done and `every_years`, the cadence between
+    releases, is None. `every_release`: a new release is worth an audit.
     """
 
     depths: tuple[Depth, ...]
     evpi: float
     depth: int
     sensitivity: float
+    best_today: str
+    best_if_leaking: str
     every_years: float | None
     every_release: bool
     audits_per_release: float
@@ -129,7 +168,7 @@ class AuditPlan:
 def plan_audits(
     prior: Beta,
     slope: float,
-    control: Control | None,
+    choices: Choices,
     *,
     fixed_cost: float,
     cost_per_probe: float,
@@ -144,30 +183,40 @@ def plan_audits(
 
     Args:
         slope: yearly loss per unit of leak rate.
-        control: what would be bought if the audit said so; None when nothing could be done.
+        choices: what could be done, as yearly costs and shares of the loss removed.
         horizon: years for which the decision that an audit informs holds.
     """
-    control = control or Control(0.0, 0.0)
-    values = [(n, depth_value(prior, slope, control, n)) for n in DEPTHS]
+    values = [(n, depth_value(prior, slope, choices, n)) for n in DEPTHS]
     depths = tuple(Depth(n, v.evsi * horizon, fixed_cost + n * cost_per_probe) for n, v in values)
     best = max(depths, key=lambda d: d.net)
     evpi = values[0][1].evpi * horizon
     worthwhile = best.net > 0
-    chosen = best.probes if worthwhile else 0
     seen = -math.expm1(best.probes * math.log1p(-material_rate))
-    avoidable = control.efficacy * slope * material_rate
-    price = best.cost + false_alarm * triage_cost
-    every = cadence(price, avoidable, hazard, seen)
-    if control.efficacy <= 0:
-        reason = "No control is declared or measured, so no audit result could change what is done."
-        every = None
+    today = choices.best(slope * prior.mean)
+    leaking = slope * material_rate
+    # What staying with today's choice would cost over the best one, once the model leaks.
+    avoidable = leaking * (1 - today.efficacy) + today.cost - float(choices.least(leaking))
+    every = cadence(best.cost + false_alarm * triage_cost, avoidable, hazard, seen)
+    if not choices.controls:
+        reason = "Nothing to do about a leak was declared, so no audit could change what is done."
     elif worthwhile:
-        reason = f"{chosen} probes return the most for what they cost."
+        reason = f"{best.probes} probes return the most for what they cost."
     elif evpi <= 0:
-        reason = "Even the exact leak rate would not change what is done."
+        reason = "Even the exact leak rate would not change what is best to do."
     else:
-        reason = "No depth changes the decision often enough to pay for the audit."
+        reason = "No depth changes what is best to do often enough to pay for the audit."
     per_release = 1.0 if worthwhile else 0.0
-    if every is not None and releases > 0:
+    if every is not None:
         per_release = max(per_release, 1 / (every * releases))
-    return AuditPlan(depths, evpi, chosen, seen, every, worthwhile, per_release, reason)
+    return AuditPlan(
+        depths=depths,
+        evpi=evpi,
+        depth=best.probes if worthwhile else 0,
+        sensitivity=seen,
+        best_today=today.name,
+        best_if_leaking=choices.best(leaking).name,
+        every_years=every,
+        every_release=worthwhile,
+        audits_per_release=per_release,
+        reason=reason,
+    )

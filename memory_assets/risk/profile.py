@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated
 
-from memory_assets.risk.distribution import Distribution, Fixed
+from memory_assets.risk.distribution import Basis, Distribution, Fixed, weakest
 from memory_assets.risk.options import Kind, Measure, Option, kinds
 
 _ZERO = Fixed(value=0.0, basis="assumed", note="default: none")
@@ -140,6 +140,12 @@ class Profile:
     sources: tuple[Source, ...] = ()
     options: tuple[Option, ...] = ()
     defaulted: tuple[str, ...] = ()
+
+    def basis(self, *sections: str) -> Basis:
+        """The weakest ground among the inputs of some sections."""
+        inputs = self.inputs().items()
+        grounds: list[Basis] = [d.basis for name, d in inputs if name.split(".")[0] in sections]
+        return weakest(*grounds)
 
     def inputs(self) -> dict[str, Distribution]:
         """Every distribution by its dotted name, options included."""

@@ -147,6 +147,17 @@ def _check_kpi(profile: Profile, file: str) -> None:
         )
 
 
+def _check_divisors(profile: Profile, file: str) -> None:
+    """What the formulas divide by, or take the logarithm of, is not at its limit."""
+    if profile.exposure.releases.mean <= 0:
+        raise InputError(f"{file}: exposure.releases is 0: give the releases a year, above 0")
+    rate = profile.decision.material_rate.mean
+    if not 0 < rate < 1:
+        raise InputError(
+            f"{file}: decision.material_rate is {rate:g}: give a rate between 0 and 1, such as 0.01"
+        )
+
+
 def _check_sources(profile: Profile, file: str) -> None:
     """A source named beside a figure must be listed."""
     listed = [s.id for s in profile.sources]
@@ -191,6 +202,7 @@ def parse_profile(text: str, file: str) -> Profile:
         options=_options(given.get("options", {}), file),
     )
     _check_kpi(profile, file)
+    _check_divisors(profile, file)
     _check_sources(profile, file)
     return profile
 

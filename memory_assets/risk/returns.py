@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
@@ -71,7 +73,8 @@ def break_even_growth(
 
     if value <= 0 or excess(30.0) <= 0 or excess(-30.0) >= 0:
         return None
-    return float(np.exp(brentq(excess, -30.0, 30.0)))
+    root: Any = brentq(excess, -30.0, 30.0)
+    return math.exp(root)
 
 
 @dataclass(frozen=True)

@@ -127,26 +127,28 @@ def expected_incident_loss(loss: Loss, exposed: Number) -> Floats:
 
 @dataclass(frozen=True)
 class Years:
-    """One option's simulated losses: `gross` and `rate` of incidents; `given` is `E[X | future]`.
+    """One option's simulated losses.
 
-    `gross` is `[futures, years]`; `rate` and `given` are `[futures]`.
+    `gross` is `[futures, years]` of loss before insurance. By future `[futures]`: `leaks` and
+    `rate`, the leaks and incidents expected a year, and `given`, the expected loss `E[X | future]`.
     """
 
     gross: Floats
+    leaks: Floats
     rate: Floats
     given: Floats
 
 
-def incident_rates(
+def _frequencies(
     leaks: Sequence[Leak], exposure: Exposure, streams: Streams, futures: int
-) -> list[Floats]:
-    """Expected incidents a year of every option, `[futures]` each, on shared exposure draws."""
+) -> list[tuple[Floats, Floats]]:
+    """Leaks and incidents a year of every option, `[futures]` each, on shared exposure draws."""
     names = ("queries", "hit_share", "campaigns", "targets", "escalation")
     drawn = {n: streams.draw(getattr(exposure, n), futures, "exposure", n) for n in names}
     hit_share, escalation = (np.minimum(drawn[n], 1.0) for n in ("hit_share", "escalation"))
-    rates = []
+    found = []
     for leak in leaks:
-        lam = leaks_per_year(
+        a_year = leaks_per_year(
             drawn["queries"],
             hit_share,
             leak.rate,
@@ -155,8 +157,8 @@ def incident_rates(
             drawn["targets"],
             leak.membership,
         )
-        rates.append(incidents_per_year(lam, escalation, exposure.releases.mean))
-    return rates
+        found.append((a_year, incidents_per_year(a_year, escalation, exposure.releases.mean)))
+    return found
 
 
 def simulate(
@@ -174,7 +176,8 @@ def simulate(
     the same severity draws. K is Poisson with the clustered mean: a count of at most one incident
     per release would have less spread, so the tail is not understated.
     """
-    rates = incident_rates(leaks, exposure, streams, futures)
+    frequencies = _frequencies(leaks, exposure, streams, futures)
+    rates = [rate for _, rate in frequencies]
     most = np.repeat(np.max(rates, axis=0), horizon)
     gross = [np.zeros(futures * horizon) for _ in leaks]
     arrival = np.zeros(futures * horizon)
@@ -200,8 +203,9 @@ def simulate(
     return [
         Years(
             gross=total.reshape(futures, horizon),
+            leaks=a_year,
             rate=rate,
             given=rate * expected_incident_loss(loss, leak.exposed),
         )
-        for leak, rate, total in zip(leaks, rates, gross, strict=True)
+        for leak, (a_year, rate), total in zip(leaks, frequencies, gross, strict=True)
     ]

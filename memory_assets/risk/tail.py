@@ -27,6 +27,19 @@ class Exceedance:
     high: float
 
 
+@dataclass(frozen=True)
+class Simulated:
+    """A simulated amount with its Monte-Carlo error: 95% interval and standard error, money."""
+
+    value: float
+    low: float
+    high: float
+    error: float
+
+    def figure(self, unit: str, basis: Basis) -> Figure:
+        return Figure(self.value, self.low, self.high, unit, basis, "monte-carlo", self.error)
+
+
 class AnnualLosses:
     """A simulated loss by future and year, sorted once for all its quantiles.
 
@@ -49,11 +62,13 @@ class AnnualLosses:
         futures = by_year.mean(axis=1)
         return float(futures.std(ddof=1)) / math.sqrt(len(futures))
 
-    def mean(self, unit: str, basis: Basis) -> Figure:
+    def mean(self) -> Simulated:
         """The expected annual loss."""
-        value, error = float(self._losses.mean()), self._error(self._losses)
-        low, high = max(value - _Z95 * error, 0.0), value + _Z95 * error
-        return Figure(value, low, high, unit, basis, "monte-carlo", error)
+        return self._around(float(self._losses.mean()), self._error(self._losses))
+
+    @staticmethod
+    def _around(value: float, error: float) -> Simulated:
+        return Simulated(value, max(value - _Z95 * error, 0.0), value + _Z95 * error, error)
 
     def _quantile(self, level: float) -> tuple[float, float, float]:
         """Quantile and its interval: the level's own error carried to the loss (Woodruff 1952)."""
@@ -61,13 +76,12 @@ class AnnualLosses:
         error = self._error((self._losses <= value).astype(np.float64))
         return value, self._order(level - _Z95 * error), self._order(level + _Z95 * error)
 
-    def value_at_risk(self, level: float, unit: str, basis: Basis) -> Figure:
+    def value_at_risk(self, level: float) -> Simulated:
         """The loss that a year exceeds with probability `1 - level`."""
         value, low, high = self._quantile(level)
-        error = (high - low) / (2 * _Z95)
-        return Figure(value, low, high, unit, basis, "monte-carlo", error)
+        return Simulated(value, low, high, (high - low) / (2 * _Z95))
 
-    def tail_mean(self, level: float, unit: str, basis: Basis) -> Figure:
+    def tail_mean(self, level: float) -> Simulated:
         """CVaR: `VaR + E[(X - VaR)+]/(1 - level)`, the mean of the worst `1 - level` of years.
 
         At a fixed VaR the formula is a mean, and it is flat in VaR at its minimum (Rockafellar and
@@ -75,9 +89,7 @@ class AnnualLosses:
         """
         quantile = self._order(level)
         beyond = np.maximum(self._losses - quantile, 0.0) / (1 - level)
-        value, error = quantile + float(beyond.mean()), self._error(beyond)
-        low, high = max(value - _Z95 * error, 0.0), value + _Z95 * error
-        return Figure(value, low, high, unit, basis, "monte-carlo", error)
+        return self._around(quantile + float(beyond.mean()), self._error(beyond))
 
     def exceedance(self, points: int = 16) -> tuple[Exceedance, ...]:
         """The curve from the most frequent loss to one that a few simulated years exceed."""

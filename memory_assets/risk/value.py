@@ -88,7 +88,7 @@ def annual_value(
 
 
 def memorized_value(evidence: Evidence, worth: Worth, streams: Streams, unit: str) -> Figure | None:
-    """The part of the annual value that rests on memorized records: what full removal would cost."""
+    """The annual value that rests on memorized records: what removing them all would cost."""
     if evidence.utility is None or evidence.utility.memorized_share is None:
         return None
     u = streams.uniform(len(worth.annual), "memorized-share")
@@ -102,12 +102,13 @@ def uncounted_training_gain(evidence: Evidence, profile: Profile) -> Figure | No
     if utility is None or utility.training is None or utility.held_out.value is None:
         return None
     parts = (profile.value.volume, *unit_worth(profile.value))
+    grounds: list[Basis] = [d.basis for d in parts]
     amount = utility.training - utility.held_out.value
     for distribution in parts:
         amount *= distribution.mean
     return exact(
         amount,
-        f"{profile.currency} a year",
-        weakest(*(d.basis for d in parts)),
+        profile.currency,
+        weakest(*grounds),
         "shown only: a gain on training records is memorization and is not counted",
     )

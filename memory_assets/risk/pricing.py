@@ -1,0 +1,191 @@
+"""The one entry: an audit's counts and a profile in, a priced report out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import stats
+
+from memory_assets.errors import InputError
+from memory_assets.risk.accounting import account, simulate_options
+from memory_assets.risk.describe import input_lines
+from memory_assets.risk.distribution import Beta, weakest
+from memory_assets.risk.evidence import Evidence
+from memory_assets.risk.figure import absent, exact, over_counts
+from memory_assets.risk.gate import decide
+from memory_assets.risk.leakage import LeakRate, weighted_posterior
+from memory_assets.risk.learning import Forecast, discounted
+from memory_assets.risk.options import AS_IS, Option, line_up
+from memory_assets.risk.plan import AuditPlan, Choices, Control, plan_audits
+from memory_assets.risk.profile import Profile
+from memory_assets.risk.report import OptionResult, RiskReport
+from memory_assets.risk.returns import break_even_growth, frontier
+from memory_assets.risk.scenario import Scenario
+from memory_assets.risk.sensitivity import tornado
+from memory_assets.risk.simulation import Streams
+from memory_assets.risk.value import memorized_value, uncounted_training_gain
+
+_FEWEST_FUTURES = 100
+
+
+def _plan(
+    results: Sequence[OptionResult], rates: tuple[LeakRate, ...], profile: Profile
+) -> AuditPlan | None:
+    """The audit plan among all options and withdrawal; None where no rate was measured."""
+    loss = results[0].expected_loss.value or 0.0
+    if not rates or loss <= 0:
+        return None
+    decision = profile.decision
+    belief = weighted_posterior(rates)
+    controls = [
+        Control(
+            name=r.name,
+            efficacy=1 - (r.expected_loss.value or 0.0) / loss,
+            cost=(r.cost.value or 0.0) + (r.utility_loss.value or 0.0),
+        )
+        for r in results[1:]
+    ]
+    earned = results[0].value.value
+    if earned is not None:
+        controls.append(Control("withdraw", 1.0, max(earned, 0.0)))
+    return plan_audits(
+        discounted(belief, decision.carry_over.mean),
+        loss / belief.mean,
+        Choices(tuple(controls)),
+        fixed_cost=decision.audit_cost.mean,
+        cost_per_probe=decision.cost_per_probe.mean,
+        triage_cost=decision.triage_cost.mean,
+        false_alarm=decision.audit_false_alarm.mean,
+        material_rate=decision.material_rate.mean,
+        hazard=decision.leak_hazard.mean,
+        releases=profile.exposure.releases.mean,
+        horizon=1 / profile.exposure.releases.mean,
+    )
+
+
+def _forecasts(
+    results: Sequence[OptionResult],
+    rates: tuple[LeakRate, ...],
+    evidence: Evidence,
+    material: float,
+) -> tuple[Forecast, ...]:
+    """What can be checked later: an incident in a year, a material leak rate at the next audit."""
+    found = [
+        Forecast(evidence.audit_id, r.name, "incident", r.incident_probability.value or 0.0, 1.0)
+        for r in results
+    ]
+    if rates:
+        belief = weighted_posterior(rates)
+        above = float(stats.beta.sf(material, belief.a, belief.b))
+        event = f"leak rate above {material:g} at the next audit"
+        found.append(Forecast(evidence.audit_id, AS_IS.name, event, above, 1.0))
+    return tuple(found)
+
+
+def _unpriced(evidence: Evidence, profile: Profile) -> str:
+    """Why this audit cannot be priced; empty where it can."""
+    if not evidence.has_verdict:
+        why = evidence.reason or "the audit gives no verdict"
+        return f"insufficient evidence: {why}"
+    membership = profile.data.membership_sensitive and evidence.membership
+    if not evidence.strata and not membership:
+        return (
+            "insufficient evidence: the audit measured no extraction, and membership alone is "
+            "priced only where the profile says that it is sensitive (data.membership_sensitive)"
+        )
+    return ""
+
+
+def price(
+    evidence: Evidence,
+    profile: Profile,
+    options: Sequence[Option] | None = None,
+    seed: int = 0,
+    years: int = 200_000,
+    prior: Mapping[str, Beta] | None = None,
+) -> RiskReport:
+    """Price what an audit found, for the model as it is and for every option, in one run.
+
+    Args:
+        evidence: the audit's counts. Without a verdict nothing is priced and the report says so.
+        profile: everything that an audit cannot measure.
+        options: what could be done; None takes those that the profile declares. The model as it
+            is (`none`) always comes first.
+        seed: the same inputs and seed give the same report.
+        years: simulated years for each option, in futures of the profile's horizon.
+        prior: pseudo-counts by stratum from an earlier release (`learning.next_prior`).
+
+    Raises:
+        InputError: too few years, options of one name, or strata that do not match the profile's.
+    """
+    horizon = profile.decision.horizon
+    futures = years // horizon
+    if futures < _FEWEST_FUTURES:
+        raise InputError(
+            f"years is {years}: give at least {_FEWEST_FUTURES * horizon} for a horizon of "
+            f"{horizon} years"
+        )
+    reason = _unpriced(evidence, profile)
+    head = (
+        evidence.audit_id,
+        evidence.verdict,
+        profile.title,
+        profile.industry,
+        profile.currency,
+        seed,
+        years,
+        horizon,
+        not reason,
+        reason,
+        input_lines(profile),
+    )
+    if reason:
+        return RiskReport(*head)
+    scenario = Scenario(evidence, profile, Streams(seed), futures, prior)
+    priced = simulate_options(line_up(profile.options if options is None else options), scenario)
+    as_is = priced[0]
+    results = tuple(account(each, as_is, scenario) for each in priced)
+    rates = scenario.rates(AS_IS)
+    attack = scenario.membership(AS_IS)
+    basis = results[0].expected_loss.basis
+    growth = None
+    if as_is.worth:
+        basis = weakest(basis, as_is.worth.basis)
+        growth = break_even_growth(
+            as_is.years.rate,
+            np.divide(
+                as_is.years.given,
+                as_is.years.rate,
+                out=np.zeros(futures),
+                where=as_is.years.rate > 0,
+            ),
+            profile.exposure.releases.mean,
+            float(as_is.worth.annual.mean()),
+        )
+    none_such = "no growth of attempts makes the expected loss meet the value"
+    return RiskReport(
+        *head,
+        gate=decide(results, profile.decision.appetite.mean),
+        leak_rates=rates,
+        membership_ppv=over_counts(scenario.ppv(attack), "probability", "measured")
+        if attack
+        else None,
+        options=results,
+        frontier=frontier(
+            [
+                (r.name, r.leak_rate.value or 0.0, r.value.value, r.cost.value or 0.0)
+                for r in results
+            ]
+        ),
+        tornado=tornado(profile, evidence, rates),
+        plan=_plan(results, rates, profile),
+        break_even_growth=absent("ratio", basis, none_such)
+        if growth is None
+        else exact(growth, "ratio", basis),
+        memorized_value=memorized_value(evidence, as_is.worth, scenario.streams, profile.currency)
+        if as_is.worth
+        else None,
+        training_gain=uncounted_training_gain(evidence, profile),
+        forecasts=_forecasts(results, rates, evidence, profile.decision.material_rate.mean),
+    )
