@@ -27,7 +27,7 @@ def shadow_threshold(shadows: Iterable[Roc], fpr: float) -> Threshold | None:
     return Threshold(value, fpr, tuple(rows for t in each for rows in t.chosen_on))
 
 
-def positive_predictivenumber(
+def positive_predictive_value(
     roc: Roc, threshold: Threshold, prior: float, confidence: float = CONFIDENCE
 ) -> Estimate:
     """`pi TPR / (pi TPR + (1-pi) FPR)`: how often a flagged record is a member, at prior pi.
@@ -84,7 +84,7 @@ def summarize(
             ppv = Estimate.unresolvable(n=roc.n)
         else:
             tpr, fpr = roc.at(threshold, confidence)
-            ppv = positive_predictivenumber(roc, threshold, prior, confidence)
+            ppv = positive_predictive_value(roc, threshold, prior, confidence)
         found[f"tpr_at_shadow_threshold_{a:g}"] = tpr
         found[f"fpr_at_shadow_threshold_{a:g}"] = fpr
         found[f"ppv_at_shadow_threshold_{a:g}"] = ppv
