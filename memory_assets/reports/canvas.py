@@ -35,12 +35,12 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "memory-assets",
     "font.family": _METRICS_FONT,
-    "font.size": 9.5,
+    "font.size": 10.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
-    "axes.titlesize": 9.5,
+    "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
     "axes.titlecolor": INK,
     "axes.axisbelow": True,
@@ -52,7 +52,7 @@ _STYLE: dict[Any, Any] = {
     "grid.color": RULE,
     "grid.linewidth": 0.6,
     "legend.frameon": False,
-    "legend.fontsize": 9,
+    "legend.fontsize": 10,
     "hatch.linewidth": 0.6,
     "hatch.color": "#ffffff",
 }
@@ -99,7 +99,7 @@ def to_svg(
 def to_png(paint: Callable[[Axes], None], *, height: float, width: float, dpi: int = 80) -> bytes:
     """The same painting as a small PNG, for places that show no SVG."""
     buffer = io.BytesIO()
-    with mpl.rc_context({**_STYLE, "font.size": 8, "legend.fontsize": 7}):
+    with mpl.rc_context({**_STYLE, "font.size": 8, "axes.titlesize": 8, "legend.fontsize": 7}):
         figure = _draw(paint, height, width, 0.6)
         figure.savefig(
             buffer,

@@ -61,7 +61,7 @@ def _attack_rows(found: ReportInput, t: Catalogue) -> list[list[str]]:
         shown = [metric for metric in _EVIDENCE if metric in own]
         if not shown:
             continue
-        members = max(own[m].n for m in shown)
+        members = max((own[m].n for m in shown if rate_of(m)), default=0)
         pair = {"members": count(members), "others": count(others[name]) if name in others else "–"}
         size = t("form.pair", **pair) if members else "–"
         silent = [
@@ -208,12 +208,12 @@ def heat_figure(
     group: str,
     t: Catalogue,
 ) -> Html:
-    """The heat map of rows `by[line, attack]`; `group` is where its alt text is kept."""
+    """The heat map of rows `by[line, attack]`; `group` is where its words are kept."""
     empty = {"value": None, "ci_low": None}
     cells = []
     for line in lines:
         found = [by.get((line, attack), empty) for attack in attacks]
         cells.append([plots.Cell(c["value"], (c["ci_low"] or 0) > chance) for c in found])
     svg = plots.heat_map(lines, [t.name("attack", a) for a in attacks], cells, t)
-    alt = t("history.heat_alt" if group == "history" else "portfolio.heat_alt", metric=label)
-    return picture(svg, alt, t("history.heat_caption", metric=label))
+    alt = t(f"{group}.heat_alt", metric=label)
+    return picture(svg, alt, t(f"{group}.heat_caption", metric=label), wide=True)

@@ -44,8 +44,15 @@ def bullets(*items: str | None) -> Html:
     return el("ul", *(el("li", item) for item in items if item))
 
 
-def picture(svg: str, alt: str, caption: str) -> Html:
-    """A figure whose SVG travels inside the page; as an image it keeps its ids to itself."""
+def picture(svg: str, alt: str, caption: str, *, wide: bool = False) -> Html:
+    """A figure whose SVG travels inside the page; as an image it keeps its ids to itself.
+
+    A wide one keeps its size on a small screen and scrolls.
+    """
     data = base64.b64encode(svg.encode()).decode()
     image = el("img", src=f"data:image/svg+xml;base64,{data}", alt=alt)
+    if wide:
+        image = el(
+            "div", image, class_="scroll wide", role="region", tabindex="0", aria_label=caption
+        )
     return el("figure", image, el("figcaption", caption))

@@ -182,7 +182,7 @@ def quadrant(
         axes.set_xlabel(t("plot.memorization"))
         axes.set_title(t("plot.influence"))
 
-    return to_svg(paint, height=3.8, lang=t.lang, left=0.8)
+    return to_svg(paint, height=3.8, lang=t.lang, left=0.9)
 
 
 def controls_strip(controls: Sequence[Control], t: Catalogue) -> str:

@@ -42,6 +42,11 @@ def _quadrant(records: Memorization, t: Catalogue) -> Html | None:
     return picture(svg, alt, t("memorization.quadrant_caption"))
 
 
+def _signed(value: float) -> str:
+    # Adding zero turns a rounded minus zero into zero.
+    return f"{round(value, 4) + 0.0:+.4f}".replace("-", "−")
+
+
 def _exposed(records: Memorization, t: Catalogue) -> Html:
     top = min(_MOST_EXPOSED, len(records.record_ids))
     known = bool(np.isfinite(records.influence[:top]).any())
@@ -50,11 +55,8 @@ def _exposed(records: Memorization, t: Catalogue) -> Html:
         value, low, high = (number("", a[i]) for a in (records.value, records.low, records.high))
         row = [records.record_ids[i], t("form.interval", value=value, low=low, high=high)]
         if known:
-            row.append(
-                f"{records.influence[i]:+.4f}".replace("-", "−")
-                if np.isfinite(records.influence[i])
-                else "–"
-            )
+            pays = records.influence[i]
+            row.append(_signed(float(pays)) if np.isfinite(pays) else "–")
         rows.append(row)
     headers = [t("column.record"), t("column.memorization")]
     headers += [t("column.influence")] if known else []

@@ -11,7 +11,15 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from memory_assets.digest import digest
 from memory_assets.history.bundle import RECORD_SCORES, Audit, AuditBundle
-from memory_assets.reports.inputs import TREND, NotRun, ReportInput, RocCurve
+from memory_assets.reports.inputs import (
+    TREND,
+    AuditLine,
+    Due,
+    NotRun,
+    PortfolioInput,
+    ReportInput,
+    RocCurve,
+)
 from memory_assets.statistics.estimate import Control, Estimate, Measurement
 
 SHIFT = {
@@ -47,6 +55,8 @@ def attacks(n: int, strength: float, seed: int) -> tuple[list[Measurement], list
         half = 1.96 * 0.29 / np.sqrt(n / 2)
         area = Estimate(auc, auc - half, auc + half, n=n)
         rows.append(measured("membership", name, "auc", "probability", area))
+        balanced = Estimate(0.5 + 0.8 * (auc - 0.5), 0.5, 0.9, n=2 * n)
+        rows.append(measured("membership", name, "balanced_accuracy", "probability", balanced))
         fpr, tpr, _ = roc_curve(y, scores, drop_intermediate=False)
         curves.append(RocCurve(name, fpr, tpr, n, n))
         for level in (0.1, 0.01, 0.001):
@@ -196,3 +206,41 @@ def trend(n: int, subject: str = "digits") -> pa.Table:
             for m in measurements
         ]
     return pa.Table.from_pylist(rows, schema=TREND)
+
+
+def portfolio() -> PortfolioInput:
+    """Three models: one fails and got worse, one is overdue, one is fine."""
+    found = sample("fail", strength=3.0)
+    now = [
+        {
+            "subject": "digits",
+            "model_version": "v2",
+            "finished_at": found.bundle.audit.finished_at,
+            "name": m.name,
+            "metric": m.metric,
+            "value": m.estimate.value,
+            "ci_low": m.estimate.ci_low,
+            "ci_high": m.estimate.ci_high,
+            "status": m.estimate.status,
+        }
+        for m in found.bundle.measurements
+        if m.family == "membership"
+    ]
+    own = pa.Table.from_pylist(now, schema=TREND)
+    tables = [trend(800), own, trend(800, "claims-triage"), trend(800, "churn")]
+    audits = [
+        AuditLine(subject, version, datetime(2026, month, 5, tzinfo=UTC), verdict)
+        for subject, verdict in (("digits", "pass"), ("claims-triage", "pass"), ("churn", "pass"))
+        for month, version in enumerate(("v0.8", "v0.9", "v1"), start=1)
+    ]
+    audits.append(
+        AuditLine("digits", "v2", datetime(2026, 7, 20, tzinfo=UTC), "fail", "digits/v2/en.html")
+    )
+    last = datetime(2026, 3, 5, tzinfo=UTC)
+    due = (
+        Due("churn", last, datetime(2026, 6, 3, tzinfo=UTC)),
+        Due("digits", datetime(2026, 7, 20, tzinfo=UTC), datetime(2026, 10, 18, tzinfo=UTC)),
+    )
+    return PortfolioInput(
+        tuple(audits), pa.concat_tables(tables), due, as_of=datetime(2026, 7, 21, tzinfo=UTC)
+    )
