@@ -10,7 +10,7 @@ Zakynthinou, 2020). With `L0, L1` the 0/1 losses of the two sides and `D = L1 - 
 - `e_cmi` (Hellstrom and Durisi, 2022): the largest R with
   `kl(Rhat || (Rhat + R)/2) <= mean_i I(L0, L1; U_i)`, Rhat the training error; bounds the *risk*;
 - `interpolating` (Wang and Mao): `R <= mean_i I(D_i; U_i) / ln 2`, where no model errs in training;
-- `conditional_f`: `mean_i sqrt(2 (E[D^2] + |E[(-1)^U D]|) I(D_i; U_i))`.
+- `conditional_f_information`: `mean_i sqrt(2 (E[D^2] + |E[(-1)^U D]|) I(D_i; U_i))`.
 
 Information is the plug-in estimate over the models, which is too large by about (symbols - 1)/(2K)
 nats; each number therefore comes with its null, the same number under masks drawn anew. Intervals
@@ -181,7 +181,7 @@ def _estimates(found: _Tables, error: Floats) -> Iterator[tuple[str, str, str, E
         "probability",
         mapped(information["ld_mi"], lambda nats: float(np.sqrt(2 * nats))),
     )
-    yield "conditional_f", "bound", "probability", _over_pairs(factor, 0.0, 2 * most)
+    yield "conditional_f_information", "bound", "probability", _over_pairs(factor, 0.0, 2 * most)
     # Two intervals at 97.5% each, so that both hold together at 95%.
     both = (1 + CONFIDENCE) / 2
     losses, trained = (_over_pairs(v, 0.0, t, both) for v, t in ((found.losses, LN2), (error, 1.0)))

@@ -1,0 +1,80 @@
+"""Recipe match: the target must look like one more model of the pool.
+
+If it was trained otherwise than the shadows (longer, wider, on other preprocessing), they are no
+reference for it and scores of the LiRA kind are mis-calibrated. Its held-out accuracy and the
+logarithm of its mean held-out loss must lie in the prediction interval of one more model:
+`mean +- t s sqrt(1 + 1/K)`, the two together at 1 - FAMILY_LEVEL.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from memory_assets.controls.scoring import FAMILY_LEVEL, percent
+from memory_assets.pool.signals import Signals
+from memory_assets.statistics.estimate import Control
+
+_FLOOR = 1e-12
+
+
+def _unseen(signals: Signals) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Accuracy and log mean loss `[K]` on held-out records, or on the OUT records of the pairs."""
+    if signals.held_out.correct.shape[1]:
+        correct, loss = signals.held_out.correct[..., 0], signals.held_out.loss[..., 0]
+    else:
+        correct, loss = (
+            np.where(signals.side == 1, values[:, :, 0, 0], values[:, :, 1, 0])
+            for values in (signals.pairs.correct, signals.pairs.loss)
+        )
+    return correct.mean(axis=1), np.log(loss.mean(axis=1) + _FLOOR), correct.shape[1]
+
+
+def _one_more(values: NDArray[np.float64], least: float) -> tuple[float, float]:
+    """Prediction interval of one more value; the spread is at least `least`."""
+    k = len(values)
+    spread = max(float(values.std(ddof=1)), least)
+    half = stats.t.ppf(1 - FAMILY_LEVEL / 4, k - 1) * spread * np.sqrt(1 + 1 / k)
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def recipe_match(pool: Signals, target: Signals) -> Control:
+    """Accuracy with its interval is the control's value; the detail tells of the loss too.
+
+    Fewer than 4 models span no interval worth the name: the control fails.
+
+    Raises:
+        ValueError: more than one target, or no record to compare on.
+    """
+    if target.models != 1:
+        raise ValueError(f"recipe match takes one target, got {target.models}")
+    accuracy, log_loss, records = _unseen(pool)
+    mine, my_loss, _ = _unseen(target)
+    if records < 1:
+        raise ValueError("there is no record that the models did not train on")
+    if pool.models < 4:
+        detail = (
+            f"{pool.models} shadow models are too few to compare the target with; 4 are needed."
+        )
+        return Control("recipe_match", False, float(mine[0]), None, None, detail)
+    low, high = _one_more(accuracy, 0.5 / records)
+    loss_low, loss_high = _one_more(log_loss, _FLOOR)
+    outside = []
+    if not low <= mine[0] <= high:
+        outside.append("accuracy")
+    if not loss_low <= my_loss[0] <= loss_high:
+        outside.append("loss")
+    low, high = max(low, 0.0), min(high, 1.0)
+    told = (
+        f"accuracy on unseen records {percent(float(mine[0]))} (expected {percent(low)} to "
+        f"{percent(high)}), mean loss {np.exp(my_loss[0]):.3g} (expected {np.exp(loss_low):.3g} to "
+        f"{np.exp(loss_high):.3g}), from {pool.models} shadow models"
+    )
+    detail = (
+        f"The target looks like one more model of the pool: {told}."
+        if not outside
+        else f"The target does not look like the pool in {' and '.join(outside)}: {told}. Give the "
+        "recipe that it was really trained with."
+    )
+    return Control("recipe_match", not outside, float(mine[0]), low, high, detail)

@@ -1,0 +1,67 @@
+"""Resolution: is the sample large enough for the rates that the gate speaks of?
+
+No hit in n probes only bounds a rate by about 3/n (exactly `1 - 0.05^(1/n)` with 95% confidence):
+299 clean probes for 1%, 2,995 for 0.1%. And a false-positive rate below 1/n cannot be seen in n
+non-members at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from memory_assets.controls.scoring import percent
+from memory_assets.controls.verdict import Gate, gated
+from memory_assets.statistics.estimate import Control, Measurement
+
+_MISS = 0.05
+
+
+def clean_probes(rate: float) -> int:
+    """Probes without a hit that show a rate of at most `rate` with 95% confidence.
+
+    Raises:
+        ValueError: a rate outside (0, 1).
+    """
+    if not 0 < rate < 1:
+        raise ValueError(f"a rate must lie in (0, 1), got {rate}")
+    # The nudge keeps a product that is a whole number from being rounded up by its last digit.
+    return math.ceil(math.log(_MISS) / math.log1p(-rate) - 1e-9)
+
+
+def resolution(measurements: Sequence[Measurement], gate: Gate) -> Control:
+    """Every gated rate must be resolvable with the records at hand.
+
+    The value is the largest rate that a clean sample would still leave open, over the gated
+    metrics; metrics that are no rates (an AUC, an epsilon) ask for nothing here.
+
+    Raises:
+        InputError: a gated metric that was not measured.
+    """
+    short, open_rates, smallest = [], [], math.inf
+    for metric, threshold in gate.thresholds.items():
+        for m in gated(measurements, metric):
+            if m.estimate.status == "unresolvable":
+                short.append(f"{metric} cannot be seen in {m.estimate.n} records")
+                break
+            if m.estimate.k is None or not 0 < threshold < 1:
+                continue
+            open_rates.append(1 - _MISS ** (1 / m.estimate.n))
+            smallest = min(smallest, m.estimate.n)
+            if m.estimate.n < (needed := clean_probes(threshold)):
+                short.append(
+                    f"{metric} <= {percent(threshold)} needs {needed:,} records, "
+                    f"there are {m.estimate.n:,}"
+                )
+                break
+    value = max(open_rates, default=None)
+    if short:
+        detail = f"Too few records for what the gate asks: {'; '.join(short)}."
+    elif value is None:
+        detail = "The gate names no rate, so no number of records is asked for."
+    else:
+        detail = (
+            f"{smallest:,} records or more stand behind every gated rate; "
+            f"without a hit they would show at most {percent(value)}."
+        )
+    return Control("resolution", not short, value, None, None, detail)

@@ -1,0 +1,261 @@
+"""The verdict: intervals against the owner's limits, and nothing at all from an invalid audit.
+
+A gate passes when the whole interval of *every* attack lies below the limit. It fails when the
+whole interval of *some* attack lies above it; as any one of many attacks may do so by chance,
+these lower ends are widened to hold together (Bonferroni over all gated rows). In between it is
+inconclusive, and says how many records would settle it if the rates stay as they are. A lower bound
+(an empirical epsilon) has no upper end: it can fail a gate and never pass one.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from scipy import stats
+
+from memory_assets.controls.scoring import percent
+from memory_assets.errors import InputError
+from memory_assets.history.bundle import Verdict
+from memory_assets.statistics.estimate import Control, Estimate, Measurement
+from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson
+
+FORMULA_VERSION = 1
+_MOST_RECORDS = 10**9
+
+Outcome = Literal["pass", "fail", "inconclusive"]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The largest values that the owner allows, by metric: `{"tpr_at_fpr_0.01": 0.05}`.
+
+    Raises:
+        InputError: a limit that is not a finite number of at least 0.
+    """
+
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for metric, limit in self.thresholds.items():
+            number = isinstance(limit, int | float) and not isinstance(limit, bool)
+            if not number or not math.isfinite(limit) or limit < 0:
+                raise InputError(
+                    f"gate.{metric}: {limit!r}; expected a number of at least 0, "
+                    "the largest value that may pass"
+                )
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One limit and the row that decided: its `estimate` carries the widened lower end.
+
+    `records_needed` would settle an inconclusive one; None where no number would or it is settled.
+    """
+
+    metric: str
+    threshold: float
+    outcome: Outcome
+    row: Measurement | None
+    records_needed: int | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The verdict with its reason in words, and the gate as rows of the family `gate`.
+
+    For every gated metric there is a row of that metric, `name` being the attack that decided; one
+    `<metric>:threshold`; and, where more records would settle it, one `<metric>:records_needed`.
+    """
+
+    verdict: Verdict
+    reason: str
+    gate_measurements: tuple[Measurement, ...]
+    results: tuple[GateResult, ...]
+
+
+def gated(measurements: Sequence[Measurement], metric: str) -> list[Measurement]:
+    """The rows that a limit on `metric` is held against: over all records where there are such.
+
+    Raises:
+        InputError: nothing measured has that name.
+    """
+    rows = [m for m in measurements if m.metric == metric and m.family != "gate"]
+    if not rows:
+        there = sorted({m.metric for m in measurements if m.family != "gate"})
+        raise InputError(
+            f"gate.{metric}: no such metric was measured; expected one of {', '.join(there)}"
+        )
+    rows = [m for m in rows if m.estimate.status != "not_run"]
+    return [m for m in rows if m.stratum == "all"] or rows
+
+
+def _is_rate(estimate: Estimate) -> bool:
+    """Whether the interval is that of k hits in n independent trials."""
+    if estimate.k is None or estimate.value is None or estimate.ci_low is None:
+        return False
+    return math.isclose(estimate.ci_low, clopper_pearson(estimate.k, estimate.n)[0], abs_tol=1e-9)
+
+
+def _widened(estimate: Estimate, rows: int) -> Estimate:
+    """The lower end at a confidence that holds for `rows` rows together."""
+    if estimate.value is None or estimate.ci_low is None or rows == 1:
+        return estimate
+    level = 1 - (1 - CONFIDENCE) / rows
+    if _is_rate(estimate) and estimate.k is not None:
+        low = clopper_pearson(estimate.k, estimate.n, level)[0]
+    else:
+        scale = stats.norm.ppf((1 + level) / 2) / stats.norm.ppf((1 + CONFIDENCE) / 2)
+        low = estimate.value - (estimate.value - estimate.ci_low) * float(scale)
+    return replace(estimate, ci_low=min(low, estimate.ci_low))
+
+
+def _side(estimate: Estimate, limit: float) -> Outcome:
+    below = estimate.ci_high is not None and estimate.ci_high < limit
+    if below and estimate.status != "at_ceiling":
+        return "pass"
+    above = estimate.ci_low is not None and estimate.ci_low > limit
+    return "fail" if above else "inconclusive"
+
+
+def _rate_settles(rate: float, n: float, limit: float, tail: float) -> bool:
+    hits = rate * n
+    if rate < limit:
+        return float(stats.beta.ppf(1 - tail, hits + 1, n - hits)) < limit
+    return float(stats.beta.ppf(tail, hits, n - hits + 1)) > limit
+
+
+def _needed(m: Measurement, limit: float, rows: int) -> int | None:
+    """Records with which this row, its value unchanged, would leave the limit on one side."""
+    e = m.estimate
+    if e.value is None:
+        aimed = re.search(r"_(0?\.\d+|\d+e-\d+)$", m.metric)
+        return math.ceil(1 / float(aimed[1]) - 1e-9) if aimed else None
+    if e.value == limit:
+        return None
+    end = e.ci_high if e.value < limit else e.ci_low
+    if end is None:
+        return None
+    if not _is_rate(e) or not 0 < limit < 1:
+        return max(math.ceil(e.n * ((end - e.value) / (limit - e.value)) ** 2), e.n + 1)
+    tail = (1 - CONFIDENCE) / 2 / (1 if e.value < limit else rows)
+    low, high = e.n, 2 * e.n
+    while not _rate_settles(e.value, high, limit, tail):
+        low, high = high, 2 * high
+        if high > _MOST_RECORDS:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        settled = _rate_settles(e.value, middle, limit, tail)
+        low, high = (low, middle) if settled else (middle, high)
+    return high
+
+
+def _settling(rows: Sequence[Measurement], limit: float, family: int) -> int | None:
+    """What would settle a metric: the first row above to fail, or else the last below to pass."""
+    above = [m for m in rows if m.estimate.value is not None and m.estimate.value > limit]
+    needed = [_needed(m, limit, family) for m in above or rows]
+    known = [n for n in needed if n is not None]
+    if above:
+        return min(known, default=None)
+    return max(known) if known and len(known) == len(needed) else None
+
+
+def _told(m: Measurement, number=percent) -> str:
+    e = m.estimate
+    if m.unit != "probability":
+        number = "{:.3g}".format
+    if e.value is None:
+        return f"{m.name} is {e.status.replace('_', ' ')} with n = {e.n:,}"
+    low = "?" if e.ci_low is None else number(e.ci_low)
+    high = "no upper end" if e.ci_high is None else number(e.ci_high)
+    return f"{m.name} {number(e.value)} ({low} to {high}, n = {e.n:,})"
+
+
+def _judge(metric: str, limit: float, rows: list[Measurement], family: int) -> GateResult:
+    if not rows:
+        sentence = f"{metric}: it was not run"
+        return GateResult(metric, limit, "inconclusive", None, None, sentence)
+    rows = [replace(m, estimate=_widened(m.estimate, family)) for m in rows]
+    sides = {outcome: [] for outcome in ("pass", "fail", "inconclusive")}
+    for m in rows:
+        sides[_side(m.estimate, limit)].append(m)
+
+    def highest(candidates: list[Measurement], end: str) -> Measurement:
+        return max(candidates, key=lambda m: getattr(m.estimate, end) or m.estimate.value or 0.0)
+
+    shown = percent(limit) if rows[0].unit == "probability" else f"{limit:g}"
+    if sides["fail"]:
+        row = highest(sides["fail"], "ci_low")
+        sentence = f"{metric}: {_told(row)} lies wholly above {shown}"
+        return GateResult(metric, limit, "fail", row, None, sentence)
+    if not sides["inconclusive"]:
+        row = highest(rows, "ci_high")
+        sentence = (
+            f"{metric}: all {len(rows)} lie wholly below {shown}, the highest is {_told(row)}"
+        )
+        return GateResult(metric, limit, "pass", row, None, sentence)
+    row = highest(sides["inconclusive"], "ci_high")
+    needed = _settling(sides["inconclusive"], limit, family)
+    settle = f"; about {needed:,} records would settle it" if needed else ""
+    if row.estimate.value is not None and row.estimate.ci_high is None:
+        settle = "; a lower bound can fail a limit and never pass one"
+    sentence = f"{metric}: {_told(row)} is not clearly on one side of {shown}{settle}"
+    return GateResult(metric, limit, "inconclusive", row, needed, sentence)
+
+
+def _rows(result: GateResult, compared: int) -> list[Measurement]:
+    unit = result.row.unit if result.row else "probability"
+
+    def row(metric: str, unit: str, estimate: Estimate) -> Measurement:
+        name = result.row.name if result.row else result.metric
+        stratum = result.row.stratum if result.row else "all"
+        return Measurement("gate", name, metric, unit, estimate, FORMULA_VERSION, stratum)
+
+    n = max(compared, 1)
+    estimate = result.row.estimate if result.row else Estimate.not_run()
+    limit = Estimate(float(result.threshold), None, None, n=n)
+    found = [
+        row(result.metric, unit, estimate),
+        row(f"{result.metric}:threshold", unit, limit),
+    ]
+    if result.records_needed:
+        needed = Estimate(float(result.records_needed), None, None, n=n)
+        found.append(row(f"{result.metric}:records_needed", "count", needed))
+    return found
+
+
+def decide(
+    measurements: Sequence[Measurement], controls: Sequence[Control], gate: Gate
+) -> Decision:
+    """Hold the measurements against the gate, unless a control has failed.
+
+    Without a limit nothing passes and nothing fails: inconclusive.
+
+    Raises:
+        InputError: a gated metric that was not measured; the message lists those that were.
+    """
+    compared = {metric: gated(measurements, metric) for metric in gate.thresholds}
+    family = max(sum(len(rows) for rows in compared.values()), 1)
+    results = tuple(
+        _judge(metric, limit, compared[metric], family) for metric, limit in gate.thresholds.items()
+    )
+    rows = tuple(m for r in results for m in _rows(r, len(compared[r.metric])))
+    failed = [c for c in controls if not c.passed]
+    verdict: Verdict
+    if failed:
+        reasons = " ".join(f"[{c.control}] {c.detail}" for c in failed)
+        verdict, reason = "insufficient evidence", f"The audit cannot be relied on: {reasons}"
+    elif not results:
+        verdict, reason = "inconclusive", "The owner has set no limit (gate) to hold the audit to."
+    else:
+        outcomes = [r.outcome for r in results]
+        verdict = "pass"
+        if any(o != "pass" for o in outcomes):
+            verdict = "fail" if "fail" in outcomes else "inconclusive"
+        reason = "; ".join(r.sentence for r in results if r.outcome == verdict) + "."
+    return Decision(verdict, reason, rows, results)
