@@ -2,33 +2,12 @@
 -- Only equal formulas and units are compared. A change counts when the intervals do not touch.
 -- Utility is worse when lower, apart from losses and gaps; leakage is worse when higher.
 CREATE OR REPLACE VIEW changes AS
-WITH figures AS (
-    SELECT
-        versions.subject,
-        versions.model_version,
-        versions.version_number,
-        versions.audited_at,
-        measurements.*
-    FROM measurements
-    INNER JOIN versions ON measurements.audit_id = versions.audit_id
-    WHERE
-        measurements.family IN (
-            'membership', 'memorization', 'information', 'epsilon', 'extraction', 'exposure',
-            'utility'
-        )
-        AND measurements.ci_low IS NOT NULL
-        AND measurements.ci_high IS NOT NULL
-        AND measurements.status IN ('ok', 'at_ceiling')
-        -- These describe the instrument, not the model.
-        AND NOT regexp_matches(measurements.metric, 'null|ceiling|threshold|achieved|nominal')
-)
-
 SELECT
-    present.subject,
-    present.model_version,
-    past.model_version AS previous_version,
-    present.version_number,
-    present.audited_at,
+    present_version.subject,
+    present_version.model_version,
+    past_version.model_version AS previous_version,
+    present_version.version_number,
+    present_version.audited_at,
     present.family,
     present.name,
     present.stratum,
@@ -55,15 +34,31 @@ SELECT
     present.formula_version,
     present.audit_id,
     past.audit_id AS previous_audit_id
-FROM figures AS present
-INNER JOIN figures AS past
+FROM versions AS present_version
+INNER JOIN versions AS past_version
     ON
-        present.subject = past.subject
-        AND present.version_number = past.version_number + 1
+        present_version.subject = past_version.subject
+        AND present_version.version_number = past_version.version_number + 1
+INNER JOIN measurements AS present ON present_version.audit_id = present.audit_id
+INNER JOIN measurements AS past
+    ON
+        past_version.audit_id = past.audit_id
         AND present.family = past.family
         AND present.name = past.name
         AND present.stratum = past.stratum
         AND present.metric = past.metric
         AND present.unit = past.unit
-        AND present.formula_version = past.formula_version;
+        AND present.formula_version = past.formula_version
+WHERE
+    present.family IN (
+        'membership', 'memorization', 'information', 'epsilon', 'extraction', 'exposure', 'utility'
+    )
+    -- These describe the instrument, not the model.
+    AND NOT regexp_matches(present.metric, 'null|ceiling|threshold|achieved|nominal')
+    AND present.status IN ('ok', 'at_ceiling')
+    AND past.status IN ('ok', 'at_ceiling')
+    AND present.ci_low IS NOT NULL
+    AND present.ci_high IS NOT NULL
+    AND past.ci_low IS NOT NULL
+    AND past.ci_high IS NOT NULL;
 COMMENT ON VIEW changes IS 'Each figure of a version beside the same figure of the version before it: worse, better or not distinguishable.';

@@ -243,7 +243,7 @@ def test_what_is_not_resolved_and_what_it_would_take(answer: Answer) -> None:
     ]
 
 
-def test_how_it_was_made_and_formulas(root: Path, answer: Answer) -> None:
+def test_how_it_was_made_and_formulas(answer: Answer) -> None:
     made = bundle(version="v1", day=0)
     (row,) = answer("how_was_it_made", subject="digits", version="v1")
     assert row["model_digest"] == made.audit.model_digest

@@ -321,7 +321,7 @@ def test_migrations_run_once_in_order_and_fail_whole(tmp_path: Path) -> None:
         assert schema.migrate(con, folder)
         assert con.sql("FROM a").columns == ["x", "y"]
         two.write_text("ALTER TABLE a ADD COLUMN other INTEGER;")
-        with pytest.raises(InputError, match="0002_b.sql has changed"):
+        with pytest.raises(InputError, match=r"0002_b\.sql has changed"):
             schema.migrate(con, folder)
 
 
@@ -380,7 +380,7 @@ def test_a_disk_that_takes_nothing_is_one_line(tmp_path: Path, monkeypatch, numb
 
     with monkeypatch.context() as patch:
         patch.setattr("memory_assets.history.files.shutil.copyfile", refuse)
-        with pytest.raises(InputError, match="no space left|may not be written"):
+        with pytest.raises(InputError, match=r"no space left|may not be written"):
             history.publish()
     assert len(rows(tmp_path, "FROM audits")) == 1
     assert not list((tmp_path / "tmp").iterdir())
