@@ -11,6 +11,7 @@ Processes are started and warmed up before the clock runs, as they are in a long
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import time
@@ -59,7 +60,7 @@ class Case:
 
 def dense_flops(*widths: int) -> float:
     """Multiply-adds twice, forward and both products backward, none to the inputs."""
-    layers = list(zip(widths, widths[1:], strict=False))
+    layers = list(itertools.pairwise(widths))
     return sum(2.0 * a * b * (2 if i == 0 else 3) for i, (a, b) in enumerate(layers))
 
 

@@ -121,8 +121,14 @@ class FusedMlp:
         ]
         self._workspaces: dict[int, _Workspace] = {}
 
-    def compute(self, x: Tensor, y: Tensor, keys: Tensor, taken: Tensor | None) -> None:
-        """Set the gradient for records `[B, b, *record]` with labels `[B, b]`."""
+    def compute(
+        self, x: Tensor, y: Tensor, keys: Tensor, taken: Tensor | None, carry: float
+    ) -> None:
+        """Add the gradient to `carry` times the last one.
+
+        Records are `[B, b, *record]`, labels `[B, b]`; `taken` bool `[B, b]` marks the records
+        that count in a batch of differentially private training.
+        """
         models, batch = y.shape
         if batch not in self._workspaces:
             self._workspaces[batch] = _Workspace(self._layers, models, batch, str(x.device))
@@ -132,7 +138,7 @@ class FusedMlp:
         self._backward(work, y)
         if self._recipe.dp is not None and taken is not None:
             self._clip(work, taken, self._recipe.dp.max_grad_norm)
-        self._collect(work)
+        self._collect(work, carry)
 
     def _forward(self, work: _Workspace, keys: Tensor) -> None:
         source, drop = work.inputs, 0
@@ -174,7 +180,7 @@ class FusedMlp:
             torch.ops.aten.threshold_backward.grad_input(below, passed, 0, grad_input=below)
 
     def _clip(self, work: _Workspace, taken: Tensor, bound: float) -> None:
-        """Scale each record's deltas so that its whole gradient has at most this norm.
+        """Scale each record's deltas: its whole gradient gets at most this norm, over the batch.
 
         The gradient of a linear layer for one record is an outer product, so that its norm is the
         product of two norms and no record's gradient is ever formed.
@@ -185,13 +191,15 @@ class FusedMlp:
             inputs = source.square().sum(2) + float(layer.bias)
             square += delta.square().sum(2) * inputs
         factor = (bound / square.sqrt().clamp_min(1e-12)).clamp_max(1.0) * taken
+        factor.div_(self._recipe.batch_size)
         for delta in work.deltas:
             delta.mul_(factor.unsqueeze(2))
 
-    def _collect(self, work: _Workspace) -> None:
+    def _collect(self, work: _Workspace, carry: float) -> None:
         sources = [work.inputs, *work.activations]
         for i, (source, delta) in enumerate(zip(sources, work.deltas, strict=True)):
-            torch.bmm(delta.transpose(1, 2), source, out=self._slopes[i])
+            slope = self._slopes[i]
+            torch.baddbmm(slope, delta.transpose(1, 2), source, beta=carry, out=slope)
             bias = self._bias_slopes[i]
             if bias is not None:
-                torch.sum(delta, 1, keepdim=True, out=bias)
+                bias.mul_(carry).add_(delta.sum(1, keepdim=True))

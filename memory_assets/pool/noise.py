@@ -10,20 +10,19 @@ from memory_assets.pool.draws import noise_seed
 
 
 class Noise:
-    """Turns the sums of clipped gradients into noisy means over the expected batch."""
+    """Adds noise to the sums of clipped gradients, both divided by the expected batch."""
 
-    def __init__(self, recipe: Recipe, indices: list[int], records: int) -> None:
+    def __init__(self, recipe: Recipe, indices: list[int]) -> None:
         assert recipe.dp is not None
-        self._deviation = recipe.dp.noise_multiplier * recipe.dp.max_grad_norm
-        self._batch = min(recipe.batch_size, records)
+        deviation = recipe.dp.noise_multiplier * recipe.dp.max_grad_norm
+        self._deviation = deviation / recipe.batch_size
         self._generators = [
             torch.Generator().manual_seed(noise_seed(recipe, index)) for index in indices
         ]
 
     def add(self, gradients: dict[str, Tensor]) -> None:
-        """Add this step's noise to the gradients `[B, *shape]` and divide, in place."""
+        """Add this step's noise to the gradients `[B, *shape]`, in place."""
         for gradient in gradients.values():
             for of_model, generator in zip(gradient, self._generators, strict=True):
                 drawn = torch.randn(of_model.shape, generator=generator)
                 of_model.add_(drawn.to(of_model.device), alpha=self._deviation)
-            gradient.div_(self._batch)

@@ -32,15 +32,17 @@ class Single:
             parameter = module.get_parameter(name)
             parameter.data, parameter.grad = view[0], slopes[name][0]
 
-    def compute(self, x: Tensor, y: Tensor, keys: Tensor, taken: Tensor | None) -> None:
-        """Set the gradient for records `[1, b, *record]` with labels `[1, b]`."""
+    def compute(
+        self, x: Tensor, y: Tensor, keys: Tensor, taken: Tensor | None, carry: float
+    ) -> None:
+        """Add the gradient to `carry` times the last one (see `FusedMlp.compute`)."""
         del taken
         for i, name in enumerate(self._keys):
             self._module.get_buffer(name).copy_(keys[0, i])
         x = x[0]
         if self._last and x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
-        self.gradient.zero_()
+        self.gradient.mul_(carry)
         with torch.autocast(
             x.device.type, torch.bfloat16, enabled=self._recipe.precision == "bfloat16"
         ):

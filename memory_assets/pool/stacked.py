@@ -42,14 +42,16 @@ class Stacked:
         one = self._private if recipe.dp is not None else self._mean
         self._gradients: Callable[..., dict[str, Tensor]] = vmap(one, randomness="error")
 
-    def compute(self, x: Tensor, y: Tensor, keys: Tensor, taken: Tensor | None) -> None:
-        """Set the gradient for records `[B, b, *record]` with labels `[B, b]`."""
+    def compute(
+        self, x: Tensor, y: Tensor, keys: Tensor, taken: Tensor | None, carry: float
+    ) -> None:
+        """Add the gradient to `carry` times the last one (see `FusedMlp.compute`)."""
         weight = torch.ones(y.shape, device=y.device) if taken is None else taken.float()
         # The fused attention kernels have no batching rule.
         with sdpa_kernel(SDPBackend.MATH):
             found = self._gradients(self._weights, self.buffers, x, y, keys, weight)
         for name, slope in self._slopes.items():
-            slope.copy_(found[name])
+            slope.mul_(carry).add_(found[name])
 
     def _loss(
         self,
@@ -89,7 +91,7 @@ class Stacked:
         keys: Tensor,
         weight: Tensor,
     ) -> dict[str, Tensor]:
-        """The sum over the batch of every record's own gradient, clipped."""
+        """The sum of every record's own gradient, clipped, over the expected batch size."""
         assert self._recipe.dp is not None
 
         def of_record(x: Tensor, y: Tensor, position: Tensor) -> dict[str, Tensor]:
@@ -100,7 +102,8 @@ class Stacked:
         each = vmap(of_record, randomness="error")(x, y, positions)
         square = sum(g.flatten(1).square().sum(1) for g in each.values())
         norm = torch.as_tensor(square).sqrt().clamp_min(1e-12)
-        factor = (self._recipe.dp.max_grad_norm / norm).clamp_max(1.0) * weight
+        bound, batch = self._recipe.dp.max_grad_norm, self._recipe.batch_size
+        factor = (bound / norm).clamp_max(1.0) * weight / batch
         return {name: torch.einsum("b,b...->...", factor, g) for name, g in each.items()}
 
 

@@ -182,7 +182,7 @@ def _can_stack(job: _Job, model: nn.Module) -> bool:
         rows = torch.zeros(2, 2, dtype=torch.int64)
         keys = torch.zeros(2, trial.dropouts, 2, dtype=torch.int32, device=job.device)
         labels = torch.zeros(2, 2, dtype=torch.int64, device=job.device)
-        trial.engine.compute(_gather(job, rows), labels, keys, None)
+        trial.engine.compute(_gather(job, rows), labels, keys, None, 0.0)
     except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if private:
@@ -284,13 +284,15 @@ def _train(
     job: _Job, train_index: NDArray[np.int64], indices: list[int], lanes: list[int]
 ) -> dict[int, dict[str, Tensor]]:
     """The training loop that all paths share; returns the state dicts by position in the block."""
-    recipe = job.recipe
+    # A batch larger than the data is the data, also in the mean of noisy gradients.
+    recipe = replace(job.recipe, batch_size=min(job.recipe.batch_size, train_index.shape[1]))
+    job = replace(job, recipe=recipe)
     places = [position if position >= 0 else max(lanes) for position in lanes]
     own, rows_of = [indices[p] for p in places], train_index[places]
     models = _models(job, own)
     engine = models.engine
     optimizer = make_optimizer(recipe, engine.parameters)
-    noise = Noise(recipe, own, rows_of.shape[1]) if recipe.dp is not None else None
+    noise = Noise(recipe, own) if recipe.dp is not None else None
     labels = draws.told_labels(recipe, job.y, job.classes, rows_of, own)
     steps = recipe.epochs * draws.steps_per_epoch(recipe, rows_of.shape[1])
     with _own_generator(job, own[0]):
@@ -303,7 +305,7 @@ def _train(
             taken = None
             if batch.taken is not None:
                 taken = torch.from_numpy(batch.taken).to(job.device)
-            engine.compute(x, y, keys, taken)
+            engine.compute(x, y, keys, taken, optimizer.carry)
             if noise is not None:
                 noise.add(models.layout.views(engine.gradient))
             optimizer.step(engine.parameters, engine.gradient, learning_rate(recipe, step, steps))
