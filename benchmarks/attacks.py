@@ -205,10 +205,8 @@ def _cell(attack: Attack, pool: Signals, targets: Signals) -> str:
     return f"{area:.3f} ({rate:5.1%})"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--small", action="store_true", help="a hundredth of the size")
-    small = parser.parse_args().small
+def main(small: bool = False) -> None:
+    """Print everything; `small` takes a hundredth of the size, where ratios mean nothing."""
     pairs, models, others = (250, 32, 100) if small else (25_000, 256, 10_000)
     pool = gaussian_signals(models, pairs)
     print(f"N = {2 * pairs:,} records, K = {models}; signals {resident() / 2**30:.2f} GiB resident")
@@ -220,4 +218,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true", help="a hundredth of the size")
+    main(parser.parse_args().small)

@@ -140,7 +140,7 @@ class Roc:
             raise ValueError("halving needs two members and two non-members")
         if self.rows.part is not None:
             raise ValueError("these scores are a half already; split the whole once")
-        # Seeded by the scores too: one fixed draw of ranks would favour a side in every audit alike.
+        # Seeded by the scores too: one fixed draw of ranks would favour a side in every audit.
         rng = np.random.default_rng([seed, int(self.rows.digest[:16], 16)])
         x_first, z_first = (
             rng.permutation(side.size) < side.size // 2 for side in (self.members, self.non_members)
