@@ -44,7 +44,7 @@ AUDIT = Kind(
 RISK = Kind(
     "risk_runs",
     "risk_id",
-    {"risk_estimates": ("option", "quantity"), "forecasts": ("event",)},
+    {"risk_estimates": ("option", "quantity"), "forecasts": ("option", "event")},
 )
 KINDS = (AUDIT, RISK)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_UTC = pa.timestamp("us", tz="UTC")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 RISK_RUNS = pa.schema(
     [
         ("risk_id", pa.string()),
@@ -17,7 +21,7 @@ RISK_RUNS = pa.schema(
         ("profile", pa.string()),
         ("profile_digest", pa.string()),
         ("code_version", pa.string()),
-        ("computed_at", _UTC),
+        ("computed_at", pa.timestamp("us", tz="UTC")),
     ]
 )
 RISK_ESTIMATES = pa.schema(
@@ -37,10 +41,10 @@ FORECASTS = pa.schema(
     [
         ("risk_id", pa.string()),
         ("audit_id", pa.string()),
+        ("option", pa.string()),
         ("event", pa.string()),
         ("probability", pa.float64()),
-        ("made_at", _UTC),
-        ("due_at", _UTC),
+        ("within_years", pa.float64()),
     ]
 )
 
@@ -57,48 +61,26 @@ class RiskRun:
     computed_at: datetime
 
 
-@dataclass(frozen=True)
-class RiskEstimate:
-    """One row of `risk_estimates`; `basis` is the weakest among the inputs it rests on."""
+def write_risk(
+    folder: Path,
+    run: RiskRun,
+    estimates: Iterable[DataclassInstance],
+    forecasts: Iterable[DataclassInstance] = (),
+) -> None:
+    """Write a risk calculation into an existing, empty folder, which `History.append` takes.
 
-    option: str
-    quantity: str
-    unit: str
-    value: float | None
-    ci_low: float | None
-    ci_high: float | None
-    basis: str
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """One row of `forecasts`: an event, how likely it is, and when it can be judged."""
-
-    event: str
-    probability: float
-    made_at: datetime
-    due_at: datetime
-
-
-@dataclass(frozen=True)
-class RiskBundle:
-    """One risk calculation, whole. `write` makes the folder that `History.append` takes."""
-
-    run: RiskRun
-    estimates: tuple[RiskEstimate, ...]
-    forecasts: tuple[Forecast, ...] = ()
-
-    def write(self, folder: Path) -> None:
-        """Write the three tables into an existing, empty folder."""
-        ids = {"risk_id": self.run.risk_id, "audit_id": self.run.audit_id}
-        tables = {
-            "risk_runs": pa.Table.from_pylist([asdict(self.run)], schema=RISK_RUNS),
-            "risk_estimates": pa.Table.from_pylist(
-                [ids | asdict(e) for e in self.estimates], schema=RISK_ESTIMATES
-            ),
-            "forecasts": pa.Table.from_pylist(
-                [ids | asdict(f) for f in self.forecasts], schema=FORECASTS
-            ),
-        }
-        for name, table in tables.items():
-            pq.write_table(table, folder / f"{name}.parquet")
+    `estimates` and `forecasts` are dataclasses whose fields are the columns of `RISK_ESTIMATES`
+    and `FORECASTS`; the two ids come from `run`.
+    """
+    ids: Mapping[str, object] = {"risk_id": run.risk_id, "audit_id": run.audit_id}
+    tables = {
+        "risk_runs": pa.Table.from_pylist([asdict(run)], schema=RISK_RUNS),
+        "risk_estimates": pa.Table.from_pylist(
+            [{**asdict(row), **ids} for row in estimates], schema=RISK_ESTIMATES
+        ),
+        "forecasts": pa.Table.from_pylist(
+            [{**asdict(row), **ids} for row in forecasts], schema=FORECASTS
+        ),
+    }
+    for name, table in tables.items():
+        pq.write_table(table, folder / f"{name}.parquet")

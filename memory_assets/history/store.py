@@ -183,7 +183,9 @@ class History:
 
         return self._change(work)
 
-    def record_outcome(self, risk_id: str, event: str, occurred: bool, recorded_by: str) -> None:
+    def record_outcome(
+        self, risk_id: str, option: str, event: str, occurred: bool, recorded_by: str
+    ) -> None:
         """Say what became of a forecast; saying it again replaces what was said.
 
         Raises:
@@ -191,14 +193,15 @@ class History:
         """
 
         def work(con: duckdb.DuckDBPyConnection) -> None:
+            key = [risk_id, option, event]
             found = con.execute(
-                "SELECT 1 FROM forecasts WHERE risk_id = ? AND event = ?", [risk_id, event]
+                "SELECT 1 FROM forecasts WHERE (risk_id, option, event) = (?, ?, ?)", key
             ).fetchone()
             if not found:
-                raise InputError(f"no forecast of {event!r} in the risk calculation {risk_id}")
+                raise InputError(f"no forecast of {event!r} for {option!r} in {risk_id!r}")
             con.execute(
-                "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?)",
-                [risk_id, event, occurred, datetime.now(UTC), recorded_by],
+                "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)",
+                [*key, occurred, datetime.now(UTC), recorded_by],
             )
 
         self._change(work)

@@ -10,6 +10,7 @@ FROM forecasts
 INNER JOIN outcomes
     ON
         forecasts.risk_id = outcomes.risk_id
+        AND forecasts.option = outcomes.option
         AND forecasts.event = outcomes.event
 INNER JOIN audits ON forecasts.audit_id = audits.audit_id
 WHERE audits.subject = coalesce($subject, audits.subject)

@@ -42,30 +42,32 @@ COMMENT ON COLUMN risk_estimates.basis IS 'The weakest basis among its inputs: m
 CREATE TABLE forecasts (
     risk_id VARCHAR NOT NULL,
     audit_id VARCHAR NOT NULL,
+    option VARCHAR NOT NULL,
     event VARCHAR NOT NULL,
     probability DOUBLE NOT NULL CHECK (probability BETWEEN 0 AND 1),
-    made_at TIMESTAMPTZ NOT NULL,
-    due_at TIMESTAMPTZ NOT NULL CHECK (due_at > made_at),
-    PRIMARY KEY (risk_id, event)
+    within_years DOUBLE NOT NULL CHECK (within_years > 0),
+    PRIMARY KEY (risk_id, option, event)
 );
 COMMENT ON TABLE forecasts IS 'What was said would happen, how likely, and by when.';
 COMMENT ON COLUMN forecasts.risk_id IS 'The risk calculation that made it.';
 COMMENT ON COLUMN forecasts.audit_id IS 'The audit it stands on.';
+COMMENT ON COLUMN forecasts.option IS 'The option under which it was said.';
 COMMENT ON COLUMN forecasts.event IS 'What would be observed, in words or by name.';
 COMMENT ON COLUMN forecasts.probability IS 'How likely it was said to be.';
-COMMENT ON COLUMN forecasts.made_at IS 'When it was said.';
-COMMENT ON COLUMN forecasts.due_at IS 'When it can be judged.';
+COMMENT ON COLUMN forecasts.within_years IS 'Years after the calculation when it can be judged.';
 
 CREATE TABLE outcomes (
     risk_id VARCHAR NOT NULL,
+    option VARCHAR NOT NULL,
     event VARCHAR NOT NULL,
     occurred BOOLEAN NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     recorded_by VARCHAR NOT NULL,
-    PRIMARY KEY (risk_id, event)
+    PRIMARY KEY (risk_id, option, event)
 );
 COMMENT ON TABLE outcomes IS 'What became of a forecast.';
 COMMENT ON COLUMN outcomes.risk_id IS 'The risk calculation that made the forecast.';
+COMMENT ON COLUMN outcomes.option IS 'The option under which it was said.';
 COMMENT ON COLUMN outcomes.event IS 'The event forecast.';
 COMMENT ON COLUMN outcomes.occurred IS 'Whether it happened.';
 COMMENT ON COLUMN outcomes.recorded_at IS 'When this was written down.';

@@ -1,6 +1,5 @@
 -- Each figure of a version beside the same figure of the version before it.
 -- Only equal formulas and units are compared. A change counts when the intervals do not touch.
--- Utility is worse when lower, apart from losses and gaps; leakage is worse when higher.
 CREATE OR REPLACE VIEW changes AS
 SELECT
     present_version.subject,
@@ -23,9 +22,7 @@ SELECT
     CASE
         WHEN present.ci_low <= past.ci_high AND past.ci_low <= present.ci_high
             THEN 'not distinguishable'
-        WHEN
-            (present.ci_low > past.ci_high)
-            = (present.family <> 'utility' OR regexp_matches(present.metric, 'loss|gap'))
+        WHEN (present.ci_low > past.ci_high) = (worse_when(present.family, present.metric) = 'higher')
             THEN 'worse'
         ELSE 'better'
     END AS change,
@@ -50,11 +47,7 @@ INNER JOIN measurements AS past
         AND present.unit = past.unit
         AND present.formula_version = past.formula_version
 WHERE
-    present.family IN (
-        'membership', 'memorization', 'information', 'epsilon', 'extraction', 'exposure', 'utility'
-    )
-    -- These describe the instrument, not the model.
-    AND NOT regexp_matches(present.metric, 'null|ceiling|threshold|achieved|nominal')
+    worse_when(present.family, present.metric) IS NOT NULL
     AND present.status IN ('ok', 'at_ceiling')
     AND past.status IN ('ok', 'at_ceiling')
     AND present.ci_low IS NOT NULL

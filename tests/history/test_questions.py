@@ -140,6 +140,31 @@ def test_changes_compare_only_equal_formulas(answer: Answer) -> None:
     assert found == [{"metric": "auc", "change": "better"}]
 
 
+@pytest.mark.parametrize(
+    ("family", "metric", "bad_news"),
+    [
+        ("membership", "tpr_at_fpr_0.001", "higher"),
+        ("membership", "fpr_at_shadow_threshold_0.001", None),
+        ("membership", "jaccard_of_exposed", None),
+        ("memorization", "mean_memorization", "higher"),
+        ("memorization", "share_above_0.25", "higher"),
+        ("memorization", "share_pure_leakage", "higher"),
+        ("memorization", "share_useful_memorization", None),
+        ("memorization", "out_accuracy", None),
+        ("memorization", "held_out_gain", "lower"),
+        ("information", "bound", "higher"),
+        ("information", "bound_null", None),
+        ("epsilon", "clopper_pearson_ceiling", None),
+        ("utility", "held_out_accuracy", "lower"),
+        ("utility", "held_out_loss", "higher"),
+        ("gate", "auc", None),
+    ],
+)
+def test_what_is_bad_news(answer: Answer, family: str, metric: str, bad_news: str | None) -> None:
+    (row,) = answer("SELECT worse_when($family, $metric) AS it", family=family, metric=metric)
+    assert row["it"] == bad_news
+
+
 def test_touching_intervals_are_no_change(tmp_path: Path) -> None:
     first = Estimate(0.5, 0.4, 0.6, n=10)
     touching = Estimate(0.7, 0.6, 0.8, n=10)

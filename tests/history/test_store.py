@@ -7,8 +7,8 @@ import os
 import signal
 import stat
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
@@ -20,7 +20,7 @@ from history_bundles import bundle, measured, rate, scores, written
 from memory_assets.errors import InputError
 from memory_assets.history import schema
 from memory_assets.history.bundle import AuditBundle
-from memory_assets.history.money import Forecast, RiskBundle, RiskEstimate, RiskRun
+from memory_assets.history.money import RiskRun, write_risk
 from memory_assets.history.questions import ask
 from memory_assets.history.store import Action, History, Rebuilt
 
@@ -40,13 +40,35 @@ def content(root: Path) -> dict[str, list[str]]:
         }
 
 
+@dataclass(frozen=True)
+class Estimated:
+    """A row of `risk_estimates` as the risk model hands it over, less the ids."""
+
+    option: str
+    quantity: str
+    unit: str
+    value: float
+    ci_low: float
+    ci_high: float
+    basis: str
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A row of `forecasts`, less the ids."""
+
+    option: str
+    event: str
+    probability: float
+    within_years: float
+
+
 def priced(folder: Path, audit_id: str) -> Path:
     path = folder / "risk"
     path.mkdir(parents=True)
     run = RiskRun("risk-1", audit_id, "healthcare-jp", "p" * 64, "0.1.0", NOW)
-    estimate = RiskEstimate("as_is", "expected_loss", "JPY", 1.5e6, 1e6, 2e6, "assumed")
-    forecast = Forecast("claim", 0.25, NOW, NOW + timedelta(days=90))
-    RiskBundle(run, (estimate,), (forecast,)).write(path)
+    estimate = Estimated("as_is", "expected_loss", "JPY", 1.5e6, 1e6, 2e6, "assumed")
+    write_risk(path, run, [estimate], [Forecast("as_is", "claim", 0.25, 1.0)])
     return path
 
 
@@ -95,7 +117,7 @@ def _set(folder: Path, table: str, column: str, value: object) -> None:
     pq.write_table(whole.set_column(i, whole.schema.field(i), column_of), path)
 
 
-SPOILT: list[tuple[Callable[[Path], None], str]] = [
+SPOILT: list[tuple[Callable[[Path], object], str]] = [
     (lambda f: (f / "controls.parquet").unlink(), "controls.parquet"),
     (lambda f: (f / "audits.parquet").unlink(), "holds no audit"),
     (lambda f: (f / "record_scores.parquet").write_bytes(b"PAR1 cut"), "record_scores"),
@@ -229,7 +251,7 @@ def test_what_is_kept_by_hand_survives_a_rebuild(tmp_path: Path) -> None:
     action = Action("digits", "v1", "corrective action", "stop early", "team:x")
     action_id = history.record_action(action, "ann")
     history.record_action(replace(action, status="done", due_on=date(2026, 3, 1)), "bob", action_id)
-    history.record_outcome("risk-1", "claim", True, "ann")
+    history.record_outcome("risk-1", "as_is", "claim", True, "ann")
     before = content(tmp_path)
     assert history.rebuild(folders) == Rebuilt(appended=2, kept=0)
     assert content(tmp_path) == before
@@ -248,7 +270,7 @@ def test_an_action_keeps_its_revisions(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no action"):
         history.record_action(action, "ann", "unknown")
     with pytest.raises(InputError, match="no forecast"):
-        history.record_outcome("none", "claim", True, "ann")
+        history.record_outcome("none", "as_is", "claim", True, "ann")
 
 
 def test_money_needs_its_audit(tmp_path: Path) -> None:
@@ -257,7 +279,7 @@ def test_money_needs_its_audit(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="prices an audit"):
         history.append(folder)
     assert history.append_all([folder, written(tmp_path / "b", made)]) == 2
-    history.record_outcome("risk-1", "claim", True, "ann")
+    history.record_outcome("risk-1", "as_is", "claim", True, "ann")
     (scored,) = ask(tmp_path, "forecasts_scored").to_pylist()
     assert scored["brier_score"] == 0.75**2
     (option,) = ask(tmp_path, "risk_by_option").to_pylist()
