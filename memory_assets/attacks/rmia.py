@@ -29,8 +29,8 @@ OFFLINE_A = 0.3
 def share_beaten(x: Floats, z: Floats, gamma: float = GAMMA) -> Floats:
     """Share of the ratios `z` `[Z]` that each ratio `x` `[N]` beats strictly: `x > gamma z`.
 
-    Sorts both: O((N + Z) log(N + Z)), never N x Z. As gamma >= 1, a record that is itself among z never beats
-    itself, so being there gives nothing away.
+    Sorts both: O((N + Z) log(N + Z)), never N x Z. As gamma >= 1, a record that is itself among z
+    never beats itself, so being there gives nothing away.
 
     Raises:
         ValueError: no z, or gamma below 1.
