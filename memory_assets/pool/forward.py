@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from memory_assets.errors import InputError
 from memory_assets.models.recipe import Recipe
-from memory_assets.pool.images import QUERIES, move
+from memory_assets.pool.images import move
+from memory_assets.pool.queries import QUERIES
 from memory_assets.pool.trainer import settled
 
 RECORD_BLOCK = 4096

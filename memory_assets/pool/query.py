@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from memory_assets.errors import InputError
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool.blocks import Block, load_block
-from memory_assets.pool.images import QUERIES
+from memory_assets.pool.queries import QUERIES
 from memory_assets.pool.signal_files import as_signals, create_arrays, signal_arrays
 from memory_assets.pool.signals import Answers, Signals
 
@@ -22,7 +22,7 @@ class Questions:
     """What every model of an audit is asked.
 
     `x` float32 `[N, *record]` (may be memory-mapped), `y` int64 `[N]`, `pairs` rows `[n, 2]`,
-    `held_out` rows `[h]`; `queries` names the variants of a record (see `images.QUERIES`).
+    `held_out` rows `[h]`; `queries` names the variants of a record (see `queries.QUERIES`).
     """
 
     x: NDArray[np.float32]

@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logsumexp
 
+PROBABILITY_FLOOR = 1e-12
+"""Below this a probability that came as a probability is not told from 0."""
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -47,6 +50,32 @@ class Answers:
         return cls(
             score=score,
             p_true=expit(score),
+            loss=np.logaddexp(0.0, -score),
+            label_pred=predicted,
+            correct=predicted == y[..., 0],
+        )
+
+    @classmethod
+    def from_probabilities(
+        cls, probabilities: NDArray[np.floating], labels: NDArray[np.integer]
+    ) -> Answers:
+        """Read the answers off probabilities `[K, *records, Q, C]` given labels `[*records]`.
+
+        The margin is `log p_y - log sum_{j != y} p_j`. A probability that was rounded to 0 or 1
+        has lost its tail: both are taken to be at least `PROBABILITY_FLOOR`.
+        """
+        p = np.asarray(probabilities, dtype=np.float64)
+        y = np.broadcast_to(np.asarray(labels)[None, ..., None, None], (*p.shape[:-1], 1))
+        true = np.take_along_axis(p, y, axis=-1)[..., 0]
+        others = p.copy()
+        np.put_along_axis(others, y, 0.0, axis=-1)
+        wrong = others.sum(axis=-1)
+        score = np.log(np.maximum(true, PROBABILITY_FLOOR))
+        score -= np.log(np.maximum(wrong, PROBABILITY_FLOOR))
+        predicted = p.argmax(axis=-1).astype(np.int32)
+        return cls(
+            score=score,
+            p_true=true / (true + wrong),
             loss=np.logaddexp(0.0, -score),
             label_pred=predicted,
             correct=predicted == y[..., 0],
