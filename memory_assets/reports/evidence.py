@@ -41,8 +41,9 @@ def limits(found: ReportInput, t: Catalogue) -> Html:
         value = t("status.not_run") if m is None else estimate_cell(row.metric, m.estimate, t)
         limit = t("limits.at_most", limit=_limit(row.metric, row.limit))
         label = metric_label(row.metric, t)
-        lines.append([label, limit, value, by, t(f"outcome.{row.outcome}")])
-    headers = [t(f"column.{c}") for c in ("metric", "limit", "measured", "by", "outcome")]
+        needed = count(row.needed) if row.needed else "–"
+        lines.append([label, limit, value, by, t(f"outcome.{row.outcome}"), needed])
+    headers = [t(f"column.{c}") for c in ("metric", "limit", "measured", "by", "outcome", "needed")]
     return join(
         el("p", t("limits.intro")), table("limits-table", t("section.limits"), headers, lines)
     )

@@ -25,12 +25,16 @@ Direction = Literal["worse", "better", "unclear"]
 
 @dataclass(frozen=True)
 class GateRow:
-    """A limit of the subject, the measurement held against it, and which side it is on."""
+    """A limit of the subject, the measurement held against it, and which side it is on.
+
+    `needed` records would settle what is inconclusive, where that is known.
+    """
 
     metric: str
     limit: float
     measured: Measurement | None
     outcome: Outcome
+    needed: int | None
 
 
 @dataclass(frozen=True)
@@ -95,31 +99,26 @@ def strongest_first(found: ReportInput) -> list[str]:
     return sorted(rows, key=lambda name: -rows[name])
 
 
-def _outcome(estimate: Estimate | None, limit: float) -> Outcome:
-    if estimate is None or estimate.ci_low is None or estimate.ci_high is None:
-        return "inconclusive"
-    if estimate.ci_high < limit:
-        return "pass"
-    return "fail" if estimate.ci_low > limit else "inconclusive"
+def _outcome(estimate: Estimate, limit: float) -> Outcome:
+    if estimate.ci_high is not None and estimate.ci_high < limit:
+        return "inconclusive" if estimate.status == "at_ceiling" else "pass"
+    above = estimate.ci_low is not None and estimate.ci_low > limit
+    return "fail" if above else "inconclusive"
 
 
 def gate_rows(found: ReportInput) -> list[GateRow]:
-    """Each limit with the worst measurement of its metric.
+    """Each limit with the row of the family `gate` that decided it, as the audit stored it.
 
-    A gate passes only with the whole interval below the limit, and fails only with the whole
-    interval above it. A gate's own measurement, where the audit stored one, goes before others.
+    A limit is passed only with the whole interval below it, and failed only with the whole
+    interval above it.
     """
     rows = []
     for metric, limit in found.gate.items():
-        all_rows = [m for m in found.bundle.measurements if m.metric == metric]
-        candidates = [m for m in all_rows if m.family == "gate"] or all_rows
-        measured = max(
-            resolved(candidates),
-            key=lambda m: (m.estimate.ci_low or 0.0, m.estimate.value or 0.0),
-            default=candidates[0] if candidates else None,
-        )
-        estimate = measured.estimate if measured else None
-        rows.append(GateRow(metric, limit, measured, _outcome(estimate, limit)))
+        own = {m.metric: m for m in family(found, "gate")}
+        measured, needed = own.get(metric), own.get(f"{metric}:records_needed")
+        outcome = _outcome(measured.estimate, limit) if measured else "inconclusive"
+        records = needed.estimate.value if needed else None
+        rows.append(GateRow(metric, limit, measured, outcome, None if records is None else round(records)))
     return rows
 
 

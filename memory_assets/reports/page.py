@@ -44,7 +44,7 @@ def manifest(found: ReportInput, t: Catalogue) -> Html:
         "finished": when(audit.finished_at),
     }
     rows = [[t(f"manifest.{key}"), value] for key, value in named.items()]
-    rows += [[name, digest] for name, digest in sorted(found.artifacts.items())]
+    rows += [[t.name("artifact", name), digest] for name, digest in sorted(found.artifacts.items())]
     return join(
         el("p", t("manifest.intro")),
         table("digests", t("manifest.table"), [t("column.item"), t("column.digest")], rows),

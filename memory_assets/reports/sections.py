@@ -20,8 +20,8 @@ from memory_assets.reports.markup import Html, bullets, el, join, picture
 from memory_assets.reports.tables import (
     count,
     estimate_cell,
+    fixed,
     metric_label,
-    number,
     pivot,
     table,
 )
@@ -52,7 +52,7 @@ def _exposed(records: Memorization, t: Catalogue) -> Html:
     known = bool(np.isfinite(records.influence[:top]).any())
     rows = []
     for i in range(top):
-        value, low, high = (number("", a[i]) for a in (records.value, records.low, records.high))
+        value, low, high = (fixed(a[i]) for a in (records.value, records.low, records.high))
         row = [records.record_ids[i], t("form.interval", value=value, low=low, high=high)]
         if known:
             pays = records.influence[i]
@@ -94,7 +94,7 @@ def _value_table(group: str, measured: list[Measurement], t: Catalogue) -> Html 
     rows = []
     for m in measured:
         label = metric_label(m.metric, t)
-        details = [t.name("estimator", m.name)] if m.name != m.metric else []
+        details = [t.name("estimator", m.name)] if group == "utility" else []
         details += [] if m.stratum == "all" else [t.name("stratum", m.stratum)]
         for detail in details:
             label = t("form.noted", value=label, note=detail)
@@ -107,8 +107,23 @@ def _value_table(group: str, measured: list[Measurement], t: Catalogue) -> Html 
 
 
 def information(found: ReportInput, t: Catalogue) -> Html | None:
-    """Bounds with their value under shuffled membership beside them."""
-    return _pivoted("information", family(found, "information"), t)
+    """Each quantity by channel, with its value under shuffled membership beside it."""
+    cells = {(m.stratum, m.name, m.metric): m.estimate for m in family(found, "information")}
+    if not cells:
+        return None
+    rows = []
+    for channel, name, metric in cells:
+        if metric.endswith("_null"):
+            continue
+        estimate, null = (cells.get((channel, name, metric + end)) for end in ("", "_null"))
+        shown = ["–" if e is None else estimate_cell(metric, e, t) for e in (estimate, null)]
+        words = [t.name("estimator", name), t.name("stratum", channel), metric_label(metric, t)]
+        rows.append([*words, *shown, count(cells[channel, name, metric].n)])
+    headers = [t(f"column.{c}") for c in ("bound", "channel", "metric", "value", "null", "n")]
+    return join(
+        el("p", t("information.intro")),
+        table("information-values", t("information.table"), headers, rows),
+    )
 
 
 def epsilon(found: ReportInput, t: Catalogue) -> Html | None:
@@ -118,17 +133,14 @@ def epsilon(found: ReportInput, t: Catalogue) -> Html | None:
         kind = next((k for k in ("lower_bound", "ceiling") if m.metric.endswith(k)), m.metric)
         method = m.metric.removesuffix(kind).rstrip("_")
         rows.append(replace(m, metric=kind, stratum=method or m.stratum))
-    return _pivoted("epsilon", rows, t)
-
-
-def _pivoted(name: str, measured: list[Measurement], t: Catalogue) -> Html | None:
-    if not measured:
+    if not rows:
         return None
-    metrics = list(dict.fromkeys(m.metric for m in measured))
-    group = "attack" if name == "epsilon" else "estimator"
-    title, first = t(f"{name}.table"), t(f"column.{'attack' if name == 'epsilon' else 'bound'}")
-    shown = pivot(f"{name}-values", title, measured, metrics, t, group=group, first=first)
-    return join(el("p", t(f"{name}.intro")), shown)
+    metrics = list(dict.fromkeys(m.metric for m in rows))
+    names = {"group": "attack", "first": t("column.attack")}
+    return join(
+        el("p", t("epsilon.intro")),
+        pivot("epsilon-values", t("epsilon.table"), rows, metrics, t, **names),
+    )
 
 
 def utility(found: ReportInput, t: Catalogue) -> Html | None:
@@ -160,7 +172,7 @@ def controls(found: ReportInput, t: Catalogue) -> Html:
     details = [f"{t.name('control.name', c.control)}: {c.detail}" for c in own if not c.passed]
     if details and t.lang == "en":
         parts.append(bullets(*details))
-    drawn = [c for c in own if c.value is not None and 0 <= c.value <= 1]
+    drawn = [c for c in own if c.value is not None and c.ci_low is not None]
     if drawn:
         values = t("form.separator").join(
             t("control.value", name=row[0], value=row[2], result=row[1]) for row in rows

@@ -10,12 +10,18 @@ from memory_assets.reports.markup import Html, bullets, el, join
 from memory_assets.reports.tables import chosen, count, number, percent
 from memory_assets.statistics.estimate import Measurement
 
-SYMBOLS = {"pass": "✓", "fail": "✕", "inconclusive": "?", "insufficient": "!"}
+SYMBOLS = {"pass": "✓", "fail": "✕", "inconclusive": "?", "insufficient": "!", "unlimited": "–"}
 
 
 def verdict_key(verdict: str) -> str:
     """The catalogue's word for a verdict of the history."""
     return "insufficient" if verdict == "insufficient evidence" else verdict
+
+
+def _state(found: ReportInput) -> str:
+    """The verdict of the audit; without limits there is none to speak of."""
+    key = verdict_key(found.bundle.audit.verdict)
+    return "unlimited" if key == "inconclusive" and not found.gate else key
 
 
 def _per(base: int, rate: float) -> str:
@@ -42,14 +48,12 @@ def sentence(found: ReportInput, t: Catalogue) -> str:
     """The verdict, to be read aloud."""
     audit, controls = found.bundle.audit, found.bundle.controls
     who = {"name": found.name, "version": audit.model_version}
-    key = verdict_key(audit.verdict)
+    key = _state(found)
     if key == "insufficient":
         failed = sum(not c.passed for c in controls)
         if not failed:
             return t("verdict.insufficient_plain", **who)
         return t("verdict.insufficient", failed=failed, total=len(controls), **who)
-    if not found.gate:
-        key = "unlimited"
     return t(f"verdict.{key}", finding=finding(headline(found), t), **who)
 
 
@@ -115,22 +119,20 @@ def _controls(found: ReportInput, t: Catalogue) -> str | None:
 
 
 def _meaning(found: ReportInput, t: Catalogue) -> Html:
-    top = headline(found)
     skipped = len(not_run_rows(found, t))
-    return bullets(
-        _strength(top, t) if top else None,
-        _memorized(found, t),
-        _utility(found, t),
-        _change(found, t),
-        _controls(found, t),
-        t("meaning.not_run", count=skipped) if skipped else None,
-    )
+    validity = [_controls(found, t), t("meaning.not_run", count=skipped) if skipped else None]
+    if found.bundle.audit.verdict == "insufficient evidence":
+        # Figures that must not be relied on mean nothing yet.
+        return bullets(*validity)
+    top = headline(found)
+    strength = _strength(top, t) if top else None
+    return bullets(strength, _memorized(found, t), _utility(found, t), _change(found, t), *validity)
 
 
 def summary(found: ReportInput, t: Catalogue) -> Html:
     """Everything a manager needs, above the fold."""
     audit = found.bundle.audit
-    key = verdict_key(audit.verdict)
+    key = _state(found)
     label = join(el("span", SYMBOLS[key], aria_hidden="true"), " ", t(f"verdict.label_{key}"))
     # The reason is written in English by the audit; the sentence above it says the same.
     reason = t("verdict.recorded", reason=audit.reason) if audit.reason and t.lang == "en" else None

@@ -21,6 +21,11 @@ def _minus(text: str) -> str:
     return text.replace("-", "−")
 
 
+def fixed(value: float) -> str:
+    """A value with three decimals, for columns that are compared down the page."""
+    return _minus(f"{round(value, 3) + 0.0:.3f}")
+
+
 def percent(value: float) -> str:
     """A share as a percentage with about two significant digits."""
     shown = value * 100
@@ -32,7 +37,7 @@ def number(metric: str, value: float) -> str:
     """A value as its metric is usually written: rates in percent, others with three decimals."""
     if _AS_PERCENT.search(metric):
         return percent(value)
-    return _minus(f"{value:.3f}" if abs(value) >= 0.01 or value == 0 else f"{value:.2g}")
+    return fixed(value) if abs(value) >= 0.01 or value == 0 else _minus(f"{value:.2g}")
 
 
 def chosen(rate: float) -> str:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from scipy.stats import beta
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from memory_assets.controls.verdict import Gate, decide
 from memory_assets.digest import digest
 from memory_assets.history.bundle import RECORD_SCORES, Audit, AuditBundle
 from memory_assets.reports.inputs import (
@@ -122,8 +123,8 @@ def others(strength: float) -> list[Measurement]:
         measured("utility", "members", "generalization_gap", share, around(0.04, 0.02)),
     ]
     for name, channel, value in (("f_cmi", "label", 0.182), ("fano", "score", 0.021)):
-        for metric, shown in (("bound", value), ("null", 0.8 * value)):
-            rows.append(measured("information", name, metric, "nats", around(shown, 0.02), channel))
+        for metric, shown in (("information", value), ("information_null", 0.8 * value)):
+            rows.append(measured("information", name, metric, "bits", around(shown, 0.02), channel))
     vacuous = Estimate(1.2, None, None, n=800, status="vacuous")
     rows.append(measured("information", "e_cmi", "bound", "nats", vacuous, "label"))
     for method, value in (("clopper_pearson", 0.31 * strength), ("one_run", 0.22 * strength)):
@@ -149,6 +150,9 @@ def sample(
 ) -> ReportInput:
     """One audit with all families, and three earlier versions in its trend."""
     rows, curves = attacks(n, strength, seed)
+    rows += others(strength)
+    limits = {"tpr_at_fpr_0.01": 0.02, "tpr_at_fpr_0.001": 0.01, "auc": 0.7}
+    rows += decide(rows, (), Gate(limits)).gate_measurements
     audit_id = digest("sample", version)
     audit = Audit(
         audit_id=audit_id,
@@ -168,7 +172,7 @@ def sample(
     )
     bundle = AuditBundle(
         audit,
-        tuple(rows + others(strength)),
+        tuple(rows),
         controls(verdict != "insufficient evidence"),
         record_scores(audit_id, n, strength, influence, seed),
     )
@@ -179,9 +183,9 @@ def sample(
         title=title,
         description="Recognises handwritten digits; 1,797 images, a small neural network.",
         owner="team:privacy",
-        gate={"tpr_at_fpr_0.01": 0.02, "tpr_at_fpr_0.001": 0.01, "auc": 0.7},
+        gate=limits,
         not_run=(NotRun("quantile", "not_selected"), NotRun("label_only", "no_test")),
-        artifacts={"target_signals.npz": digest("signals")},
+        artifacts={"attack scores": digest("signals")},
         next_audit=date(2026, 10, 18),
     )
 

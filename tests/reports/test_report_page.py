@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from report_samples import measured, rate, sample
 
+from memory_assets.controls.verdict import Gate, decide
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import RECORD_SCORES
 from memory_assets.reports.inputs import TREND, ReportInput
@@ -64,7 +65,12 @@ def page(request, found) -> tuple[str, Page]:
 
 
 def with_measurements(found: ReportInput, measurements) -> ReportInput:
-    return replace(found, bundle=replace(found.bundle, measurements=tuple(measurements)))
+    """Only these measurements, and the limits that speak of them judged as an audit does."""
+    there = {m.metric for m in measurements}
+    limits = {metric: limit for metric, limit in found.gate.items() if metric in there}
+    judged = decide(measurements, (), Gate(limits)).gate_measurements
+    bundle = replace(found.bundle, measurements=(*measurements, *judged))
+    return replace(found, bundle=bundle, gate=limits)
 
 
 def test_page_is_accessible_html_in_its_language(page):
@@ -124,6 +130,14 @@ def test_verdict_opens_the_page_as_one_sentence(found, brief, verdict, opening):
     assert opening in render(replace(brief, bundle=bundle))
 
 
+def test_without_a_verdict_no_figure_is_called_a_finding(brief):
+    audit = replace(brief.bundle.audit, verdict="insufficient evidence")
+    text = render(replace(brief, bundle=replace(brief.bundle, audit=audit)))
+    assert "with 95% confidence the true figure" in render(brief)
+    assert "with 95% confidence the true figure" not in text
+    assert "Do not decide anything on the figures below." in text
+
+
 def test_headline_speaks_in_whole_records(brief):
     own = [measured("membership", "loss", "tpr_at_fpr_0.01", "probability", rate(34, 800))]
     text = render(with_measurements(brief, own))
@@ -133,7 +147,11 @@ def test_headline_speaks_in_whole_records(brief):
 
 
 def test_without_limits_there_is_no_talk_of_passing(brief):
-    assert "No limits were agreed for Digits classifier" in render(replace(brief, gate={}))
+    audit = replace(brief.bundle.audit, verdict="inconclusive")
+    bundle = replace(brief.bundle, audit=audit)
+    text = render(replace(brief, bundle=bundle, gate={}))
+    assert "No limits were agreed for Digits classifier" in text
+    assert "Do not read this as a pass." not in text
 
 
 def test_what_cannot_be_resolved_is_said_in_words_and_decides_nothing(brief):
@@ -142,7 +160,7 @@ def test_what_cannot_be_resolved_is_said_in_words_and_decides_nothing(brief):
             "membership", "loss", "tpr_at_fpr_0.001", "probability", Estimate.unresolvable(800)
         )
     ]
-    text = render(replace(with_measurements(brief, own), gate={"tpr_at_fpr_0.001": 0.01}))
+    text = render(with_measurements(replace(brief, gate={"tpr_at_fpr_0.001": 0.01}), own))
     assert "not resolvable\n(n = 800)" in text
     assert "? inconclusive" in text
     assert "no attack gave a rate" in text
@@ -151,7 +169,7 @@ def test_what_cannot_be_resolved_is_said_in_words_and_decides_nothing(brief):
 @pytest.mark.parametrize(("k", "outcome"), [(2, "✓ pass"), (80, "✕ fail"), (17, "? inconclusive")])
 def test_a_limit_is_judged_by_the_whole_interval(brief, k, outcome):
     own = [measured("membership", "loss", "tpr_at_fpr_0.01", "probability", rate(k, 800))]
-    text = render(replace(with_measurements(brief, own), gate={"tpr_at_fpr_0.01": 0.02}))
+    text = render(with_measurements(replace(brief, gate={"tpr_at_fpr_0.01": 0.02}), own))
     assert {"✓ pass", "✕ fail", "? inconclusive"} & set(re.findall(r">([✓✕?] \w+)<", text)) == {
         outcome
     }
