@@ -33,14 +33,18 @@ def resolution(measurements: Sequence[Measurement], gate: Gate) -> Control:
     """Every gated rate must be resolvable with the records at hand.
 
     The value is the largest rate that a clean sample would still leave open, over the gated
-    metrics; metrics that are no rates (an AUC, an epsilon) ask for nothing here.
+    metrics; metrics that are no rates (an AUC, an epsilon) ask for nothing here, nor does one that
+    an attack exceeds with its whole interval.
 
     Raises:
         InputError: a gated metric that was not measured.
     """
     short, open_rates, smallest = [], [], math.inf
     for metric, threshold in gate.thresholds.items():
-        for m in gated(measurements, metric):
+        rows = gated(measurements, metric)
+        if any((m.estimate.ci_low or 0.0) > threshold for m in rows):
+            continue  # what lies above the limit already needs no more records
+        for m in rows:
             if m.estimate.status == "unresolvable":
                 short.append(f"{metric} cannot be seen in {m.estimate.n} records")
                 break

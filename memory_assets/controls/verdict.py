@@ -165,15 +165,17 @@ def _settling(rows: Sequence[Measurement], limit: float, family: int) -> int | N
     return max(known) if known and len(known) == len(needed) else None
 
 
-def _told(m: Measurement, number=percent) -> str:
+def _figure(m: Measurement, value: float) -> str:
+    return percent(value) if m.estimate.k is not None else f"{value:.3g}"
+
+
+def _told(m: Measurement) -> str:
     e = m.estimate
-    if m.unit != "probability":
-        number = "{:.3g}".format
     if e.value is None:
-        return f"{m.name} is {e.status.replace('_', ' ')} with n = {e.n:,}"
-    low = "?" if e.ci_low is None else number(e.ci_low)
-    high = "no upper end" if e.ci_high is None else number(e.ci_high)
-    return f"{m.name} {number(e.value)} ({low} to {high}, n = {e.n:,})"
+        return f"{m.name} ({e.status.replace('_', ' ')} with n = {e.n:,})"
+    low = "no lower end" if e.ci_low is None else _figure(m, e.ci_low)
+    high = "no upper end" if e.ci_high is None else _figure(m, e.ci_high)
+    return f"{m.name} {_figure(m, e.value)} ({low} to {high}, n = {e.n:,})"
 
 
 def _judge(metric: str, limit: float, rows: list[Measurement], family: int) -> GateResult:
@@ -188,7 +190,7 @@ def _judge(metric: str, limit: float, rows: list[Measurement], family: int) -> G
     def highest(candidates: list[Measurement], end: str) -> Measurement:
         return max(candidates, key=lambda m: getattr(m.estimate, end) or m.estimate.value or 0.0)
 
-    shown = percent(limit) if rows[0].unit == "probability" else f"{limit:g}"
+    shown = _figure(rows[0], limit)
     if sides["fail"]:
         row = highest(sides["fail"], "ci_low")
         sentence = f"{metric}: {_told(row)} lies wholly above {shown}"
