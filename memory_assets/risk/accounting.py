@@ -104,7 +104,7 @@ def _losses(mine: Account, scenario: Scenario) -> dict[str, Figure]:
     tail, retained = kept.tail_mean(0.95), kept.mean()
     spread = mine.one_off / annuity(decision.discount_rate.mean, decision.horizon)
     carried = (
-        mine.retained.mean(axis=1)
+        mine.retained.mean(axis=0)
         + p.transfer.premium.mean
         + mine.premium_change
         + decision.audit_cost.mean * p.exposure.releases.mean
@@ -147,10 +147,10 @@ def _returns(mine: Account, as_is: Account, scenario: Scenario) -> dict[str, Fig
         + mine.annual
         + decision.audit_cost.mean * p.exposure.releases.mean
     )
-    flows = (earned - running)[:, None] - mine.retained
+    flows = earned - running - mine.retained
     npv = net_present_value(flows, mine.one_off, rate)
     avoided = as_is.retained - mine.retained
-    extra = avoided - (lost + mine.annual + mine.premium_change)[:, None]
+    extra = avoided - (lost + mine.annual + mine.premium_change)
     added = net_present_value(extra, mine.one_off, rate)
 
     cost = float((mine.one_off / annuity(rate, decision.horizon) + mine.annual).mean())

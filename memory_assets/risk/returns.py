@@ -19,9 +19,9 @@ def annuity(rate: float, years: int) -> float:
 
 
 def net_present_value(flows: Floats, one_off: Floats, rate: float) -> Floats:
-    """Present value by future of yearly flows `[futures, years]` after `one_off` paid today."""
-    factors = (1 + rate) ** -np.arange(1.0, flows.shape[1] + 1)
-    return flows @ factors - one_off
+    """Present value by future of yearly flows `[years, futures]` after `one_off` paid today."""
+    factors = (1 + rate) ** -np.arange(1.0, len(flows) + 1)
+    return factors @ flows - one_off
 
 
 def rosi(avoided: float, cost: float) -> float | None:

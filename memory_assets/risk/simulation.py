@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 
 import numpy as np
@@ -35,6 +35,7 @@ class Streams:
     """Uniform draws by name: the name and the seed decide them, not the order of asking."""
 
     seed: int
+    _drawn: dict[tuple, Floats] = field(default_factory=dict, repr=False, compare=False)
 
     def generator(self, *name: str | int) -> np.random.Generator:
         """The generator of one name."""
@@ -46,8 +47,13 @@ class Streams:
         return self.generator(*name).random(size)
 
     def draw(self, distribution: Distribution, size: int, *name: str | int) -> Floats:
-        """`size` draws of a distribution on the uniforms of one name."""
-        return distribution.quantile(self.uniform(size, *name))
+        """`size` draws of a distribution on the uniforms of one name; the options share them."""
+        key = (distribution, size, name)
+        if key not in self._drawn:
+            drawn = distribution.quantile(self.uniform(size, *name))
+            drawn.flags.writeable = False
+            self._drawn[key] = drawn
+        return self._drawn[key]
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,7 @@ def expected_incident_loss(loss: Loss, exposed: Number) -> Floats:
 class Years:
     """One option's simulated losses.
 
-    `gross` is `[futures, years]` of loss before insurance. By future `[futures]`: `leaks` and
+    `gross` is `[years, futures]` of loss before insurance. By future `[futures]`: `leaks` and
     `rate`, the leaks and incidents expected a year, and `given`, the expected loss `E[X | future]`.
     """
 
@@ -178,7 +184,7 @@ def simulate(
     """
     frequencies = _frequencies(leaks, exposure, streams, futures)
     rates = [rate for _, rate in frequencies]
-    most = np.repeat(np.max(rates, axis=0), horizon)
+    most = np.tile(np.max(rates, axis=0), horizon)
     gross = [np.zeros(futures * horizon) for _ in leaks]
     arrival = np.zeros(futures * horizon)
     for nth in count():
@@ -195,14 +201,14 @@ def simulate(
         fined = streams.uniform(len(arrival), "fined", nth)[alive] < draws["regulator_probability"]
         draws["regulator_fine"] = draws["regulator_fine"] * fined
         draws["claim_share"] = np.minimum(draws["claim_share"], 1.0)
-        future = alive // horizon
+        future = alive % futures
         for leak, rate, total in zip(leaks, rates, gross, strict=True):
             size = np.minimum(draws["incident_records"], np.maximum(leak.exposed[future], 1.0))
             happened = arrival[alive] <= rate[future]
             total[alive] += np.where(happened, incident_loss(draws, size, loss.cap), 0.0)
     return [
         Years(
-            gross=total.reshape(futures, horizon),
+            gross=total.reshape(horizon, futures),
             leaks=a_year,
             rate=rate,
             given=rate * expected_incident_loss(loss, leak.exposed),

@@ -1,6 +1,6 @@
 """Expected loss, value at risk and the loss exceedance curve, each with its Monte-Carlo error.
 
-Losses come as `[futures, years]`: the years of one future share what is not known, so they are
+Losses come as `[years, futures]`: the years of one future share what is not known, so they are
 dependent, and every error below is taken over whole futures.
 """
 
@@ -44,7 +44,7 @@ class AnnualLosses:
     """A simulated loss by future and year, sorted once for all its quantiles.
 
     Args:
-        losses: `[futures, years]`, money, each 0 or more.
+        losses: `[years, futures]`, money, each 0 or more.
     """
 
     def __init__(self, losses: Floats) -> None:
@@ -59,7 +59,7 @@ class AnnualLosses:
 
     def _error(self, by_year: Floats) -> float:
         """Standard error of the mean of a yearly quantity, over independent futures."""
-        futures = by_year.mean(axis=1)
+        futures = by_year.mean(axis=0)
         return float(futures.std(ddof=1)) / math.sqrt(len(futures))
 
     def mean(self) -> Simulated:
