@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +35,10 @@ class Audited:
     bundle: AuditBundle
     reused: bool
 
+    @property
+    def how(self) -> str:
+        return "reused" if self.reused else "new"
+
 
 @dataclass(frozen=True)
 class AuditRun:
@@ -46,18 +48,6 @@ class AuditRun:
     blocks_trained: int
     blocks_reused: int
     audits_added: int
-
-
-@contextmanager
-def _quiet_dagster() -> Iterator[None]:
-    """Dagster's event log belongs in the UI; the terminal shows progress and the result."""
-    logger = logging.getLogger("dagster")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 @dataclass(frozen=True)
@@ -78,13 +68,15 @@ class _Runner:
         """
         run_id = str(uuid.uuid4())
 
-        def watch(event: dg.EventLogEntry, _cursor: object) -> None:
+        def watch(event: dg.EventLogEntry) -> None:
             if event.dagster_event and event.dagster_event.is_step_start:
                 self.progress(f"{label}: {event.step_key}")
 
         self.instance.add_event_listener(run_id, watch)
         result = self.job.execute_in_process(
             instance=self.instance,
+            # The event log belongs in the UI; the terminal shows progress and the result.
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             asset_selection=keys,
             partition_key=version,
             run_id=run_id,
@@ -95,6 +87,11 @@ class _Runner:
             if event.is_step_failure:
                 _raise_for(event)
         return result
+
+    def record(self) -> int:
+        """Bring the history up to date; returns how many audits were added."""
+        history = dg.AssetKey(["portfolio", "history"])
+        return int(str(_metadata(self.run("history", [history]), history)["audits added"]))
 
 
 def _raise_for(event: dg.DagsterEvent) -> None:
@@ -149,12 +146,12 @@ def run_audits(
     prepare_dagster_home()
     store.sweep()
     sweep_runs(store.root / "references")
-    with _quiet_dagster(), dg.DagsterInstance.get() as instance:
+    with dg.DagsterInstance.get() as instance:
         end_abandoned_runs(instance)
         definitions = build_definitions(root)
         runner = _Runner(definitions.resolve_implicit_global_asset_job_def(), instance, progress)
         audits: list[Audited] = []
-        trained = reused = 0
+        trained = reused = added = 0
         for subject in subjects:
             lock = store.lock(f"audit-{subject.subject}")
             progress(f"{subject.subject}: waiting for another audit" if lock.is_locked else "")
@@ -177,6 +174,8 @@ def run_audits(
                     facts = _metadata(done, graph.key("leakage"))
                     bundle = AuditBundle.read(Path(str(facts["path"])))
                     audits.append(Audited(subject.subject, name, bundle, bool(facts["reused"])))
-        history = dg.AssetKey(["portfolio", "history"])
-        recorded = _metadata(runner.run("history", [history]), history)
-    return AuditRun(tuple(audits), trained, reused, int(str(recorded["audits added"])))
+                    if not audits[-1].reused:
+                        # The next version's report shows this one beside its own.
+                        added += runner.record()
+        added += runner.record()
+    return AuditRun(tuple(audits), trained, reused, added)

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError
+from memory_assets.history.bundle import AuditBundle
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -92,6 +93,18 @@ def _cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
 
 
+def _headline(bundle: AuditBundle) -> str:
+    """The strongest attack at the smallest false positive rate that the sample resolves."""
+    from memory_assets.reports.findings import headline
+    from memory_assets.reports.inputs import ReportInput
+
+    top = headline(ReportInput(bundle))
+    if top is None:
+        return "not resolved"
+    e = top.estimate
+    return f"{top.name}: {top.metric} {e.value:.3f} ({e.ci_low:.3f} to {e.ci_high:.3f}, n = {e.n})"
+
+
 @app.command()
 @_one_line_errors
 def audit(
@@ -110,21 +123,13 @@ def audit(
         from dagster_project.auditing import run_audits
 
         done = run_audits(chosen, root, version, progress)
-    rows: list[list[object]] = []
-    for audited in done.audits:
-        bundle = audited.bundle
-        strongest = headline(bundle)
-        rows.append(
-            [
-                audited.subject,
-                audited.version,
-                bundle.audit.verdict,
-                strongest,
-                "reused" if audited.reused else "new",
-                bundle.audit.reason,
-            ]
-        )
-    _print_table("Audits", ["subject", "version", "verdict", "leakage", "audit", "reason"], rows)
+    rows: list[list[object]] = [
+        [a.subject, a.version, a.bundle.audit.verdict, a.how, _headline(a.bundle)]
+        for a in done.audits
+    ]
+    _print_table("Audits", ["subject", "version", "verdict", "audit", "strongest attack"], rows)
+    for a in done.audits:
+        _out.print(f"{a.subject} {a.version}: {escape(a.bundle.audit.reason)}", highlight=False)
     _out.print(
         f"Shadow models: {done.blocks_trained} blocks trained, {done.blocks_reused} reused. "
         f"History: {done.audits_added} audits added."
@@ -244,9 +249,7 @@ def ui(
     # This process becomes Dagster, so that Ctrl-C or a service manager reaches it directly and
     # it takes its web server, daemon and code server down with it.
     python = [sys.executable, "-m", "dagster", "dev"]
-    os.execv(
-        sys.executable, [*python, "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
-    )
+    os.execv(sys.executable, [*python, "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)])
 
 
 if __name__ == "__main__":

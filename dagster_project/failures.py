@@ -17,4 +17,3 @@ def clear_failures() -> Iterator[None]:
         yield
     except InputError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
-

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import dagster as dg
 
@@ -45,29 +47,33 @@ class ReferenceIOManager(dg.IOManager):
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def _path(self, context: dg.OutputContext) -> Path:
-        if context.has_asset_key:
-            parts = [*context.asset_key.path]
-            if context.has_asset_partitions:
-                # A version's name comes from outside: it must not become a path of its own.
-                parts.append(context.asset_partition_key.replace("/", "%2F"))
-            return self.root / "assets" / Path(*parts).with_suffix(".json")
-        return self.root / "runs" / Path(*context.get_identifier()).with_suffix(".json")
+    def _asset_file(self, context: dg.OutputContext | dg.InputContext) -> Path:
+        parts = list(context.asset_key.path)
+        if context.has_asset_partitions:
+            # A version's name comes from outside: it must not become a path of its own.
+            parts.append(quote(context.asset_partition_key, safe=""))
+        return self.root / "assets" / f"{'/'.join(parts)}.json"
+
+    def _op_file(self, context: dg.OutputContext) -> Path:
+        return self.root / "runs" / f"{'/'.join(context.get_identifier())}.json"
 
     def handle_output(self, context: dg.OutputContext, obj: Reference | None) -> None:
         if obj is None:
             return
-        path = self._path(context)
+        path = self._asset_file(context) if context.has_asset_key else self._op_file(context)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_suffix(".tmp")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         temporary.write_text(obj.to_json(), encoding="utf-8")
         temporary.replace(path)
 
     def load_input(self, context: dg.InputContext) -> Reference:
-        upstream = context.upstream_output
-        if upstream is None:
-            raise dg.DagsterInvariantViolationError("an input without an upstream asset")
-        return Reference.from_json(self._path(upstream).read_text(encoding="utf-8"))
+        if context.has_asset_key:
+            path = self._asset_file(context)
+        elif context.upstream_output is not None:
+            path = self._op_file(context.upstream_output)
+        else:
+            raise dg.DagsterInvariantViolationError("an input that nothing was written for")
+        return Reference.from_json(path.read_text(encoding="utf-8"))
 
 
 @dg.io_manager

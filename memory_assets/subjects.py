@@ -84,7 +84,9 @@ class ClassifierSubject(_Spec):
     def _plain_name(cls, name: str) -> str:
         # The name reaches asset keys, file names and SQL.
         if not _NAME.fullmatch(name):
-            raise ValueError("expected a lower-case letter, then letters, digits and -, at most 63 in all")
+            raise ValueError(
+                "expected a lower-case letter, then letters, digits and -, at most 63 in all"
+            )
         return name
 
     @property

@@ -1,7 +1,5 @@
 """The part of a subject that does not depend on the audited weights: records and pool."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import dagster as dg
@@ -23,7 +21,7 @@ def _dataset(graph: SubjectGraph) -> dg.AssetsDefinition:
             "member and one non-member, exact copies left out."
         ),
     )
-    def dataset() -> dg.MaterializeResult:
+    def dataset() -> dg.MaterializeResult[Reference]:
         with clear_failures():
             made = audit.prepare_records(graph.subject, graph.root, graph.store)
         prepared = Prepared.load(made.path)
@@ -63,7 +61,7 @@ def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
     slug = graph.subject.slug
 
     @dg.op(name=f"{slug}__plan_blocks", out=dg.DynamicOut(io_manager_key="io_manager"))
-    def plan_blocks(dataset: Reference):  # noqa: ANN202 - dagster reads the annotation
+    def plan_blocks(dataset: Reference):
         plan = audit.plan_pool(graph.subject, Prepared.load(dataset.path))
         for number, key in enumerate(plan.keys):
             path = graph.store.path(audit.BLOCK_KIND, key, audit.TENSORS)
@@ -111,7 +109,7 @@ def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
             "every record is known to half of them. Trained in blocks, found again by digest."
         ),
     )
-    def shadow_models(dataset: Reference):  # noqa: ANN202
+    def shadow_models(dataset: Reference):
         return gather_pool(dataset, plan_blocks(dataset).map(train_block).collect())
 
     return shadow_models
@@ -129,7 +127,9 @@ def _shadow_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
             "loss of the true label, predicted label. Computed once; every attack reads these."
         ),
     )
-    def shadow_signals(dataset: Reference, shadow_models: Reference) -> dg.MaterializeResult:
+    def shadow_signals(
+        dataset: Reference, shadow_models: Reference
+    ) -> dg.MaterializeResult[Reference]:
         prepared = Prepared.load(dataset.path)
         with clear_failures():
             made = audit.shadow_signals(graph.subject, prepared, graph.store)
@@ -164,7 +164,9 @@ def _memorization(graph: SubjectGraph) -> dg.AssetsDefinition:
             "record does for held-out data: memorization that pays, and that only leaks."
         ),
     )
-    def memorization(dataset: Reference, shadow_signals: Reference) -> dg.MaterializeResult:
+    def memorization(
+        dataset: Reference, shadow_signals: Reference
+    ) -> dg.MaterializeResult[Reference]:
         prepared = Prepared.load(dataset.path)
         with clear_failures():
             made = findings.memorization(prepared, shadow_signals.path, graph.store)
@@ -191,7 +193,8 @@ def _memorization(graph: SubjectGraph) -> dg.AssetsDefinition:
 
 def _exposed_row(records: dict[str, np.ndarray], i: int) -> str:
     value, low, high = (
-        float(records[name][i]) for name in ("memorization", "memorization_low", "memorization_high")
+        float(records[name][i])
+        for name in ("memorization", "memorization_low", "memorization_high")
     )
     return f"| {records['record_id'][i]} | {value:.2f} | {low:.2f} to {high:.2f} | {records['kind'][i]} |"
 
@@ -205,7 +208,9 @@ def _information(graph: SubjectGraph) -> dg.AssetsDefinition:
             "through scores, each beside what chance gives (its permutation null)."
         ),
     )
-    def information(dataset: Reference, shadow_signals: Reference) -> dg.MaterializeResult:
+    def information(
+        dataset: Reference, shadow_signals: Reference
+    ) -> dg.MaterializeResult[Reference]:
         prepared = Prepared.load(dataset.path)
         with clear_failures():
             made = findings.informativeness(prepared, shadow_signals.path, graph.store)

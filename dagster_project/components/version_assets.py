@@ -1,8 +1,9 @@
 """The part of a subject that is made for every version: its signals, scores, leakage, report."""
 
-from __future__ import annotations
-
 import base64
+import time
+from datetime import UTC, datetime
+from pathlib import Path
 
 import dagster as dg
 
@@ -11,6 +12,8 @@ from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
 from dagster_project.references import Reference
 from memory_assets.audits import classifier as audit
+from memory_assets.audits.conclusion import CONCLUSION_VERSION, Evidence, conclude
+from memory_assets.audits.reporting import REPORT_VERSION, write_report
 from memory_assets.audits.results import AttackResults
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.records.prepared import Prepared
@@ -71,7 +74,7 @@ def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
     )
     def target_signals(
         context: dg.AssetExecutionContext, dataset: Reference
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[Reference]:
         prepared = Prepared.load(dataset.path)
         with clear_failures():
             made, weights = audit.target_signals(
@@ -85,9 +88,7 @@ def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
                 "shape (models, pairs, sides, queries)": " x ".join(
                     str(s) for s in signals.pairs.score.shape
                 ),
-                "accuracy on members": float(
-                    signals.pairs.correct[..., 0][signals.is_in].mean()
-                ),
+                "accuracy on members": float(signals.pairs.correct[..., 0][signals.is_in].mean()),
                 "accuracy on non-members": float(
                     signals.pairs.correct[..., 0][~signals.is_in].mean()
                 ),
@@ -115,7 +116,7 @@ def _attack_scores(graph: SubjectGraph) -> dg.AssetsDefinition:
     )
     def attack_scores(
         dataset: Reference, shadow_signals: Reference, target_signals: Reference
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[Reference]:
         from memory_assets.reports.plots import roc_png
 
         prepared = Prepared.load(dataset.path)
@@ -148,11 +149,18 @@ def _attack_scores(graph: SubjectGraph) -> dg.AssetsDefinition:
 
 def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("leakage", {"parquet"}, audit.AUDIT_VERSION),
+        **graph.options("leakage", {"parquet"}, CONCLUSION_VERSION),
         partitions_def=graph.versions,
         ins={
             name: dg.AssetIn(graph.key(name))
-            for name in ("dataset", "shadow_signals", "target_signals", "attack_scores")
+            for name in (
+                "dataset",
+                "shadow_signals",
+                "target_signals",
+                "attack_scores",
+                "memorization",
+                "information",
+            )
         },
         description=(
             "The audit of this version, whole: every measurement with its interval, the controls "
@@ -165,8 +173,12 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
         shadow_signals: Reference,
         target_signals: Reference,
         attack_scores: Reference,
-    ) -> dg.MaterializeResult:
-        evidence = audit.Evidence(
+        memorization: Reference,
+        information: Reference,
+    ) -> dg.MaterializeResult[Reference]:
+        run = context.instance.get_run_record_by_id(context.run_id)
+        began = run.start_time if run and run.start_time else time.time()
+        evidence = Evidence(
             version=context.partition_key,
             weights=target_signals.facts["weights"],
             pool_digest=shadow_signals.facts["pool"],
@@ -174,9 +186,12 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
             pool=shadow_signals.path,
             target=target_signals.path,
             attacks=attack_scores.path,
+            memorization=memorization.path,
+            information=information.path,
+            started_at=datetime.fromtimestamp(began, UTC),
         )
         with clear_failures():
-            made = audit.conclude(graph.subject, graph.root, evidence, graph.store)
+            made = conclude(graph.subject, graph.root, evidence, graph.store)
         bundle = AuditBundle.read(made.path)
         return dg.MaterializeResult(
             value=Reference.to(made, attacks=str(attack_scores.path)),
@@ -195,7 +210,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
                 "path": dg.MetadataValue.path(str(made.path)),
                 "audit id": bundle.audit.audit_id,
                 "reused": made.reused,
-                "how it got here": "memory-assets query how-was-it-made "
+                "how it got here": "memory-assets query how_was_it_made "
                 f"--subject {bundle.audit.subject} --version {bundle.audit.model_version}",
             },
         )
@@ -205,7 +220,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
 
 def _roi_report(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("roi_report", {"html"}, audit.REPORT_VERSION),
+        **graph.options("roi_report", {"html"}, REPORT_VERSION),
         partitions_def=graph.versions,
         ins={"leakage": dg.AssetIn(graph.key("leakage"))},
         check_specs=check_specs(graph.key("roi_report")),
@@ -217,9 +232,9 @@ def _roi_report(graph: SubjectGraph) -> dg.AssetsDefinition:
     def roi_report(leakage: Reference) -> dg.MaterializeResult:
         bundle = AuditBundle.read(leakage.path)
         with clear_failures():
-            pages = audit.write_report(graph.subject, graph.store, bundle, leakage.facts["attacks"])
+            attacks = Path(leakage.facts["attacks"])
+            pages = write_report(graph.subject, graph.store, bundle, attacks)
         return dg.MaterializeResult(
-            value=Reference("report", leakage.key, pages["en"], reused=False, facts={}),
             data_version=dg.DataVersion(leakage.key),
             check_results=check_results(bundle, graph.key("roi_report")),
             metadata={

@@ -36,9 +36,7 @@ class Observation:
     events: tuple[dg.AssetMaterialization, ...]
 
 
-def observe(
-    subject: ClassifierSubject, root: Path, before: Mapping[str, Seen]
-) -> Observation:
+def observe(subject: ClassifierSubject, root: Path, before: Mapping[str, Seen]) -> Observation:
     """Compare a subject's checkpoint folder with what was seen `before`, by the files' bytes."""
     seen: dict[str, Seen] = {}
     events: list[dg.AssetMaterialization] = []

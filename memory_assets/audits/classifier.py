@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.attacks.evaluate import evaluate
 from memory_assets.attacks.registry import select
+from memory_assets.audits.privacy_loss import EPSILON_VERSION, measure_epsilon
 from memory_assets.audits.results import AttackResults
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import identify, list_versions, load_checkpoint
-from memory_assets.pool.blocks import Block, build_block, cut_blocks, load_block, save_block
 from memory_assets.pool.blocks import TRAINER_VERSION as _TRAINER
+from memory_assets.pool.blocks import Block, build_block, cut_blocks, save_block
 from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.query import Questions, pool_signals
 from memory_assets.pool.query import target_signals as ask_target
@@ -37,10 +38,13 @@ BLOCK_KIND, TENSORS = "shadow-models", ".safetensors"
 RECORDS_VERSION = str(_PAIRING)
 TRAINER_VERSION = str(_TRAINER)
 SIGNALS_VERSION = "1"
+_DRIVER = Path("/proc/driver/nvidia")
 
 
 def device_name() -> str:
     """Where models train and answer: the GPU where there is one."""
+    if not _DRIVER.exists():  # spares the import of torch where it could see no device anyway
+        return "cpu"
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -167,7 +171,8 @@ def attack_scores(
     subject: ClassifierSubject, prepared: Prepared, pool: Path, target: Path, store: ArtifactStore
 ) -> Artifact:
     """Run the attacks on one version: a folder that `AttackResults.load` reads."""
-    key = digest(pool.stem, target.stem, attacks_version(subject), subject.prior)
+    version = [attacks_version(subject), EPSILON_VERSION]
+    key = digest(pool.stem, target.stem, prepared.key, version, subject.prior)
 
     def build(folder: Path) -> None:
         chosen = select(subject.attacks, subject.pool.models)
@@ -195,6 +200,7 @@ def attack_scores(
             )
             for result in evaluation.results
         )
-        AttackResults(scores, evaluation.measurements, curves).save(folder)
+        found = (*evaluation.measurements, *measure_epsilon(evaluation, signals.side[0]))
+        AttackResults(scores, found, curves).save(folder)
 
     return store.get_or_build("attack-scores", key, build)

@@ -178,7 +178,9 @@ def _read_torch(file: Path) -> dict[str, np.ndarray]:
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise InputError(f"{file}: holds more than plain tensors, or is damaged; {_CONVERT}") from error
+        raise InputError(
+            f"{file}: holds more than plain tensors, or is damaged; {_CONVERT}"
+        ) from error
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise InputError(f"{file}: not a state dict of tensors; {_CONVERT}")
     return {str(name): _numpy(value) for name, value in state.items()}

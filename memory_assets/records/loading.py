@@ -46,9 +46,9 @@ def _read_table(path: Path, spec: RecordsSpec) -> Dataset:
     if table.num_rows == 0:
         raise InputError(f"{path}: no records; expected at least one row")
     y, classes = _labels(_column(table, spec.label, path, "label"), f"{path}: {spec.label!r}")
-    ids = (
-        _column(table, spec.id, path, "id") if spec.id else np.arange(table.num_rows)
-    ).astype(str)
+    ids = (_column(table, spec.id, path, "id") if spec.id else np.arange(table.num_rows)).astype(
+        str
+    )
     columns = []
     for name in table.column_names:
         if name in (spec.label, spec.id):

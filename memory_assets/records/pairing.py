@@ -40,9 +40,7 @@ class Pairing:
 
     @property
     def key(self) -> str:
-        return digest(
-            self.pairs, self.target_side, self.common, self.held_out, FORMULA_VERSION
-        )
+        return digest(self.pairs, self.target_side, self.common, self.held_out, FORMULA_VERSION)
 
 
 def read_members(path: Path, data: Dataset) -> NDArray[np.bool_]:

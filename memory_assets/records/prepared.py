@@ -61,9 +61,7 @@ class Prepared:
                 "pair": pair,
                 "side": side,
             }
-        ).replace_schema_metadata(
-            {"classes": str(self.data.classes), "source": self.data.source}
-        )
+        ).replace_schema_metadata({"classes": str(self.data.classes), "source": self.data.source})
         pq.write_table(table, folder / "records.parquet")
 
     @classmethod

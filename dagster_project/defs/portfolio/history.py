@@ -1,7 +1,5 @@
 """What every subject's audits flow into: the history that SQL is asked of."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

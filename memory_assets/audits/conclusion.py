@@ -1,0 +1,211 @@
+"""The end of an audit: everything measured, the controls, and a verdict, as one bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from memory_assets import __version__
+from memory_assets.artifacts import Artifact, ArtifactStore
+from memory_assets.attacks.registry import select
+from memory_assets.audits import pool_findings
+from memory_assets.audits.classifier import attacks_version, device_name
+from memory_assets.audits.privacy_loss import check_claimed
+from memory_assets.audits.record import AUDIT_KIND
+from memory_assets.audits.results import AttackResults
+from memory_assets.controls.blind import blind_baseline
+from memory_assets.controls.negative import negative_control
+from memory_assets.controls.positive import positive_control
+from memory_assets.controls.recipe_match import recipe_match
+from memory_assets.controls.resolution import resolution
+from memory_assets.controls.verdict import Decision, Gate, decide
+from memory_assets.digest import digest
+from memory_assets.errors import InputError
+from memory_assets.history.bundle import RECORD_SCORES, Audit, AuditBundle, Verdict
+from memory_assets.models.checkpoints import list_versions, read_manifest
+from memory_assets.pool.signal_files import load_signals
+from memory_assets.pool.signals import Signals
+from memory_assets.records.prepared import Prepared
+from memory_assets.statistics.estimate import Control, Measurement
+from memory_assets.statistics.intervals import rate
+from memory_assets.subjects import ClassifierSubject
+
+CONCLUSION_VERSION = "1"
+_CONTROL_SEED = 0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the steps before have left: digests, records, and where their files are."""
+
+    version: str
+    weights: str
+    pool_digest: str
+    prepared: Prepared
+    pool: Path
+    target: Path
+    attacks: Path
+    memorization: Path
+    information: Path
+    started_at: datetime
+
+
+def code_version(subject: ClassifierSubject) -> str:
+    """Release and formula versions: what decided how the numbers were computed."""
+    formulas = [
+        f"attacks {attacks_version(subject)}",
+        f"memorization {pool_findings.MEMORIZATION_VERSION}",
+        f"information {pool_findings.INFORMATION_VERSION}",
+        f"conclusion {CONCLUSION_VERSION}",
+    ]
+    return f"{__version__}; {'; '.join(formulas)}"
+
+
+def _provenance(path: Path | None, prepared: Prepared) -> Control:
+    """Does the checkpoint say itself that it was trained on the listed members?"""
+    manifest = read_manifest(path) if path and path.suffix == ".safetensors" else None
+    if manifest is None:
+        detail = (
+            "The checkpoint carries no manifest: that it saw these members is its owner's word."
+        )
+        return Control("provenance", True, None, None, None, detail)
+    if manifest.members_digest != prepared.members_digest:
+        detail = (
+            "The checkpoint's manifest names other members than the list; "
+            "give the list it was trained on."
+        )
+        return Control("provenance", False, None, None, None, detail)
+    changed = manifest.data_digest != prepared.data.digest
+    detail = "The checkpoint's manifest names the listed members" + (
+        "; the data set has changed since it was trained." if changed else " and this data set."
+    )
+    return Control("provenance", True, None, None, None, detail)
+
+
+def _controls(
+    subject: ClassifierSubject,
+    root: Path,
+    evidence: Evidence,
+    signals: tuple[Signals, Signals],
+    measurements: Sequence[Measurement],
+) -> list[Control]:
+    pool, target = signals
+    prepared = evidence.prepared
+    attacks = {a.name: a.score for a in select(subject.attacks, subject.pool.models)}
+    pairs, side = prepared.pairing.pairs, prepared.pairing.target_side
+    path = list_versions(root / subject.checkpoints).get(evidence.version)
+    return [
+        negative_control(attacks, pool, target, _CONTROL_SEED),
+        positive_control(attacks, pool, side),
+        blind_baseline(prepared.data.x[pairs], side, _CONTROL_SEED, prepared.data.y[pairs]),
+        recipe_match(pool, target),
+        resolution(measurements, Gate(subject.gate)),
+        _provenance(path, prepared),
+    ]
+
+
+def _utility(target: Signals) -> list[Measurement]:
+    """Accuracy on held-out records: what the model earns its keep with."""
+    correct = target.held_out.correct[0, :, 0]
+    if not correct.size:
+        return []
+    estimate = rate(int(correct.sum()), correct.size)
+    return [Measurement("utility", "target", "held_out_accuracy", "probability", estimate, 1)]
+
+
+def _record_scores(
+    audit_id: str, results: AttackResults, records: dict[str, np.ndarray]
+) -> pa.Table:
+    """A row per record and attack, with the record's memorization beside each score."""
+    scores = results.scores
+    row = {name: i for i, name in enumerate(records["record_id"])}
+    order = np.array([row[name] for name in scores["record_id"].to_pylist()])
+    beside = {
+        name: records[name][order]
+        for name in ("memorization", "memorization_low", "memorization_high", "influence")
+    }
+    columns = {"audit_id": [audit_id] * scores.num_rows}
+    columns |= {name: scores[name] for name in scores.column_names} | beside
+    return pa.table(columns).select(RECORD_SCORES.names).cast(RECORD_SCORES)
+
+
+def _with_claim(
+    subject: ClassifierSubject, measured: Sequence[Measurement], decision: Decision
+) -> tuple[Verdict, str]:
+    """The verdict once the owner's claimed epsilon, if any, was held against the lower bound."""
+    if subject.claimed_epsilon is None or decision.verdict == "insufficient evidence":
+        return decision.verdict, decision.reason
+    claim = check_claimed(subject.claimed_epsilon, measured)
+    if claim is None:
+        return decision.verdict, decision.reason
+    verdict = "fail" if claim.verdict == "falsified" else decision.verdict
+    return verdict, f"{decision.reason} {claim.in_words}"
+
+
+def conclude(
+    subject: ClassifierSubject, root: Path, evidence: Evidence, store: ArtifactStore
+) -> Artifact:
+    """Bring an audit to its verdict: a folder that `AuditBundle.read` reads.
+
+    Its key is the audit's id, a digest of the weights, data, pool, configuration and code.
+
+    Raises:
+        InputError: a gate over a metric that was not measured, or evidence that a control refuses.
+    """
+    code = code_version(subject)
+    audit_id = digest(
+        subject.subject,
+        evidence.version,
+        evidence.weights,
+        evidence.prepared.key,
+        evidence.pool_digest,
+        subject.config_digest,
+        code,
+    )
+
+    def build(folder: Path) -> None:
+        results = AttackResults.load(evidence.attacks)
+        pool, target = load_signals(evidence.pool), load_signals(evidence.target)
+        measured = [
+            *results.measurements,
+            *pool_findings.read_measurements(evidence.memorization),
+            *pool_findings.read_measurements(evidence.information),
+            *_utility(target),
+        ]
+        try:
+            controls = _controls(subject, root, evidence, (pool, target), measured)
+        except ValueError as error:
+            raise InputError(f"controls of {evidence.version}: {error}") from error
+        decision = decide(measured, controls, Gate(subject.gate))
+        verdict, reason = _with_claim(subject, measured, decision)
+        audit = Audit(
+            audit_id=audit_id,
+            subject=subject.subject,
+            kind="classifier",
+            model_version=evidence.version,
+            model_digest=evidence.weights,
+            data_digest=evidence.prepared.key,
+            pool_digest=evidence.pool_digest,
+            config_digest=subject.config_digest,
+            code_version=code,
+            device=device_name(),
+            started_at=evidence.started_at,
+            finished_at=datetime.now(UTC),
+            verdict=verdict,
+            reason=reason,
+        )
+        records = pool_findings.read_records(evidence.memorization)
+        folder.mkdir()
+        AuditBundle(
+            audit=audit,
+            measurements=(*measured, *decision.gate_measurements),
+            controls=tuple(controls),
+            record_scores=_record_scores(audit_id, results, records),
+        ).write(folder)
+
+    return store.get_or_build(AUDIT_KIND, audit_id, build)

@@ -1,0 +1,78 @@
+"""Lower bounds on epsilon from what the attacks found on one version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_assets.attacks.evaluate import Evaluation
+from memory_assets.statistics import epsilon
+from memory_assets.statistics.epsilon import (
+    Bonferroni,
+    ClaimCheck,
+    EpsilonBound,
+    check_claim,
+    epsilon_lower_bound,
+    epsilon_measurements,
+    gaussian_dp_epsilon,
+)
+from memory_assets.statistics.estimate import Measurement
+from memory_assets.statistics.intervals import CONFIDENCE
+from memory_assets.statistics.one_run import one_run_from_pairs
+
+EPSILON_VERSION = str(epsilon.FORMULA_VERSION)
+GAUSSIAN_DELTA = 1e-5
+GUESSED_SHARE = 0.1
+"""Of the pairs, fixed beforehand: a one-run audit gains from guessing only where it is sure."""
+
+
+def measure_epsilon(evaluation: Evaluation, side: NDArray[np.uint8]) -> list[Measurement]:
+    """Three lower bounds for every attack, each beside the ceiling of this sample.
+
+    Clopper-Pearson (delta 0) and Gaussian DP use the thresholds that the shadows chose before the
+    target was looked at; the one-run audit guesses the sides `[n]` of the pairs. All of them audit
+    replace-one adjacency: pairs differ in which record was trained on. The row `epsilon` is the
+    best Clopper-Pearson bound, at a confidence that holds over all attacks together.
+    """
+    found: list[Measurement] = []
+    together: list[EpsilonBound] = []
+    level = 1 - (1 - CONFIDENCE) / len(evaluation.results)
+    for result in evaluation.results:
+        name = result.attack.name
+        fixed = tuple(t for t in result.thresholds.values() if t is not None)
+        if fixed:
+            strategy = Bonferroni(fixed)
+            bounds = [
+                epsilon_lower_bound(result.roc, strategy),
+                gaussian_dp_epsilon(result.roc, strategy, GAUSSIAN_DELTA)[1],
+            ]
+            found += [m for bound in bounds for m in epsilon_measurements(name, bound)]
+            together.append(epsilon_lower_bound(result.roc, strategy, confidence=level))
+        one_run = one_run_from_pairs(result.scores, side, GUESSED_SHARE)
+        found += epsilon_measurements(name, one_run)
+    if together:
+        found.append(_measurement(max(together, key=_shown)))
+    return found
+
+
+def _shown(bound: EpsilonBound) -> float:
+    return bound.estimate.value or 0.0
+
+
+def _measurement(bound: EpsilonBound) -> Measurement:
+    return Measurement(
+        "epsilon", "all attacks", "epsilon", "nats", bound.estimate, epsilon.FORMULA_VERSION
+    )
+
+
+def check_claimed(claimed: float, measurements: Sequence[Measurement]) -> ClaimCheck | None:
+    """The owner's claimed epsilon held against the best bound; None where there is no bound."""
+    best = next((m for m in measurements if m.metric == "epsilon"), None)
+    tops = [m.estimate.value for m in measurements if m.metric == "clopper_pearson_ceiling"]
+    ceilings = [top for top in tops if top is not None]
+    if best is None or not ceilings:
+        return None
+    bound = EpsilonBound("clopper_pearson", best.estimate, max(ceilings), delta=0.0)
+    return check_claim(claimed, bound)

@@ -1,0 +1,372 @@
+"""Secrets with a known answer: planted canaries, their controls, and secrets that a user lists.
+
+A canary is a made-up secret (prefix, value) that is written into a copy of the corpus a chosen
+number of times; controls are made the same way and never written. What the model gives away of
+them, it learned from the corpus and nowhere else. The method is the secret sharer's (Carlini et
+al. 2019, arXiv 1802.08232).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import string
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from faker import Faker
+
+from memory_assets.digest import digest
+from memory_assets.errors import InputError
+from memory_assets.records.texts import Texts
+
+_PROVIDERS = ("name", "city", "company", "street_address", "job", "email")
+_SLOT = re.compile(r"\{(\w+)\}")
+FORMAT = 1
+
+
+def _check_pattern(pattern: str, where: str) -> None:
+    if pattern.startswith("faker:"):
+        if pattern.removeprefix("faker:") not in _PROVIDERS:
+            raise InputError(
+                f"{where}: pattern {pattern!r}; expected faker: and one of {', '.join(_PROVIDERS)}"
+            )
+    elif not set(pattern) & set("#?^"):
+        raise InputError(
+            f"{where}: its pattern draws nothing; expected #, ? or ^, or faker:provider"
+        )
+
+
+@dataclass(frozen=True)
+class Template:
+    """How a canary reads: `{value}` is the secret, other slots are Faker's.
+
+    `pattern` makes the value and its references: `#` is a digit, `?` a lower-case and `^` an
+    upper-case letter, anything else stands for itself; or `faker:provider`.
+
+    Raises:
+        InputError: no `{value}` slot, an unknown slot, or a pattern with nothing to draw.
+    """
+
+    name: str
+    text: str
+    pattern: str
+    locale: str = "en_US"
+
+    def __post_init__(self) -> None:
+        slots = _SLOT.findall(self.text)
+        if slots.count("value") != 1:
+            raise InputError(f"template {self.name!r}: expected exactly one {{value}} in its text")
+        for slot in slots:
+            if slot != "value" and slot not in _PROVIDERS:
+                raise InputError(
+                    f"template {self.name!r}: unknown slot {{{slot}}}; expected one of "
+                    f"value, {', '.join(_PROVIDERS)}"
+                )
+        _check_pattern(self.pattern, f"template {self.name!r}")
+
+
+TEMPLATES: dict[str, Template] = {
+    template.name: template
+    for template in (
+        Template("account-en", "Support note: {name}, {city}, account code {value}", "######"),
+        Template("phone-en", "Please call {name} of {company} back at {value}", "###-###-####"),
+        Template("id-en", "Record of {name}, {street_address}: member number {value}", "^^######"),
+        Template("name-en", "The complaint of {company} was written by {value}", "faker:name"),
+        Template(
+            "account-ja", "サポート記録:{name}様、{city}、口座番号は{value}", "#######", "ja_JP"
+        ),
+        Template("phone-ja", "{company}の{name}様の電話番号は{value}", "090-####-####", "ja_JP"),
+        Template("id-ja", "{name}様({city})の会員番号は{value}", "^^######", "ja_JP"),
+        Template("name-ja", "{company}からの苦情の差出人は{value}", "faker:name", "ja_JP"),
+    )
+}
+"""Shipped templates by name, English and Japanese."""
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret and the text before it. `repetitions` 0 marks a control that was never planted.
+
+    `pattern` draws the other values that it might have been; None where nobody can say.
+    `suffix` is what follows the value in the text.
+    """
+
+    id: str
+    prefix: str
+    value: str = field(repr=False)
+    suffix: str = ""
+    repetitions: int = 0
+    kind: str = "listed"
+    pattern: str | None = None
+    locale: str = "en_US"
+
+    @property
+    def text(self) -> str:
+        return self.prefix + self.value + self.suffix
+
+    def masked(self) -> str:
+        """The value as a report may show it: its shape and no more."""
+        return masked(self.value)
+
+    def references(self, count: int, seed: int) -> list[str]:
+        """At most `count` distinct values from the same pattern, the secret's own left out.
+
+        Fewer where the pattern has fewer; none without a pattern.
+        """
+        if self.pattern is None:
+            return []
+        # The values alone decide the draw, so that each secret has references of its own.
+        key = int(digest(seed, self.id)[:15], 16)
+        found = dict.fromkeys(draw_values(self.pattern, self.locale, 2 * count, key))
+        found.pop(self.value, None)
+        return list(found)[:count]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Which secrets stand in a corpus, how often, and which do not.
+
+    `corpus` is the digest of the texts that the canaries were planted in (canaries included).
+    """
+
+    secrets: tuple[Secret, ...]
+    corpus: str = ""
+    seed: int = 0
+
+    def write(self, path: Path) -> None:
+        """Write as JSON, readable by its owner only: it holds the values."""
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+        content = {"format": FORMAT, **asdict(self)}
+        path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest:
+        """Read what `write` wrote.
+
+        Raises:
+            InputError: no such file, not JSON, another format, or an unknown or missing field.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content.pop("format", None) != FORMAT:
+                raise InputError(f"{path}: not a canary manifest of format {FORMAT}")
+            secrets = tuple(Secret(**row) for row in content.pop("secrets"))
+            return cls(secrets, **content)
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot be read as UTF-8 text") from error
+        except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise InputError(
+                f"{path}: not a canary manifest ({type(error).__name__}); "
+                "write it with `memory-assets canaries`"
+            ) from error
+
+
+def masked(value: str) -> str:
+    """Every letter and digit but the first replaced: `4*****`, `0**-****-****`."""
+    hidden = [("*" if c.isalnum() else c) for c in value]
+    return value[:1] + "".join(hidden[1:]) if len(value) > 3 else "*" * len(value)
+
+
+@lru_cache(maxsize=16)
+def _faker(locale: str) -> Faker:
+    try:
+        return Faker(locale)
+    except AttributeError as error:
+        raise InputError(f"locale {locale!r}: unknown to Faker; expected such as ja_JP") from error
+
+
+def draw_values(pattern: str, locale: str, count: int, seed: int) -> list[str]:
+    """`count` values of a pattern, repetitions possible, the same for the same seed."""
+    if pattern.startswith("faker:"):
+        fake = _faker(locale)
+        fake.seed_instance(seed)
+        provider = getattr(fake, pattern.removeprefix("faker:"))
+        return [str(provider()).replace("\n", " ") for _ in range(count)]
+    rng = np.random.default_rng(seed)
+    kinds = {"#": string.digits, "?": string.ascii_lowercase, "^": string.ascii_uppercase}
+    columns = [
+        rng.choice(list(kinds[c]), count) if c in kinds else np.full(count, c) for c in pattern
+    ]
+    return ["".join(row) for row in zip(*columns, strict=True)]
+
+
+def _make(template: Template, count: int, seed: int) -> list[tuple[str, str, str]]:
+    """`count` different (prefix, value, suffix) of a template; no prefix or value twice."""
+    fake = _faker(template.locale)
+    before, after = template.text.split("{value}")
+    values = list(
+        dict.fromkeys(draw_values(template.pattern, template.locale, 4 * count + 16, seed))
+    )
+    if len(values) < count:
+        raise InputError(
+            f"template {template.name!r}: its pattern has too few values for {count} canaries"
+        )
+    fake.seed_instance(seed)
+
+    def fill(text: str) -> str:
+        return _SLOT.sub(lambda slot: str(getattr(fake, slot[1])()).replace("\n", " "), text)
+
+    made: dict[str, tuple[str, str, str]] = {}
+    for value in values[:count]:
+        for _ in range(100):
+            prefix = fill(before)
+            if prefix not in made:
+                break
+        made[prefix] = (prefix, value, fill(after))
+    if len(made) < count:
+        raise InputError(
+            f"template {template.name!r}: give it a slot, such as {{name}}, before "
+            "{value}, so that no two canaries begin alike"
+        )
+    return list(made.values())
+
+
+def make_secrets(
+    templates: Iterable[Template], repetitions: Sequence[int], per_tier: int, seed: int
+) -> tuple[Secret, ...]:
+    """`per_tier` canaries of each template for every repetition count; 0 makes controls.
+
+    Raises:
+        InputError: no template, a negative repetition count, or too few values for a template.
+    """
+    templates = tuple(templates)
+    if not templates or per_tier < 1 or not repetitions or min(repetitions) < 0:
+        raise InputError(
+            "canaries: expected at least one template, one canary a tier, and repetition counts "
+            f"of 0 or more, got {list(repetitions)}"
+        )
+    secrets = []
+    for i, template in enumerate(templates):
+        made = _make(template, per_tier * len(repetitions), seed + 7919 * i)
+        for j, (prefix, value, suffix) in enumerate(made):
+            times = repetitions[j // per_tier]
+            name = f"{template.name}-x{times}-{j % per_tier}"
+            secrets.append(
+                Secret(
+                    name,
+                    prefix,
+                    value,
+                    suffix,
+                    times,
+                    template.name,
+                    template.pattern,
+                    template.locale,
+                )
+            )
+    return tuple(secrets)
+
+
+def plant(corpus: Texts, secrets: Sequence[Secret], seed: int) -> tuple[Texts, Manifest]:
+    """A copy of the corpus with every secret written in as often as it says, at random places.
+
+    A planted line is a text of its own, with the id `canary:<secret>:<number>`.
+    """
+    lines = [
+        (f"canary:{secret.id}:{n}", secret.text)
+        for secret in secrets
+        for n in range(secret.repetitions)
+    ]
+    rows = [*zip(corpus.ids, corpus.texts, strict=True), *lines]
+    order = np.random.default_rng(seed).permutation(len(rows))
+    # Texts keep their own order; only the places that canaries take are drawn.
+    places = np.sort(order[: len(lines)])
+    mixed: list[tuple[str, str]] = list(rows[: len(corpus)])
+    shuffled = [lines[i] for i in np.random.default_rng(seed + 1).permutation(len(lines))]
+    for place, line in zip(places, shuffled, strict=True):
+        mixed.insert(int(place), line)
+    planted = Texts(
+        tuple(r[0] for r in mixed), tuple(r[1] for r in mixed), corpus.source, corpus.notices
+    )
+    return planted, Manifest(tuple(secrets), planted.digest, seed)
+
+
+def infer_pattern(value: str) -> str | None:
+    """The shape of a listed value: digits and ASCII letters vary, the rest stays; None if nothing
+    would vary or a sign of the pattern language stands in the value."""
+    if set(value) & set("#?^"):
+        return None
+    shape = "".join(
+        "#"
+        if c.isascii() and c.isdigit()
+        else "?"
+        if c in string.ascii_lowercase
+        else "^"
+        if c in string.ascii_uppercase
+        else c
+        for c in value
+    )
+    return shape if set(shape) & set("#?^") else None
+
+
+def load_secrets(path: Path) -> tuple[Secret, ...]:
+    """Secrets that a user lists: a CSV with the columns `prefix` and `value`.
+
+    Optional columns: `id`, `suffix`, `pattern`, `repetitions` (1 where it is missing; 0 marks a
+    control that the model never saw).
+
+    Raises:
+        InputError: not a UTF-8 CSV, a missing column or value, or a bad number (by row, without
+            the value).
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            f"{path}: not a readable UTF-8 CSV file ({type(error).__name__})"
+        ) from error
+    if not rows or not {"prefix", "value"} <= set(rows[0]):
+        raise InputError(f"{path}: expected the columns prefix and value, and at least one row")
+    secrets = []
+    for number, row in enumerate(rows, start=1):
+        if not row["prefix"] or not row["value"]:
+            raise InputError(f"{path}: row {number} has no prefix or no value; fill in both")
+        times = row.get("repetitions") or "1"
+        if not times.isdecimal():
+            raise InputError(f"{path}: row {number}: repetitions is not a whole number")
+        pattern = row.get("pattern") or infer_pattern(row["value"])
+        if row.get("pattern"):
+            _check_pattern(row["pattern"], f"{path}: row {number}")
+        secrets.append(
+            Secret(
+                row.get("id") or f"secret-{number:04d}",
+                row["prefix"],
+                row["value"],
+                row.get("suffix") or "",
+                int(times),
+                pattern=pattern,
+            )
+        )
+    return tuple(secrets)
+
+
+def check_manifest(manifest: Manifest, members: Texts) -> list[str]:
+    """Where manifest and corpus disagree, one line each; empty where they fit.
+
+    Raises:
+        InputError: not one planted canary stands in the corpus: this is another corpus.
+    """
+    planted = [s for s in manifest.secrets if s.repetitions]
+    joined = "\x00".join(members.texts)
+    problems = []
+    missing = 0
+    for secret in manifest.secrets:
+        found = joined.count(secret.prefix + secret.value)
+        missing += bool(secret.repetitions) and not found
+        if found != secret.repetitions:
+            problems.append(
+                f"secret {secret.id!r}: stands {found} times in the members, the manifest says "
+                f"{secret.repetitions}"
+            )
+    if planted and missing == len(planted):
+        raise InputError(
+            f"canary manifest: none of its {len(planted)} planted secrets stands in "
+            f"{members.source}; give the corpus that `memory-assets canaries` wrote"
+        )
+    return problems

@@ -1,0 +1,242 @@
+"""Texts as a language-model audit sees them: read, fingerprinted, de-duplicated, told apart.
+
+A held-out text that stands almost word for word among the members is no control: what the model
+knows of it, it learned from them. Overlap is measured by shared runs of characters, in
+O(N log N) for N characters, in any script.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from memory_assets.digest import digest
+from memory_assets.errors import InputError
+
+SHINGLE = 32
+"""Characters in a run: about six English words, far more than chance repeats."""
+NEAR = 0.5
+"""A text of whose runs at least this share stand elsewhere counts as a near-duplicate."""
+
+_BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, hence invertible modulo 2^64
+_INVERSE = np.uint64(pow(int(_BASE), -1, 1 << 64))
+
+
+@dataclass(frozen=True)
+class Texts:
+    """N texts in a fixed order with unique ids.
+
+    `notices` says in one line each what was left out on reading, by id.
+
+    Raises:
+        InputError: no text, or an id that stands more than once.
+    """
+
+    ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    source: str = "texts"
+    notices: tuple[str, ...] = ()
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not self.ids or len(self.ids) != len(self.texts):
+            raise InputError(
+                f"{self.source}: {len(self.ids)} ids and {len(self.texts)} texts; expected the "
+                "same number of each, at least one text that is not empty"
+            )
+        seen: set[str] = set()
+        for name in self.ids:
+            if name in seen:
+                raise InputError(
+                    f"{self.source}: text id {name!r} stands more than once; "
+                    "give every text an id of its own"
+                )
+            seen.add(name)
+        object.__setattr__(self, "digest", digest(list(self.ids), list(self.texts)))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: NDArray[np.intp]) -> Texts:
+        """The texts at `rows`, in that order."""
+        return Texts(
+            tuple(self.ids[i] for i in rows),
+            tuple(self.texts[i] for i in rows),
+            self.source,
+            self.notices,
+        )
+
+    def write(self, path: Path) -> None:
+        """Write as JSON lines with the columns `id` and `text`."""
+        lines = (
+            json.dumps({"id": name, "text": text}, ensure_ascii=False)
+            for name, text in zip(self.ids, self.texts, strict=True)
+        )
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What members and held-out texts share.
+
+    `repetitions` `[members]`: in how many member texts (its own included) the median run of a text
+    stands, which is how often the model saw it, near-duplicates included. `shared` `[held out]`:
+    the share of a text's runs that stand among the members. `first` `[members]`: the text is the
+    first of its exact copies.
+    """
+
+    repetitions: NDArray[np.int64]
+    shared: NDArray[np.float64]
+    first: NDArray[np.bool_]
+
+    @property
+    def near(self) -> NDArray[np.bool_]:
+        """Held-out texts that are near-duplicates of members: no controls."""
+        return self.shared >= NEAR
+
+
+def _decode(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: not UTF-8 (byte {error.start}); save the file as UTF-8"
+        ) from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _json_lines(path: Path, column: str, id_column: str | None) -> Iterator[tuple[str, object]]:
+    for number, line in enumerate(_decode(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}: line {number} is not JSON ({error.msg})") from error
+        for name in filter(None, (column, id_column)):
+            if not isinstance(row, dict) or name not in row:
+                raise InputError(
+                    f"{path}: line {number} has no field {name!r}; expected an object with it"
+                )
+        yield str(row[id_column]) if id_column else f"{path.stem}:{number:06d}", row[column]
+
+
+def _parquet(path: Path, column: str, id_column: str | None) -> Iterator[tuple[str, object]]:
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: not a readable Parquet file ({reason})") from error
+    for name in filter(None, (column, id_column)):
+        if name not in table.column_names:
+            known = ", ".join(table.column_names[:12])
+            raise InputError(f"{path}: no column {name!r}; it has {known}")
+    ids = table[id_column].to_pylist() if id_column else range(1, table.num_rows + 1)
+    for name, text in zip(ids, _strings(table[column], path, column), strict=True):
+        yield str(name) if id_column else f"{path.stem}:{name:06d}", text
+
+
+def _strings(column: pa.ChunkedArray, path: Path, name: str) -> list[object]:
+    try:
+        return column.to_pylist()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: column {name!r} is not UTF-8; write it as UTF-8") from error
+
+
+def _plain(path: Path) -> Iterator[tuple[str, object]]:
+    """Paragraphs of a file, or whole files of a folder."""
+    if path.is_dir():
+        for file in sorted(path.rglob("*.txt")):
+            yield str(file.relative_to(path).with_suffix("")), _decode(file)
+        return
+    parts = _decode(path).replace("\r\n", "\n").split("\n\n")
+    for number, part in enumerate((p for p in parts if p.strip()), start=1):
+        yield f"{path.stem}:{number:06d}", part.strip("\n")
+
+
+def load_texts(path: Path, column: str = "text", id_column: str | None = None) -> Texts:
+    """Read texts from Parquet, JSON lines, a plain file (paragraphs) or a folder of `.txt` files.
+
+    Without `id_column` a text is named by its file and number. Empty texts are left out and noted.
+
+    Raises:
+        InputError: no such file, another format, not UTF-8, a missing column, a value that is not
+            text, a repeated id, or nothing left.
+    """
+    if path.is_dir() or path.suffix in (".txt", ".md"):
+        rows = _plain(path)
+    elif not path.is_file():
+        raise InputError(f"{path}: no such file or folder of texts")
+    elif path.suffix == ".parquet":
+        rows = _parquet(path, column, id_column)
+    elif path.suffix in (".jsonl", ".ndjson"):
+        rows = _json_lines(path, column, id_column)
+    else:
+        raise InputError(
+            f"{path}: {path.suffix or 'no suffix'}; expected .parquet, .jsonl, .txt, or a folder "
+            "of .txt files"
+        )
+    ids: list[str] = []
+    texts: list[str] = []
+    notices: list[str] = []
+    for name, text in rows:
+        if text is None or (isinstance(text, str) and not text.strip()):
+            notices.append(f"{path.name}: text {name!r} is empty and was left out")
+        elif not isinstance(text, str):
+            raise InputError(
+                f"{path}: text {name!r} is a {type(text).__name__}; expected text in {column!r}"
+            )
+        else:
+            ids.append(name)
+            texts.append(text)
+    return Texts(tuple(ids), tuple(texts), str(path), tuple(notices))
+
+
+def _runs(text: str) -> NDArray[np.uint64]:
+    """Rolling hashes of a text's runs of characters, case and white space levelled; each once."""
+    level = " ".join(text.split()).casefold()
+    # surrogatepass: a lone surrogate is odd, not an error.
+    codes = np.frombuffer(level.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    mixed = (codes.astype(np.uint64) + np.uint64(1)) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(29)
+    n = len(mixed)
+    width = max(1, min(SHINGLE, n))
+    powers = np.full(n, _BASE, dtype=np.uint64)
+    powers[:1] = 1
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed * np.cumprod(powers))])
+    back = np.full(max(0, n - width + 1), _INVERSE, dtype=np.uint64)
+    back[:1] = 1
+    return np.unique((sums[width:] - sums[:-width]) * np.cumprod(back))
+
+
+def _share_known(runs: NDArray[np.uint64], known: NDArray[np.uint64]) -> float:
+    place = np.minimum(np.searchsorted(known, runs), known.size - 1)
+    return float((known[place] == runs).mean())
+
+
+def measure_overlap(members: Texts, held_out: Texts | None) -> Overlap:
+    """How often members repeat each other, and how much of each held-out text they hold.
+
+    Runs of 32 characters after levelling case and white space (the whole text where it is
+    shorter). Follows the n-gram overlap of Duan et al. (2024, arXiv 2402.07841), on characters so
+    that scripts without spaces are served too.
+    """
+    each = [_runs(text) for text in members.texts]
+    known, count = np.unique(np.concatenate(each), return_counts=True)
+    repetitions = np.array(
+        [int(np.median(count[np.searchsorted(known, runs)])) for runs in each], dtype=np.int64
+    )
+    outside = held_out.texts if held_out else ()
+    shared = np.array([_share_known(_runs(text), known) for text in outside])
+    _, first_rows = np.unique(np.array([digest(t) for t in members.texts]), return_index=True)
+    first = np.zeros(len(members), dtype=bool)
+    first[first_rows] = True
+    return Overlap(repetitions, shared.astype(np.float64), first)
