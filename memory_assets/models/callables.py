@@ -1,0 +1,152 @@
+"""Training that the owner brings: a callable `fit(X, y, seed) -> predict`, or a command."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_assets.errors import InputError
+from memory_assets.models.predictions import check_probabilities, read_predictions
+from memory_assets.records.dataset import import_attribute
+
+_PREDICTIONS = "predictions.csv"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One model to train and ask.
+
+    Trains on `x` `[m, *record]` with labels `y` `[m]`, then gives class probabilities for
+    `ask` `[R, *record]`, known as `ask_ids` `[R]`. `seed` is this model's own.
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.int64]
+    ask: NDArray[np.float32]
+    ask_ids: NDArray[np.str_]
+    classes: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class FitCallable:
+    """A training callable, itself or as `package.module:function`.
+
+    `fit(X, y, seed)` returns `predict`, and `predict(X)` class probabilities `[records, classes]`.
+    """
+
+    fit: str | Callable[..., Any]
+
+    def probabilities(self, task: Task, folder: Path) -> NDArray[np.float64]:
+        """Train and ask one model, in this process.
+
+        Raises:
+            InputError: the callable cannot be imported, raises, or returns something else than
+                probabilities. What it raised appears by type and place: its text may quote records.
+        """
+        del folder
+        fit = import_attribute(self.fit, "fit") if isinstance(self.fit, str) else self.fit
+        try:
+            answers = fit(task.x, task.y, task.seed)(task.ask)
+        except Exception as error:  # the owner's code may raise anything
+            raise InputError(f"{_place(error)} raised {type(error).__name__}") from error
+        return check_probabilities(answers, len(task.ask), task.classes)
+
+
+@dataclass(frozen=True)
+class FitCommand:
+    """A training command, run in its own process group and ended at its time limit (seconds).
+
+    It finds `task.json` in its working folder (and its path in MEMORY_ASSETS_TASK): the seed, the
+    number of classes, and the files `x.npy`, `y.npy`, `ask.npy` and `ask_ids.json`. It writes
+    `predictions.csv` or `predictions.parquet` there (see `read_predictions`).
+    """
+
+    command: str | Sequence[str]
+    time_limit: float = 3600.0
+
+    def probabilities(self, task: Task, folder: Path) -> NDArray[np.float64]:
+        """Train and ask one model.
+
+        Raises:
+            InputError: the command cannot be started, fails, runs past its limit, or leaves no
+                valid predictions. Its output is kept in `output.log` in the folder.
+        """
+        folder = folder.absolute()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for left in folder.glob("predictions.*"):
+            left.unlink()  # of a run that was stopped
+        _write(task, folder)
+        self._run(folder)
+        file = next((f for f in sorted(folder.glob("predictions.*"))), folder / _PREDICTIONS)
+        asked = np.arange(len(task.ask_ids))
+        found = read_predictions(file, task.ask_ids, asked, task.classes)
+        if not found.logits:
+            return found.values
+        shifted = np.exp(found.values - found.values.max(axis=1, keepdims=True))
+        return shifted / shifted.sum(axis=1, keepdims=True)
+
+    def _run(self, folder: Path) -> None:
+        words = shlex.split(self.command) if isinstance(self.command, str) else list(self.command)
+        log = folder / "output.log"
+        environment = {**os.environ, "MEMORY_ASSETS_TASK": str(folder / "task.json")}
+        with log.open("wb") as output:
+            try:
+                process = subprocess.Popen(
+                    words,
+                    cwd=folder,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise InputError(f"command {words[:1]}: {error.strerror}") from error
+            try:
+                code = process.wait(timeout=self.time_limit)
+            except subprocess.TimeoutExpired as error:
+                _end(process)
+                raise InputError(
+                    f"command ran longer than {self.time_limit:g} s and was ended; see {log}"
+                ) from error
+            except BaseException:
+                _end(process)
+                raise
+        if code:
+            raise InputError(f"command ended with status {code}; see {log}")
+
+
+def _write(task: Task, folder: Path) -> None:
+    for name in ("x", "y", "ask"):
+        np.save(folder / f"{name}.npy", getattr(task, name))
+    (folder / "ask_ids.json").write_text(json.dumps([str(i) for i in task.ask_ids]))
+    about = {"seed": task.seed, "classes": task.classes, "records": len(task.y)}
+    (folder / "task.json").write_text(json.dumps(about))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the command and what it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "fit"
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"

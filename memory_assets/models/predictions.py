@@ -1,0 +1,207 @@
+"""Predictions that came as a table: for owners who bring outputs and no model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from memory_assets.errors import InputError
+
+SUM_TOLERANCE = 1e-3
+"""How far a row of probabilities may be from 1 (outputs are often rounded to a few digits)."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Outputs of one model for the records asked about.
+
+    `values` float64 `[R, C]`, logits or probabilities as `logits` says, in the order of the ids
+    asked for; `trained` bool `[R]` which of them the model trained on, None where nobody said.
+    """
+
+    values: NDArray[np.float64]
+    logits: bool
+    trained: NDArray[np.bool_] | None = None
+
+
+def read_predictions(
+    path: Path, ids: NDArray[np.str_], asked: NDArray[np.int64], classes: int
+) -> Predictions:
+    """Read one model's outputs from a Parquet or CSV file.
+
+    The file has a column `record_id` and either `logit_0 .. logit_{C-1}` or
+    `prob_0 .. prob_{C-1}`, one row a record, in any order; optionally `trained` (0 or 1).
+
+    Args:
+        ids: the ids `[N]` of the data set. asked: the rows `[R]` that must be there; outputs of
+            other records of the data set are allowed and left out.
+
+    Raises:
+        InputError: an unreadable file, another number of classes, an unknown, repeated or missing
+            id, a value that is not finite, probabilities that do not sum to 1 (the first offending
+            row is named, counted from 1 after the header).
+    """
+    (only,) = _read(path, ids, asked, classes, by_model=False).values()
+    return only
+
+
+def read_shadow_predictions(
+    path: Path, ids: NDArray[np.str_], asked: NDArray[np.int64], classes: int
+) -> dict[int, Predictions]:
+    """Read the outputs of several models: a file with columns `model` and `trained` besides.
+
+    Returns:
+        The predictions by model number, in increasing order.
+    """
+    return _read(path, ids, asked, classes, by_model=True)
+
+
+def check_probabilities(values: object, records: int, classes: int) -> NDArray[np.float64]:
+    """Probabilities `[records, classes]` as a training callable or command returned them.
+
+    Raises:
+        InputError: another shape, a value that is not finite, or a row that does not sum to 1.
+    """
+    p = np.asarray(values, dtype=np.float64)
+    if p.shape != (records, classes):
+        raise InputError(
+            f"predictions of shape {list(p.shape)}; expected [{records}, {classes}] probabilities"
+        )
+    if (bad := _first_bad(p, logits=False)) is not None:
+        raise InputError(f"predictions: row {bad[0] + 1} {bad[1]}")
+    return p
+
+
+def _read(
+    path: Path, ids: NDArray[np.str_], asked: NDArray[np.int64], classes: int, *, by_model: bool
+) -> dict[int, Predictions]:
+    table = _table(path)
+    names = set(table.column_names)
+    needed = ["record_id", *(["model", "trained"] if by_model else [])]
+    for name in needed:
+        if name not in names:
+            raise InputError(f"{path}: no column {name!r}; it has {', '.join(sorted(names)[:8])}")
+    values, logits = _values(path, table, classes)
+    if (bad := _first_bad(values, logits)) is not None:
+        raise InputError(f"{path}: row {bad[0] + 1} {bad[1]}")
+    models = _numbers(path, table, "model") if by_model else np.zeros(len(values), np.int64)
+    trained = _flags(path, table) if "trained" in names else None
+    rows = _rows(path, table, ids)
+    found: dict[int, Predictions] = {}
+    for model in np.unique(models):
+        own = np.flatnonzero(models == model)
+        place = _places(path, ids, rows[own], own, asked, f" of model {model}" if by_model else "")
+        chosen = own[place]
+        seen = None if trained is None else trained[chosen]
+        found[int(model)] = Predictions(values[chosen], logits, seen)
+    if not found:
+        raise InputError(f"{path}: holds no row; expected one for each of {len(asked)} records")
+    return found
+
+
+def _table(path: Path) -> pa.Table:
+    try:
+        if path.suffix == ".csv":
+            # An id such as 007 is a text, whatever it looks like.
+            types = pyarrow.csv.ConvertOptions(column_types={"record_id": pa.string()})
+            return pyarrow.csv.read_csv(path, convert_options=types)
+        if path.suffix in (".parquet", ".pq"):
+            return pyarrow.parquet.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: cannot be read as a table ({type(error).__name__})") from error
+    raise InputError(f"{path}: expected a .parquet or .csv file of predictions")
+
+
+def _values(path: Path, table: pa.Table, classes: int) -> tuple[NDArray[np.float64], bool]:
+    for prefix, logits in (("logit_", True), ("prob_", False)):
+        width = sum(name.startswith(prefix) for name in table.column_names)
+        if not width:
+            continue
+        columns = [f"{prefix}{c}" for c in range(classes)]
+        if width != classes or not set(columns) <= set(table.column_names):
+            raise InputError(
+                f"{path}: {width} columns {prefix}*; expected {columns[0]} to {columns[-1]}"
+            )
+        try:
+            parts = [table[name].cast(pa.float64()).to_numpy() for name in columns]
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{path}: a value in {prefix}* is not a number") from error
+        return np.stack(parts, axis=1), logits
+    raise InputError(f"{path}: no columns logit_0.. or prob_0..; expected one a class")
+
+
+def _first_bad(values: NDArray[np.float64], logits: bool) -> tuple[int, str] | None:
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        return int((~finite).argmax()), "holds a value that is missing or not finite"
+    if logits:
+        return None
+    outside = ((values < 0) | (values > 1)).any(axis=1)
+    if outside.any():
+        return int(outside.argmax()), "holds a probability outside 0 to 1"
+    total = values.sum(axis=1)
+    if (off := np.abs(total - 1) > SUM_TOLERANCE).any():
+        row = int(off.argmax())
+        return row, f"sums to {total[row]:.6g}; expected probabilities that sum to 1"
+    return None
+
+
+def _numbers(path: Path, table: pa.Table, name: str) -> NDArray[np.int64]:
+    try:
+        column = table[name].cast(pa.int64())
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{path}: column {name!r}; expected whole numbers") from error
+    if column.null_count:
+        raise InputError(f"{path}: column {name!r} has {column.null_count} empty cell(s)")
+    return column.to_numpy()
+
+
+def _flags(path: Path, table: pa.Table) -> NDArray[np.bool_]:
+    numbers = _numbers(path, table, "trained")
+    if (bad := (numbers != 0) & (numbers != 1)).any():
+        raise InputError(f"{path}: row {int(bad.argmax()) + 1}: trained; expected 0 or 1")
+    return numbers.astype(np.bool_)
+
+
+def _rows(path: Path, table: pa.Table, ids: NDArray[np.str_]) -> NDArray[np.int64]:
+    """The data set row of every row of the file."""
+    row_of = {str(record): row for row, record in enumerate(ids)}
+    given = table["record_id"].cast(pa.string()).to_pylist()
+    rows = np.array([row_of.get(record, -1) for record in given], dtype=np.int64)
+    if (rows < 0).any():
+        bad = int((rows < 0).argmax())
+        raise InputError(f"{path}: row {bad + 1}: record_id {given[bad]!r} is not in the data set")
+    return rows
+
+
+def _places(
+    path: Path,
+    ids: NDArray[np.str_],
+    rows: NDArray[np.int64],
+    own: NDArray[np.int64],
+    asked: NDArray[np.int64],
+    which: str,
+) -> NDArray[np.int64]:
+    """Where in `rows` each asked record stands; none may be missing, none there twice."""
+    order = np.argsort(rows, kind="stable")
+    repeated = np.flatnonzero(np.diff(rows[order]) == 0)
+    if len(repeated):
+        first = int(order[repeated + 1].min())
+        raise InputError(
+            f"{path}: row {own[first] + 1}: record_id {str(ids[rows[first]])!r} repeats{which}"
+        )
+    place = np.full(len(ids), -1, dtype=np.int64)
+    place[rows] = np.arange(len(rows))
+    missing = place[asked] < 0
+    if missing.any():
+        first = str(ids[asked[missing.argmax()]])
+        raise InputError(
+            f"{path}: no row{which} for record_id {first!r} ({int(missing.sum())} records missing)"
+        )
+    return place[asked]

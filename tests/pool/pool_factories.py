@@ -1,0 +1,110 @@
+"""Small modules of every kind that the trainer must take, as recipes name them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Wrapped(nn.Module):
+    """Hides a module's type, so that it takes the general path."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x)
+
+
+def dense(hidden: int = 33, dropout: float = 0.0, inputs: int = 12) -> nn.Sequential:
+    drop = [nn.Dropout(dropout)] if dropout else []
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(inputs, hidden), nn.ReLU(), *drop, nn.Linear(hidden, 3)
+    )
+
+
+def wrapped_dense(hidden: int = 33, dropout: float = 0.0) -> nn.Module:
+    return Wrapped(dense(hidden, dropout))
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(12, 20)
+        self.norm = nn.BatchNorm1d(20)
+        self.second = nn.Linear(20, 20)
+        self.layer_norm = nn.LayerNorm(20)
+        self.dropout = nn.Dropout(0.3)
+        self.last = nn.Linear(20, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.relu(self.norm(self.first(x)))
+        return self.last(h + self.dropout(torch.relu(self.second(self.layer_norm(h)))))
+
+
+class Attention(nn.Module):
+    """Records are 7 token numbers below 10."""
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(10, 16)
+        self.block = nn.TransformerEncoderLayer(16, 2, 32, dropout=dropout, batch_first=True)
+        self.last = nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.block(self.embedding(x.long())).mean(1))
+
+
+def convolution() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)
+    )
+
+
+class Branching(nn.Module):
+    """Its control flow depends on the data, which no stack can follow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(12, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(x if x.sum() > 0 else -x)
+
+
+def frozen() -> nn.Module:
+    model = Wrapped(dense())
+    for parameter in model.inner[1].parameters():  # type: ignore[index]
+        parameter.requires_grad_(False)
+    return model
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(12, 12)
+        self.second = nn.Linear(12, 12)
+        self.second.weight = self.first.weight
+        self.last = nn.Linear(12, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.second(torch.tanh(self.first(x)))))
+
+
+def not_a_module() -> int:
+    return 3
+
+
+def fit(x, y, seed):
+    """A training callable: the class means, and a softmax of the distances to them."""
+    import numpy as np
+
+    means = np.stack([x[y == c].mean(0) for c in range(3)])
+
+    def predict(z):
+        distance = -((z[:, None] - means) ** 2).sum(-1) + 1e-9 * (seed % 7)
+        p = np.exp(distance - distance.max(1, keepdims=True))
+        return p / p.sum(1, keepdims=True)
+
+    return predict
