@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -47,6 +48,18 @@ class Account:
     annual: Floats
     premium_change: Floats
 
+    @property
+    def insured(self) -> bool:
+        return self.retained is not self.years.gross
+
+    @cached_property
+    def gross_tail(self) -> AnnualLosses:
+        return AnnualLosses(self.years.gross)
+
+    @cached_property
+    def retained_tail(self) -> AnnualLosses:
+        return AnnualLosses(self.retained) if self.insured else self.gross_tail
+
 
 def _cost(option: Option, scenario: Scenario, name: str) -> Floats:
     """One kind of cost of all the option's measures, by future."""
@@ -64,12 +77,13 @@ def simulate_options(options: Sequence[Option], scenario: Scenario) -> list[Acco
     years = simulate(
         leaks, p.exposure, p.loss, scenario.streams, scenario.futures, p.decision.horizon
     )
+    covered = p.transfer.cover.mean > 0
     return [
         Account(
             option=option,
             leak=leak,
             years=year,
-            retained=year.gross - insured(year.gross, p.transfer),
+            retained=year.gross - insured(year.gross, p.transfer) if covered else year.gross,
             worth=annual_value(option, scenario.evidence, p, scenario.streams, scenario.futures),
             one_off=_cost(option, scenario, "one_off"),
             annual=_cost(option, scenario, "annual"),
@@ -85,9 +99,16 @@ def _leakage(mine: Account, scenario: Scenario) -> dict[str, Figure]:
     records = weakest(basis, scenario.profile.data.records.basis)
     exposure = scenario.profile.basis("data", "exposure")
     often = weakest(basis, exposure)
+    probed = bool(scenario.rates(mine.option))
+    told = scenario.membership(mine.option) is not None
+    believed = weakest(basis, scenario.prior_basis)
     return {
-        "leak_rate": over_counts(mine.leak.rate, "probability", basis),
-        "membership_rate": over_counts(mine.leak.membership, "probability", basis),
+        "leak_rate": over_counts(mine.leak.rate, "probability", basis)
+        if probed
+        else absent("probability", basis, "extraction was not measured"),
+        "membership_rate": over_counts(mine.leak.membership, "probability", believed)
+        if told
+        else absent("probability", believed, "membership was not measured, or is not sensitive"),
         "exposed_records": over_futures(mine.leak.exposed, "records", records),
         "leaks": over_futures(mine.years.leaks, "leaks a year", often),
         "incidents": over_futures(mine.years.rate, "incidents a year", often),
@@ -99,7 +120,7 @@ def _losses(mine: Account, scenario: Scenario) -> dict[str, Figure]:
     p, decision = scenario.profile, scenario.profile.decision
     basis = weakest(mine.option.basis, p.basis("data", "exposure", "loss"))
     after = weakest(basis, p.basis("transfer"))
-    gross, kept = AnnualLosses(mine.years.gross), AnnualLosses(mine.retained)
+    gross, kept = mine.gross_tail, mine.retained_tail
     mean, given = gross.mean(), over_futures(mine.years.given, p.currency, basis)
     tail, retained = kept.tail_mean(0.95), kept.mean()
     spread = mine.one_off / annuity(decision.discount_rate.mean, decision.horizon)
@@ -189,6 +210,7 @@ def _returns(mine: Account, as_is: Account, scenario: Scenario) -> dict[str, Fig
 
 def account(mine: Account, as_is: Account, scenario: Scenario) -> OptionResult:
     """All figures of one option, against the model as it is."""
+    curve = mine.gross_tail.exceedance()
     return OptionResult(
         name=mine.option.name,
         measured=mine.option.measured or mine.option is AS_IS,
@@ -196,6 +218,6 @@ def account(mine: Account, as_is: Account, scenario: Scenario) -> OptionResult:
         **_leakage(mine, scenario),
         **_losses(mine, scenario),
         **_returns(mine, as_is, scenario),
-        exceedance=AnnualLosses(mine.years.gross).exceedance(),
-        retained_exceedance=AnnualLosses(mine.retained).exceedance(),
+        exceedance=curve,
+        retained_exceedance=mine.retained_tail.exceedance() if mine.insured else curve,
     )

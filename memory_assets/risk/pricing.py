@@ -168,15 +168,12 @@ def price(
         *head,
         gate=decide(results, profile.decision.appetite.mean),
         leak_rates=rates,
-        membership_ppv=over_counts(scenario.ppv(attack), "probability", "measured")
+        membership_ppv=over_counts(scenario.ppv(attack), "probability", scenario.prior_basis)
         if attack
         else None,
         options=results,
         frontier=frontier(
-            [
-                (r.name, r.leak_rate.value or 0.0, r.value.value, r.cost.value or 0.0)
-                for r in results
-            ]
+            [(r.name, r.leaks.value or 0.0, r.value.value, r.cost.value or 0.0) for r in results]
         ),
         tornado=tornado(profile, evidence, rates),
         plan=_plan(results, rates, profile),

@@ -79,7 +79,7 @@ def break_even_growth(
 
 @dataclass(frozen=True)
 class FrontierPoint:
-    """An option's place: leak rate, value a year, cost a year. `efficient`: none is as good in all.
+    """An option's place: leaks, value and cost a year. `efficient`: none is as good in all.
 
     `value` is None where no held-out gain was measured; then leakage and cost alone decide.
     """

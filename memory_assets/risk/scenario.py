@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memory_assets.errors import InputError
-from memory_assets.risk.distribution import Beta, Distribution, Floats
+from memory_assets.risk.distribution import Basis, Beta, Distribution, Floats
 from memory_assets.risk.evidence import Evidence, Membership
 from memory_assets.risk.leakage import (
     LeakRate,
@@ -67,6 +67,12 @@ class Scenario:
                 f"{self.evidence.membership.attack!r}: run it on the option too"
             )
         return option.evidence.membership
+
+    @property
+    def prior_basis(self) -> Basis:
+        """The ground of the membership prior: stated with the attack, or the profile's."""
+        stated = self.evidence.membership and self.evidence.membership.prior is not None
+        return "expert" if stated else self.profile.data.membership_prior.basis
 
     def membership_draws(self, attack: Membership) -> tuple[Floats, Floats, Floats]:
         """TPR, FPR and prior by future."""

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
@@ -60,6 +60,7 @@ def test_the_worth_of_the_truth_by_numerical_integration():
     assert choices.least_if_known(prior, 1e9) == pytest.approx(numeric, rel=1e-4)
 
 
+@settings(deadline=None)
 @given(
     a=st.floats(0.3, 5),
     b=st.floats(5, 500),
