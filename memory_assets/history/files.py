@@ -16,10 +16,9 @@ import duckdb
 from memory_assets.artifacts import remove
 from memory_assets.errors import InputError
 
-# Nothing is fetched from outside, and times read the same everywhere.
+# Nothing is fetched from outside.
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
-    "TimeZone": "UTC",
 }
 
 
@@ -89,6 +88,7 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
     """
     try:
         con = duckdb.connect(str(path), config=SETTINGS)
+        con.execute("SET TimeZone = 'UTC'")
     except duckdb.Error as error:
         raise _explained(error, path) from None
     path.chmod(0o600)

@@ -28,7 +28,6 @@ _READ_ONLY = files.SETTINGS | {
     "enable_external_access": False,
     "python_enable_replacements": False,
     "temp_directory": "",
-    "lock_configuration": True,
 }
 
 
@@ -91,6 +90,8 @@ def ask(root: Path, name_or_sql: str, parameters: Mapping[str, Any] | None = Non
         )
     try:
         with duckdb.connect(str(published), read_only=True, config=_READ_ONLY) as con:
+            con.execute("SET TimeZone = 'UTC'")
+            con.execute("SET lock_configuration = true")
             refuse_other_schema(con)
             return con.sql(sql, params=_bound(con, sql, parameters or {})).to_arrow_table()
     except files.STATEMENT_ERRORS as error:

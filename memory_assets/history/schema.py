@@ -26,17 +26,13 @@ def _files(kind: str, folder: Path) -> dict[str, Path]:
 
 
 def _applied(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    known = con.execute(
-        "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'applied_files'"
-    ).fetchone()
-    if not known or not known[0]:
+    try:
+        return dict(con.execute("SELECT file, digest FROM applied_files").fetchall())
+    except duckdb.CatalogException:
         return {}
-    return dict(con.execute("SELECT file, digest FROM applied_files").fetchall())
 
 
-def refuse_newer(con: duckdb.DuckDBPyConnection, folder: Path | None = None) -> None:
-    """Raise InputError when a newer version of the code has migrated the database."""
-    applied, known = _applied(con), _files("schema", folder or sql_folder())
+def _refuse_newer(applied: dict[str, str], known: dict[str, Path]) -> None:
     unknown = sorted(f for f in applied if f.startswith("schema/") and f not in known)
     if unknown:
         raise InputError(
@@ -57,8 +53,8 @@ def migrate(con: duckdb.DuckDBPyConnection, folder: Path | None = None) -> bool:
     """
     folder = folder or sql_folder()
     migrations, views = _files("schema", folder), _files("views", folder)
-    refuse_newer(con, folder)
     applied = _applied(con)
+    _refuse_newer(applied, migrations)
     digests = {name: digest_file(path) for name, path in (migrations | views).items()}
     for name in migrations:
         if applied.get(name, digests[name]) != digests[name]:
@@ -79,16 +75,21 @@ def migrate(con: duckdb.DuckDBPyConnection, folder: Path | None = None) -> bool:
     return bool(new)
 
 
-def refuse_other_schema(con: duckdb.DuckDBPyConnection, folder: Path | None = None) -> None:
+def refuse_newer(con: duckdb.DuckDBPyConnection) -> None:
+    """Raise InputError when a newer version of the code has migrated the database."""
+    _refuse_newer(_applied(con), _files("schema", sql_folder()))
+
+
+def refuse_other_schema(con: duckdb.DuckDBPyConnection) -> None:
     """For readers, who cannot migrate.
 
     Raises:
         InputError: the database is newer or older than the code.
     """
-    folder = folder or sql_folder()
+    folder = sql_folder()
     migrations, views = _files("schema", folder), _files("views", folder)
-    refuse_newer(con, folder)
     applied = _applied(con)
+    _refuse_newer(applied, migrations)
     missing = [name for name in migrations | views if name not in applied]
     if missing:
         raise InputError(

@@ -347,6 +347,25 @@ def test_migrations_run_once_in_order_and_fail_whole(tmp_path: Path) -> None:
             schema.migrate(con, folder)
 
 
+@pytest.mark.parametrize("known", range(1, len(list(schema.sql_folder().glob("schema/*.sql")))))
+def test_every_earlier_schema_is_brought_up_to_date(tmp_path: Path, known: int) -> None:
+    earlier = tmp_path / "sql" / "schema"
+    earlier.mkdir(parents=True)
+    for path in sorted(schema.sql_folder().glob("schema/*.sql"))[:known]:
+        (earlier / path.name).write_bytes(path.read_bytes())
+    for name in ("history/writer.duckdb", "history.duckdb"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        with duckdb.connect(str(tmp_path / name)) as con:
+            schema.migrate(con, tmp_path / "sql")
+    with pytest.raises(InputError, match="older than this version"):
+        ask(tmp_path, "verdicts")
+    made = bundle()
+    history = History(tmp_path)
+    history.append_all([written(tmp_path / "b", made)])
+    history.append_all([priced(tmp_path / "b", made.audit.audit_id)])
+    assert ask(tmp_path, "risk_by_option").num_rows == 1
+
+
 def test_a_changed_view_is_replaced(tmp_path: Path) -> None:
     view = tmp_path / "views" / "10_v.sql"
     view.parent.mkdir()
