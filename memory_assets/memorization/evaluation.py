@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+import scipy
 from scipy.special import gammaln
 
 from memory_assets.pool.signals import Signals
@@ -95,7 +95,7 @@ def _held_out(signals: Signals) -> HeldOut:
     count, hits = np.ogrid[: couples + 1, : couples + 1]
     return HeldOut(
         accuracy=correct.mean(axis=1, dtype=np.float64).reshape(-1, 2),
-        p_values=stats.binom.sf(hits - 1, count, 0.5).ravel(),
+        p_values=scipy.stats.binom.sf(hits - 1, count, 0.5).ravel(),
         differs=differs[kept],
         difference=difference[:, kept],
     )

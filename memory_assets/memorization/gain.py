@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+import scipy
 
 from memory_assets.memorization.couples import couple_signs
 from memory_assets.memorization.evaluation import evaluation
@@ -74,7 +74,7 @@ def measure_gain(signals: Signals) -> list[Measurement]:
         for judged, chosen in (halves, halves[::-1]):
             half = _half(signals, judged)
             in_half = couple_signs(half)
-            memorized = score_records(_half(signals, chosen)).value >= MEMORIZED
+            memorized = score_records(_half(signals, chosen)).low > MEMORIZED
             one_of_pair = memorized[:, 0].astype(np.float64) - memorized[:, 1]
             accuracy = evaluation(half, in_half).accuracy
             more.append(in_half @ one_of_pair)
@@ -83,7 +83,7 @@ def measure_gain(signals: Signals) -> list[Measurement]:
         x, y = np.concatenate(more), np.concatenate(change)
         if x.any() and np.ptp(np.abs(y)) > 1e-12:
             slope, error = _regression(x, y)
-            half_width = float(stats.t.ppf((1 + CONFIDENCE) / 2, couples - 1)) * error
+            half_width = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, couples - 1)) * error
             for name, scale in (
                 ("held_out_gain_per_record", 1.0),
                 ("held_out_gain", float(np.mean(records))),

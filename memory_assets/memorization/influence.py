@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+import scipy
 
 from memory_assets.memorization.couples import couple_signs
 from memory_assets.memorization.evaluation import LEVEL, Evaluation, Signs, evaluation
@@ -96,12 +96,12 @@ def influence(signals: Signals) -> Influence:
     variance = ((change @ change) / couples - mean**2) / (couples - 1)
     spread = variance > 1e-12
     error = np.sqrt(np.where(spread, variance, 1.0))
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, couples - 1) * error
+    half = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, couples - 1) * error
     # Couples that all agree show no spread: then as much is allowed as they may have left unseen.
     unseen = clopper_pearson(0, couples)[1]
     above = np.where(spread, half, unseen * (1 - mean))
     below = np.where(spread, half, unseen * (1 + mean))
-    p = np.where(spread, stats.t.sf(mean / error, couples - 1), 1.0)
+    p = np.where(spread, scipy.stats.t.sf(mean / error, couples - 1), 1.0)
     p = np.stack([p, np.where(spread, 1 - p, 1.0)], axis=1)
     return Influence(
         mean=np.stack([mean, -mean], axis=1),

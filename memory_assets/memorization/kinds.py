@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+import scipy
 
 from memory_assets.memorization.influence import Influence
 from memory_assets.memorization.per_record import MEMORIZED, PerRecord
@@ -49,7 +49,7 @@ def classify(
     pays = influence.clear | (influence.helped > 0)
     pays_not = ~pays & (influence.high < limits.gain)
     # Wilson's interval of the OUT rate lies above one half iff its score test rejects one half.
-    half = stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt(records.count_out) / 2
+    half = scipy.stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt(records.count_out) / 2
     above_half = records.correct_out - records.count_out / 2
     known, unknown = above_half > half, above_half < -half
     return np.select(

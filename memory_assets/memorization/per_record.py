@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+import scipy
 
 from memory_assets.memorization.couples import check_sides, couple_signs, has_couples
 from memory_assets.pool.signals import Signals
@@ -79,7 +79,7 @@ def score_records(signals: Signals, confidence: float = CONFIDENCE) -> PerRecord
     if has_couples(signals.side):
         both = (correct[0::2] & correct[1::2]).mean(axis=0)
         variance -= 2 * np.minimum(both - p * q, 0) / (count_in + 2)
-    half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(variance)
+    half = scipy.stats.norm.ppf((1 + confidence) / 2) * np.sqrt(variance)
     return PerRecord(
         value=p - q,
         low=np.maximum(p_more - q_more - half, -1.0),
@@ -93,8 +93,8 @@ def score_records(signals: Signals, confidence: float = CONFIDENCE) -> PerRecord
 
 def _exact_bounds(k: NDArray, n: NDArray, tail: float) -> tuple[NDArray, NDArray]:
     """Clopper-Pearson for arrays, with `tail` on either end (0 and 1 where k reaches the end)."""
-    low = np.where(k > 0, stats.beta.ppf(tail, np.maximum(k, 1), n - k + 1), 0.0)
-    high = np.where(k < n, stats.beta.ppf(1 - tail, k + 1, np.maximum(n - k, 1)), 1.0)
+    low = np.where(k > 0, scipy.stats.beta.ppf(tail, np.maximum(k, 1), n - k + 1), 0.0)
+    high = np.where(k < n, scipy.stats.beta.ppf(1 - tail, k + 1, np.maximum(n - k, 1)), 1.0)
     return low, high
 
 
