@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -118,7 +119,9 @@ def gate_rows(found: ReportInput) -> list[GateRow]:
         measured, needed = own.get(metric), own.get(f"{metric}:records_needed")
         outcome = _outcome(measured.estimate, limit) if measured else "inconclusive"
         records = needed.estimate.value if needed else None
-        rows.append(GateRow(metric, limit, measured, outcome, None if records is None else round(records)))
+        rows.append(
+            GateRow(metric, limit, measured, outcome, None if records is None else round(records))
+        )
     return rows
 
 
@@ -139,17 +142,26 @@ def memorization(found: ReportInput) -> Memorization | None:
     return Memorization(tuple(one["record_id"].to_pylist()), *numbers)
 
 
+def attacks_of(trend: pa.Table, metric: str) -> list[dict]:
+    """The rows of a trend about attacks on all records, for one metric, oldest first."""
+    wanted = pc.field("metric") == metric
+    for column, value in (("family", "membership"), ("stratum", "all")):
+        if column in trend.column_names:
+            wanted = wanted & (pc.field(column) == value)
+    return sorted(trend.filter(wanted).to_pylist(), key=lambda row: row["finished_at"])
+
+
 def trend_rows(found: ReportInput, metric: str) -> list[dict]:
     """Earlier audits of a metric and this one, oldest first: one row a version and attack.
 
     Of a version that was audited more than once the newest audit counts.
     """
     audit = found.bundle.audit
-    earlier = found.trend.filter(
-        (pc.field("subject") == audit.subject)
-        & (pc.field("metric") == metric)
-        & (pc.field("finished_at") < audit.finished_at)
-    ).to_pylist()
+    earlier = [
+        row
+        for row in attacks_of(found.trend, metric)
+        if row["subject"] == audit.subject and row["finished_at"] < audit.finished_at
+    ]
     now = [
         {
             "model_version": audit.model_version,
@@ -181,13 +193,25 @@ def moved(before: dict, now: dict) -> Direction:
 
 
 def change(found: ReportInput) -> Change | None:
-    """The headline attack against the version audited before this one."""
+    """The strongest attack now against the strongest one on the version before.
+
+    Only attacks that both versions resolve count, so that a new attack is no change of the model.
+    """
     top = headline(found)
     if top is None:
         return None
-    rows = [row for row in trend_rows(found, top.metric) if row["name"] == top.name]
-    rows = [row for row in rows if row["value"] is not None]
-    if len(rows) < 2:
+    rows = [row for row in trend_rows(found, top.metric) if row["value"] is not None]
+    now = found.bundle.audit.model_version
+    earlier = [row for row in rows if row["model_version"] != now]
+    if not earlier:
         return None
-    before, now = rows[-2], rows[-1]
-    return Change(before["model_version"], before["value"], now["value"], moved(before, now))
+    last = earlier[-1]["model_version"]
+    by = {
+        version: {row["name"]: row for row in rows if row["model_version"] == version}
+        for version in (last, now)
+    }
+    both = by[last].keys() & by[now].keys()
+    if not both:
+        return None
+    before, after = (max((by[v][n] for n in both), key=lambda r: r["value"]) for v in (last, now))
+    return Change(last, before["value"], after["value"], moved(before, after))

@@ -28,7 +28,7 @@ TREND = pa.schema(
         ("status", pa.string()),
     ]
 )
-"""The columns that a trend must have; others are ignored."""
+"""The columns that a trend must have. Where it has `family` and `stratum`, only attacks count."""
 
 
 @dataclass(frozen=True)

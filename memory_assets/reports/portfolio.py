@@ -8,7 +8,7 @@ from pathlib import Path
 from memory_assets.reports import plots
 from memory_assets.reports.catalogue import Catalogue, catalogue
 from memory_assets.reports.evidence import heat_figure
-from memory_assets.reports.findings import RATES, moved, rate_of
+from memory_assets.reports.findings import RATES, attacks_of, moved, rate_of
 from memory_assets.reports.inputs import AuditLine, PortfolioInput
 from memory_assets.reports.markup import Html, el, join, picture
 from memory_assets.reports.page import chapters, document, when, write_private
@@ -34,9 +34,9 @@ def _latest(found: PortfolioInput) -> dict[str, AuditLine]:
 def _metric(found: PortfolioInput) -> str:
     """The smallest false positive rate that most of the newest rows resolve."""
     latest = {(a.subject, a.model_version) for a in _latest(found).values()}
-    rows = [r for r in found.trend.to_pylist() if (r["subject"], r["model_version"]) in latest]
     for metric in RATES:
-        values = [row["value"] for row in rows if row["metric"] == metric]
+        rows = attacks_of(found.trend, metric)
+        values = [r["value"] for r in rows if (r["subject"], r["model_version"]) in latest]
         if 2 * sum(v is not None for v in values) > len(values):
             return metric
     return RATES[-1]
@@ -44,13 +44,11 @@ def _metric(found: PortfolioInput) -> str:
 
 def _by_subject(found: PortfolioInput, metric: str) -> dict[str, dict[tuple[str, str], dict]]:
     """Of each subject its rows by (version, attack): the newest audit, oldest version first."""
-    rows = sorted(found.trend.to_pylist(), key=lambda row: row["finished_at"])
     by: dict[str, dict[tuple[str, str], dict]] = {}
-    for row in rows:
-        if row["metric"] == metric:
-            own = by.setdefault(row["subject"], {})
-            own.pop((row["model_version"], row["name"]), None)
-            own[row["model_version"], row["name"]] = row
+    for row in attacks_of(found.trend, metric):
+        own = by.setdefault(row["subject"], {})
+        own.pop((row["model_version"], row["name"]), None)
+        own[row["model_version"], row["name"]] = row
     return by
 
 

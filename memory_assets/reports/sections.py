@@ -130,9 +130,9 @@ def epsilon(found: ReportInput, t: Catalogue) -> Html | None:
     """Lower bounds with their ceiling: one row an attack and method."""
     rows = []
     for m in family(found, "epsilon"):
-        kind = next((k for k in ("lower_bound", "ceiling") if m.metric.endswith(k)), m.metric)
-        method = m.metric.removesuffix(kind).rstrip("_")
-        rows.append(replace(m, metric=kind, stratum=method or m.stratum))
+        kind = "ceiling" if m.metric.endswith("_ceiling") else "lower_bound"
+        method = m.metric.removesuffix(f"_{kind}")
+        rows.append(replace(m, metric=kind, stratum=method))
     if not rows:
         return None
     metrics = list(dict.fromkeys(m.metric for m in rows))

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 from great_tables import GT
 
@@ -14,6 +15,7 @@ from memory_assets.reports.findings import rate_of
 from memory_assets.reports.markup import Html, el
 from memory_assets.statistics.estimate import Estimate, Measurement
 
+_NEXT_TO_NOTHING = 5e-6
 _AS_PERCENT = re.compile(r"tpr|fpr|ppv|accuracy|rate|share|error|jaccard")
 
 
@@ -29,15 +31,18 @@ def fixed(value: float) -> str:
 def percent(value: float) -> str:
     """A share as a percentage with about two significant digits."""
     shown = value * 100
-    digits = 0 if abs(shown) >= 99.95 or shown == 0 else 1 if abs(shown) >= 1 else 2
+    size = abs(shown)
+    digits = 0 if size >= 99.95 or size == 0 else 1 if size >= 1 else 2 if size >= 0.1 else 3
     return _minus(f"{shown:.{digits}f}%")
 
 
 def number(metric: str, value: float) -> str:
-    """A value as its metric is usually written: rates in percent, others with three decimals."""
+    """A value as its metric is usually written: in percent, with three decimals, or two digits."""
     if _AS_PERCENT.search(metric):
         return percent(value)
-    return fixed(value) if abs(value) >= 0.01 or value == 0 else _minus(f"{value:.2g}")
+    if abs(value) >= 0.01 or abs(value) < _NEXT_TO_NOTHING:
+        return fixed(value)
+    return _minus(np.format_float_positional(value, precision=2, fractional=False, trim="-"))
 
 
 def chosen(rate: float) -> str:
@@ -109,7 +114,7 @@ def pivot(
     group: str,
     first: str,
 ) -> Html:
-    """One row a name (and stratum), one column a metric, and the sample behind the row.
+    """One row a name (and stratum), one column a metric, and the sample behind the first.
 
     `group` is where the catalogue keeps the names of the rows, `first` the header over them.
     """
@@ -122,7 +127,7 @@ def pivot(
         if stratum != "all":
             label = t("form.noted", value=label, note=t.name("stratum", stratum))
         estimates = [cells.get((line, stratum, metric)) for metric in metrics]
-        size = max(e.n for e in estimates if e is not None)
+        size = next(e.n for e in estimates if e is not None)
         texts = [
             "" if e is None else estimate_cell(m, e, t, "stacked")
             for m, e in zip(metrics, estimates, strict=True)

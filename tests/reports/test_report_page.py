@@ -271,3 +271,29 @@ def test_verify_refuses_what_is_not_a_report(tmp_path):
         verify(other)
     with pytest.raises(InputError, match="cannot read report"):
         verify(tmp_path / "absent.html")
+
+
+def test_change_compares_the_strongest_attacks_that_both_versions_have(brief):
+    at = brief.bundle.audit.finished_at.replace(month=1)
+    earlier = [
+        {
+            "subject": "digits",
+            "model_version": "v1",
+            "finished_at": at,
+            "name": name,
+            "metric": "tpr_at_fpr_0.01",
+            "value": value,
+            "ci_low": value - 0.02,
+            "ci_high": value + 0.02,
+            "status": "ok",
+        }
+        for name, value in (("loss", 0.05), ("bavaria", 0.1), ("quantile", 0.9))
+    ]
+    own = [
+        measured("membership", name, "tpr_at_fpr_0.01", "probability", rate(k, 800))
+        for name, k in (("loss", 36), ("bavaria", 32))
+    ]
+    text = render(
+        replace(with_measurements(brief, own), trend=pa.Table.from_pylist(earlier, schema=TREND))
+    )
+    assert "fell since version v1: from 10.0% to 4.5%" in text
