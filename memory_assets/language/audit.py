@@ -1,0 +1,426 @@
+"""The audit of one causal language model: texts and secrets in, measurements and controls out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from memory_assets.digest import digest
+from memory_assets.errors import InputError
+from memory_assets.history.bundle import RECORD_SCORES
+from memory_assets.language import controls as checks
+from memory_assets.language import scores
+from memory_assets.language import text_audit as texts_of
+from memory_assets.language.model import LanguageModel, load_language_model
+from memory_assets.language.preflight import Preflight, Training, preflight
+from memory_assets.language.progress import Clock, Report, Step, seconds_per_token
+from memory_assets.language.secret_audit import (
+    SecretFinding,
+    measure_secrets,
+    probe_secrets,
+    unplanted_control,
+)
+from memory_assets.language.signals import Sampling
+from memory_assets.language.text_audit import Floats, Probes, Side
+from memory_assets.language.windows import Sides, Windows, choose_texts, cut_windows, name_some
+from memory_assets.records.secrets import Manifest, check_manifest
+from memory_assets.records.texts import Texts
+from memory_assets.statistics.estimate import Control, Measurement
+from memory_assets.statistics.roc import Roc
+
+AUDIT_VERSION = 1
+_MAX_WINDOW = 512
+_VALUE_TOKENS = 8  # tokens of a typical value, for the estimate of time
+
+
+@dataclass(frozen=True)
+class LanguageOptions:
+    """How an audit looks. Lengths are in tokens.
+
+    Extraction asks for `suffix` tokens after `prefix` tokens, greedily and in `tries` samples with
+    at least `probability`. `window` is the longest piece read at once (the context, at most 512,
+    without it). At most `texts` texts of each side are read, `control_texts` for the untrained
+    model, `generated` for near-verbatim extraction. Each secret is ranked among `references`
+    values, chosen among `candidates`, and reconstructed from `proposals`. `duplication_shares`
+    maps a repetition count to its share of the real corpus. `attacks` names the scores.
+
+    Raises:
+        InputError: a number out of range or an unknown attack.
+    """
+
+    prefix: int = 50
+    suffix: int = 50
+    window: int | None = None
+    sampling: Sampling = Sampling()
+    tries: int = 1000
+    probability: float = 0.5
+    texts: int = 2000
+    control_texts: int = 200
+    generated: int = 50
+    references: int = 2000
+    candidates: int = 100
+    proposals: int = 64
+    attacks: tuple[str, ...] = texts_of.ATTACKS
+    duplication_shares: Mapping[int, float] | None = None
+    training: Training = Training()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        least = {
+            "prefix": 1, "suffix": 1, "tries": 1, "texts": 2, "control_texts": 2,
+            "generated": 0, "references": 100, "candidates": 2, "proposals": 1, "seed": 0,
+        }  # fmt: skip
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise InputError(f"{name}: {getattr(self, name)}; expected at least {low}")
+        if not 0 < self.probability < 1:
+            raise InputError(f"probability: {self.probability}; expected a share between 0 and 1")
+        if self.window is not None and self.window < 2:
+            raise InputError(f"window: {self.window}; expected at least 2 tokens")
+        for repetitions, share in (self.duplication_shares or {}).items():
+            if repetitions < 1 or not share >= 0:
+                raise InputError(
+                    f"duplication_shares: {repetitions}: {share}; expected repetition counts from "
+                    "1 with shares of at least 0"
+                )
+        for name in self.attacks:
+            if name not in texts_of.ATTACKS:
+                raise InputError(
+                    f"attacks: unknown {name!r}; expected some of {', '.join(texts_of.ATTACKS)}"
+                )
+
+
+@dataclass(frozen=True)
+class LanguageAudit:
+    """Everything that one audit found.
+
+    `record_scores` follows `RECORD_SCORES` with an empty audit_id: a row per text and attack
+    (higher = more likely a member), `discoverable` (share of the suffix that greedy decoding gets
+    right, 1 = recited) and, per secret, `exposure` in bits. `notices` says by id what was left out
+    and why. Secrets are in `secrets` in clear: show `secret.masked()`.
+    """
+
+    measurements: tuple[Measurement, ...]
+    controls: tuple[Control, ...]
+    record_scores: pa.Table
+    rocs: dict[str, Roc]
+    secrets: tuple[SecretFinding, ...]
+    notices: tuple[str, ...]
+    model_digest: str
+    data_digest: str
+    config_digest: str
+    device: str
+    estimated_seconds: float
+    seconds: float
+
+
+@dataclass
+class _Rows:
+    """Rows of the table of scores, column by column."""
+
+    record_id: list[str] = field(default_factory=list)
+    member: list[bool] = field(default_factory=list)
+    attack: list[str] = field(default_factory=list)
+    score: list[float] = field(default_factory=list)
+
+    def add(self, ids: list[str], member: bool, attack: str, values: Floats) -> None:
+        self.record_id += ids
+        self.member += [member] * len(ids)
+        self.attack += [attack] * len(ids)
+        self.score += [float(v) for v in values]
+
+    def table(self) -> pa.Table:
+        columns = {
+            "audit_id": pa.array([""] * len(self.score), pa.string()),
+            "record_id": self.record_id,
+            "member": self.member,
+            "attack": self.attack,
+            "score": self.score,
+        }
+        empty = pa.nulls(len(self.score), pa.float64())
+        rest = {name: empty for name in RECORD_SCORES.names if name not in columns}
+        return pa.table({**columns, **rest}).select(RECORD_SCORES.names).cast(RECORD_SCORES)
+
+
+def _plan(
+    options: LanguageOptions, sides: list[Windows], manifest: Manifest | None, reference: bool
+) -> dict[str, float]:
+    """The work in tokens, stage by stage."""
+    tokens = float(sum(len(ids) for w in sides for ids in w.sequences))
+    per_text = tokens / max(1, sum(len(w.texts) for w in sides))
+    plan = {"texts": tokens}
+    if "recall" in options.attacks:
+        plan["recall"] = tokens * 1.25
+    if reference and {"reference"} & set(options.attacks):
+        plan["reference"] = tokens
+    plan["generation"] = 4.0 * options.generated * (options.prefix + options.suffix)
+    if manifest is not None:
+        values = options.references + options.candidates + options.proposals
+        plan["secrets"] = 1.0 * len(manifest.secrets) * values * _VALUE_TOKENS
+    plan["controls"] = min(2.0 * options.control_texts * per_text, tokens)
+    return plan
+
+
+def _too_short(windows: Windows, tokens: int) -> list[str]:
+    long = set(windows.document[windows.long_enough(tokens)].tolist())
+    short = [name for i, name in enumerate(windows.texts.ids) if i not in long]
+    if not short:
+        return []
+    return [
+        f"texts shorter than prefix plus suffix ({tokens} tokens), not probed for extraction: "
+        f"{name_some(short)}"
+    ]
+
+
+def _total(reference: LanguageModel, texts: Texts, window: int, progress) -> Floats:
+    """The reference's log-likelihood of each text, in its own tokens."""
+    windows, rows, _ = cut_windows(reference, texts, window)
+    if windows is None or len(rows) < len(texts):
+        raise InputError(f"reference {reference.name}: cannot read every text; leave it out")
+    side = texts_of.read_side(reference, windows, Sampling(top_k=0), progress)
+    return scores.total(side.by_text)
+
+
+def _prepare(
+    model: LanguageModel, chosen: Sides, window: int, notices: list[str]
+) -> tuple[Windows, Windows | None, np.ndarray]:
+    members, kept, notes = cut_windows(model, chosen.members, window)
+    notices.extend(notes)
+    if members is None:
+        raise InputError(f"{chosen.members.source}: no member text has two tokens")
+    held_out = None
+    if chosen.held_out is not None:
+        held_out, _, notes = cut_windows(model, chosen.held_out, window)
+        notices.extend(notes)
+    if held_out is None:
+        notices.append("no held-out texts: membership and the controls that need them are not run")
+    return members, held_out, chosen.repetitions[kept]
+
+
+def _recall(
+    model: LanguageModel, members: Side, held_out: Side, clock: Clock
+) -> tuple[Floats, Floats, np.ndarray]:
+    """ReCaLL of both sides, and which held-out texts remain controls."""
+    shot, row = texts_of.recall_shot(model, held_out)
+    report = clock.stage("recall")
+    both = [texts_of.recall_scores(model, side, shot) for side in (members, held_out)]
+    report(1, 1)
+    keep = np.arange(len(held_out)) != row
+    return both[0], both[1], keep
+
+
+def audit_language_model(
+    folder: str | Path,
+    members: Texts,
+    held_out: Texts | None = None,
+    *,
+    manifest: Manifest | None = None,
+    reference: str | Path | None = None,
+    options: LanguageOptions | None = None,
+    revision: str | None = None,
+    base: str | Path | None = None,
+    device: str | None = None,
+    progress: Report | None = None,
+) -> LanguageAudit:
+    """Audit the model in `folder` (or a hub id at `revision`) on texts that it trained on.
+
+    `held_out` texts are of the same kind and were not trained on; `manifest` names secrets;
+    `reference` is another model folder that did not see the members (such as the base of a
+    fine-tune). `progress` hears of every stage; its first call is the estimate of time. What cannot
+    be measured with what is given is listed as not run, and said in `notices`.
+
+    Raises:
+        InputError: a model that cannot be opened safely, no usable member text, or a manifest that
+            does not belong to these members.
+    """
+    options = options or LanguageOptions()
+    started = time.perf_counter()
+    notices: list[str] = []
+    if manifest is not None:
+        notices += check_manifest(manifest, members)
+    model = load_language_model(folder, revision, base=base, device=device)
+    other = load_language_model(reference, device=device) if reference is not None else None
+    secrets = manifest.secrets if manifest is not None else ()
+    chosen = choose_texts(members, held_out, secrets, options.texts, options.seed)
+    notices += chosen.notices
+    window = min(model.context - (model.start is not None), options.window or _MAX_WINDOW)
+    inside, outside, repetitions = _prepare(model, chosen, window, notices)
+    both = [w for w in (inside, outside) if w is not None]
+    plan = _plan(options, both, manifest, other is not None)
+    clock = Clock(plan, seconds_per_token(model, inside.sequences), progress)
+    if progress is not None:
+        progress(Step("estimate", 0, 1, clock.estimate))
+
+    read = clock.stage("texts")
+    sizes = [sum(len(ids) for ids in w.sequences) for w in both]
+    mine = texts_of.read_side(
+        model, inside, options.sampling, lambda done, _: read(done, sum(sizes))
+    )
+    theirs = None
+    if outside is not None:
+        theirs = texts_of.read_side(
+            model, outside, options.sampling, lambda done, _: read(sizes[0] + done, sum(sizes))
+        )
+    found = _Rows()
+    measurements, rocs, reference_total = _membership(
+        model, mine, theirs, other, window, options, clock, found
+    )
+    probes = _extraction(model, mine, theirs, repetitions, options, clock, found, measurements)
+    for side in (mine, theirs):
+        if side is not None:
+            notices += _too_short(side.windows, options.prefix + options.suffix)
+    measurements += texts_of.measure_unintended(mine, reference_total)
+    secret_findings = ()
+    if manifest is not None:
+        ready: Preflight = preflight(model, manifest.secrets, members, options.training)
+        notices += ready.notices
+        secret_findings = _secrets(model, manifest, ready, options, clock, found)
+        measurements += measure_secrets(secret_findings, options.duplication_shares)
+    controls = _controls(model, inside, outside, chosen, probes[1], options, clock)
+    if (unplanted := unplanted_control(secret_findings)) is not None:
+        controls.append(unplanted)
+    return LanguageAudit(
+        measurements=tuple(measurements),
+        controls=tuple(controls),
+        record_scores=found.table(),
+        rocs=rocs,
+        secrets=secret_findings,
+        notices=tuple(notices),
+        model_digest=model.digest,
+        data_digest=digest(
+            members.digest,
+            held_out.digest if held_out is not None else None,
+            [digest(s) for s in secrets],
+        ),
+        config_digest=digest(options, other.digest if other is not None else None, AUDIT_VERSION),
+        device=model.device,
+        estimated_seconds=clock.estimate,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _membership(
+    model: LanguageModel,
+    mine: Side,
+    theirs: Side | None,
+    other: LanguageModel | None,
+    window: int,
+    options: LanguageOptions,
+    clock: Clock,
+    found: _Rows,
+) -> tuple[list[Measurement], dict[str, Roc], Floats | None]:
+    """Every score asked for, on both sides; also the reference's likelihood of the members."""
+    sides = [side for side in (mine, theirs) if side is not None]
+    totals: list[Floats | None] = [None, None]
+    if other is not None:
+        report = clock.stage("reference")
+        size = min(window, other.context - (other.start is not None))
+        for i, side in enumerate(sides):
+            totals[i] = _total(other, side.windows.texts, size, None)
+        report(1, 1)
+    recalls: list[Floats | None] = [None, None]
+    keep = np.ones(len(theirs), dtype=bool) if theirs is not None else None
+    if theirs is not None and "recall" in options.attacks and len(theirs) > 1:
+        recalls[0], recalls[1], keep = _recall(model, mine, theirs, clock)
+    tables = []
+    for i, side in enumerate(sides):
+        values = texts_of.membership_scores(side, totals[i], recalls[i])
+        rows = keep if i == 1 and keep is not None else np.ones(len(side), dtype=bool)
+        values = {n: v[rows] for n, v in values.items() if n in options.attacks}
+        names = [name for name, kept in zip(side.windows.texts.ids, rows, strict=True) if kept]
+        for name, column in values.items():
+            found.add(names, i == 0, name, column)
+        tables.append(values)
+    rows, rocs = texts_of.measure_membership(tables[0], tables[1] if len(tables) > 1 else None)
+    return rows, rocs, totals[0]
+
+
+def _extraction(
+    model: LanguageModel,
+    mine: Side,
+    theirs: Side | None,
+    repetitions: np.ndarray,
+    options: LanguageOptions,
+    clock: Clock,
+    found: _Rows,
+    measurements: list[Measurement],
+) -> tuple[Probes, Probes | None]:
+    """Extraction of both sides, added to `found` and `measurements`."""
+    sides = [("all", mine)] + ([("held_out", theirs)] if theirs is not None else [])
+    probes = []
+    for stratum, side in sides:
+        probe = texts_of.probe_texts(
+            side, options.prefix, options.suffix, options.tries, options.probability
+        )
+        names = [side.windows.texts.ids[i] for i in probe.texts]
+        found.add(names, stratum == "all", "discoverable", probe.recited)
+        probes.append(probe)
+    mine_probes, their_probes = probes[0], probes[1] if theirs is not None else None
+    measurements += texts_of.measure_extraction(mine_probes, their_probes, repetitions)
+    report = clock.stage("generation")
+    if options.generated:
+        measurements += texts_of.measure_near_verbatim(
+            model, sides, options.prefix, options.suffix, options.generated, options.seed
+        )
+    report(1, 1)
+    return mine_probes, their_probes
+
+
+def _secrets(
+    model: LanguageModel,
+    manifest: Manifest,
+    ready: Preflight,
+    options: LanguageOptions,
+    clock: Clock,
+    found: _Rows,
+) -> tuple[SecretFinding, ...]:
+    """Probe every secret that the model could have learned, and the controls beside them."""
+    findings = probe_secrets(
+        model,
+        manifest.secrets,
+        ready.trained,
+        references=options.references,
+        candidates=options.candidates,
+        proposals=options.proposals,
+        top_k=options.sampling.top_k,
+        seed=options.seed,
+        progress=clock.stage("secrets"),
+    )
+    for finding in findings:
+        if finding.exposure is not None:
+            value = np.array([finding.exposure.bits])
+            found.add([finding.secret.id], finding.repetitions > 0, "exposure", value)
+    return findings
+
+
+def _controls(
+    model: LanguageModel,
+    inside: Windows,
+    outside: Windows | None,
+    chosen: Sides,
+    their_probes: Probes | None,
+    options: LanguageOptions,
+    clock: Clock,
+) -> list[Control]:
+    count = len(outside.texts) if outside is not None else 0
+    report = clock.stage("controls")
+    found = [checks.held_out_size(count, chosen.near_duplicates, chosen.held_out_before)]
+    found.append(checks.held_out_extraction(their_probes))
+    if outside is not None:
+        picked = [
+            checks.pick(w.sequences, w.document, options.control_texts, options.seed)
+            for w in (inside, outside)
+        ]
+        found.append(checks.untrained_control(model, picked[0], picked[1], options.seed))
+        every = [
+            checks.pick(w.sequences, w.document, options.texts, options.seed)
+            for w in (inside, outside)
+        ]
+        found.append(checks.blind_control(every[0], every[1], model.vocabulary, options.seed))
+    report(1, 1)
+    return found

@@ -1,0 +1,139 @@
+"""Can a text be drawn out of the model? Read off one pass, without generating anything.
+
+Greedy decoding reproduces a suffix exactly if the likeliest token is the true one at every place
+of the suffix: until the first mistake it sees the true text. So one teacher-forced pass answers
+what generation would.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_assets.language.branches import continue_greedily
+from memory_assets.language.model import Ids, LanguageModel
+from memory_assets.language.signals import NEAR_TIE, TokenSignals, token_signals
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+FORMULA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """N probes: `greedy` says that greedy decoding recites the suffix; `near_tie` that a gap of
+    less than `NEAR_TIE` nats decided it, so that another batch shape or device might differ;
+    `log_p` `[N]` is the log-probability that one sampled continuation is the suffix."""
+
+    greedy: Bools
+    near_tie: Bools
+    log_p: Floats
+
+
+def read_extraction(signals: TokenSignals, prefix: int, suffix: int) -> Extraction:
+    """Discoverable extraction (Carlini et al. 2023, arXiv 2202.07646) of tokens `prefix` to
+    `prefix + suffix` of each sequence, from its first `prefix` tokens.
+
+    Raises:
+        ValueError: a sequence is shorter than prefix plus suffix.
+    """
+    span = signals.span(prefix, prefix + suffix)
+    margin = signals.margin[span]
+    # Decided by a hair: reciting it, or failing in places that were all close calls.
+    clear_miss = (margin < -NEAR_TIE).any(axis=1)
+    return Extraction(
+        greedy=np.all(signals.agrees[span], axis=1),
+        near_tie=np.asarray(~clear_miss & (np.abs(margin) <= NEAR_TIE).any(axis=1)),
+        log_p=signals.log_q[span].astype(np.float64).sum(axis=1),
+    )
+
+
+def greedy_extractable(
+    model: LanguageModel, sequences: Sequence[Ids], prefixes: Sequence[int]
+) -> tuple[Bools, Bools]:
+    """Which sequences greedy decoding recites from their first tokens; and the near ties.
+
+    The first token of the suffix is checked before the rest is read: most probes fail there, at
+    the price of their prefix alone.
+    """
+    greedy = np.zeros(len(sequences), dtype=bool)
+    near = np.zeros(len(sequences), dtype=bool)
+    heads = [ids[: n + 1] for ids, n in zip(sequences, prefixes, strict=True)]
+    if not heads:
+        return greedy, near
+    opening = token_signals(model, heads)
+    last = opening.offsets[1:] - 1
+    alive = np.flatnonzero(opening.margin[last] >= -NEAR_TIE)
+    if not alive.size:
+        return greedy, near
+    whole = token_signals(model, [sequences[int(i)] for i in alive])
+    for row, i in enumerate(alive.tolist()):
+        low = whole.offsets[row] + prefixes[i] - whole.first
+        part = slice(low, whole.offsets[row + 1])
+        greedy[i] = whole.agrees[part].all()
+        margin = whole.margin[part]
+        near[i] = bool((margin >= -NEAR_TIE).all() and (np.abs(margin) <= NEAR_TIE).any())
+    return greedy, near
+
+
+def success_in(log_p: Floats, tries: int) -> Floats:
+    """Probability that one of `tries` samples recites a suffix of log-probability `log_p`.
+
+    `1 - (1 - p)^n` (Hayes et al. 2025, arXiv 2410.19482), exact for p near 0 and near 1.
+    """
+    p = np.exp(np.minimum(log_p, 0.0))
+    with np.errstate(divide="ignore"):
+        return -np.expm1(tries * np.log1p(-p))
+
+
+def np_extractable(log_p: Floats, tries: int, probability: float) -> Bools:
+    """(n, p)-discoverable: n samples recite the suffix with probability at least p."""
+    return success_in(log_p, tries) >= probability
+
+
+def edit_distance(a: NDArray[np.int64], b: NDArray[np.int64]) -> Floats:
+    """Levenshtein distance of rows `[B, n]` and `[B, m]` over the longer length, `[B]` in 0..1."""
+    rows, n, m = len(a), a.shape[1], b.shape[1]
+    before = np.broadcast_to(np.arange(m + 1), (rows, m + 1)).copy()
+    steps = np.arange(m + 1)
+    for i in range(n):
+        now = np.empty_like(before)
+        now[:, 0] = i + 1
+        changed = before[:, :-1] + (b != a[:, i : i + 1])
+        now[:, 1:] = np.minimum(changed, before[:, 1:] + 1)
+        # Insertions run along the row: a running minimum after taking out their cost.
+        before = np.minimum.accumulate(now - steps, axis=1) + steps
+    return before[:, -1] / max(n, m, 1)
+
+
+def bleu(candidate: Ids, truth: Ids, order: int = 4) -> float:
+    """BLEU of one token sequence against one other of the same length (Papineni et al. 2002)."""
+    logs = []
+    for n in range(1, min(order, len(truth)) + 1):
+        made = Counter(tuple(candidate[i : i + n]) for i in range(len(candidate) - n + 1))
+        true = Counter(tuple(truth[i : i + n]) for i in range(len(truth) - n + 1))
+        hits = sum((made & true).values())
+        if not hits:
+            return 0.0
+        logs.append(np.log(hits / sum(made.values())))
+    return float(np.exp(np.mean(logs)))
+
+
+def near_verbatim(
+    model: LanguageModel, sequences: Sequence[Ids], prefix: int, suffix: int, batch: int = 32
+) -> Bools:
+    """Which probes greedy generation recites nearly: normalized edit distance of at most 10%
+    (Ippolito et al. 2023), or BLEU above 0.75. This one really generates."""
+    found = []
+    for start in range(0, len(sequences), batch):
+        rows = np.stack([ids[: prefix + suffix] for ids in sequences[start : start + batch]])
+        made = continue_greedily(model, rows[:, :prefix], suffix)
+        truth = rows[:, prefix:]
+        close = edit_distance(made, truth) <= 0.1
+        alike = [bleu(x, y) > 0.75 for x, y in zip(made, truth, strict=True)]
+        found.append(close | np.array(alike))
+    return np.concatenate(found) if found else np.zeros(0, dtype=bool)

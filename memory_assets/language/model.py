@@ -1,0 +1,299 @@
+"""Open a causal language model from outside: safetensors only, no code of its own, local first."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_assets.digest import digest, digest_file
+from memory_assets.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+Ids = NDArray[np.int64]
+_HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+_WANTED = ["*.json", "*.safetensors", "*.model", "*.txt"]
+_SAFE = "export it with save_pretrained (safetensors); pickled weights can run code"
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A causal model with its tokenizer, in evaluation mode on one device.
+
+    `context` is the longest sequence that it reads, in tokens; `start` the token that its own
+    tokenizer puts before every text, if any; `digest` identifies weights, configuration and
+    tokenizer by content. `splits` says that logits are exactly its output layer applied to its
+    last hidden states (found by trying), so that they can be made a few positions at a time.
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+    device: str
+    digest: str
+    context: int
+    start: int | None
+    splits: bool
+
+    @property
+    def vocabulary(self) -> int:
+        return int(self.model.get_output_embeddings().weight.shape[0])
+
+    @property
+    def filler(self) -> int:
+        """A token to fill up batches with; never the padding token, which models warn about."""
+        return 1 if self.model.config.get_text_config().pad_token_id == 0 else 0
+
+    def encode(self, text: str) -> Ids:
+        """The tokens of a text, without any special token."""
+        ids = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        return np.asarray(ids, dtype=np.int64)
+
+    def encode_all(self, texts: list[str]) -> list[Ids]:
+        """The tokens of many texts."""
+        if not texts:
+            return []
+        rows = self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        return [np.asarray(ids, dtype=np.int64) for ids in rows]
+
+    def reads_back(self, text: str) -> bool:
+        """Whether the tokenizer gives the text back unchanged: else it cannot be recited."""
+        return self.tokenizer.decode(self.encode(text), clean_up_tokenization_spaces=False) == text
+
+    def hidden(self, ids: torch.Tensor) -> torch.Tensor:
+        """Last hidden states `[batch, length, width]`; for models that `splits`."""
+        return self.model.base_model(ids, use_cache=False).last_hidden_state
+
+    def logits_of(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Logits of hidden states, float32."""
+        return self.model.get_output_embeddings()(hidden).float()
+
+
+def default_device() -> str:
+    """The GPU where there is one."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def locate(name: str | Path, revision: str | None = None) -> Path:
+    """The folder of a model: a local one, or a snapshot of a hub id at a revision.
+
+    Raises:
+        InputError: neither a folder nor a hub id, or the hub cannot give it.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    if not _HUB_ID.fullmatch(str(name)) or ".." in str(name):
+        raise InputError(f"{name}: no such folder; expected a model folder or a hub id")
+    from huggingface_hub import snapshot_download
+
+    for local_only in (True, False):
+        try:
+            return Path(
+                snapshot_download(
+                    str(name),
+                    revision=revision,
+                    allow_patterns=_WANTED,
+                    local_files_only=local_only,
+                )
+            )
+        except Exception as error:  # the hub's client raises a dozen unrelated types
+            failure = error
+    raise InputError(
+        f"{name}: no such folder, and the hub gives no model of that name"
+        + (f" at revision {revision}" if revision else "")
+        + f" ({type(failure).__name__})"
+    )
+
+
+def load_language_model(
+    name: str | Path,
+    revision: str | None = None,
+    *,
+    base: str | Path | None = None,
+    device: str | None = None,
+) -> LanguageModel:
+    """Open a model folder (or hub id) in float32, or a LoRA adapter over its base.
+
+    `base` overrides the base model that an adapter names.
+
+    Raises:
+        InputError: no such model; pickled weights only; code of its own; no tokenizer; a tokenizer
+            larger than the model; an adapter without the package peft; damaged files.
+    """
+    folder = locate(name, revision)
+    device = device or default_device()
+    if (folder / "adapter_config.json").is_file():
+        model, tokens = _load_adapter(folder, base)
+    else:
+        model, tokens = _load_model(folder), folder
+    tokenizer = _load_tokenizer(folder if _has_tokenizer(folder) else tokens)
+    model = model.to(device).eval()
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        raise InputError(
+            f"{folder}: its tokenizer has {len(tokenizer)} tokens, its model {rows}; "
+            "give the tokenizer that the model was trained with"
+        )
+    sources = [tokens] if tokens == folder else [tokens, folder]
+    return LanguageModel(
+        name=str(name),
+        model=model,
+        tokenizer=tokenizer,
+        device=device,
+        digest=digest([_folder_digest(source) for source in sources]),
+        context=_context(model, tokenizer),
+        start=_start(tokenizer),
+        splits=_splits(model, device),
+    )
+
+
+def untrained_like(target: LanguageModel, seed: int = 0) -> LanguageModel:
+    """The same architecture with random weights: what a model says that never saw anything."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = type(target.model)(target.model.config).float().to(target.device).eval()
+    return LanguageModel(
+        name=f"untrained {target.name}",
+        model=model,
+        tokenizer=target.tokenizer,
+        device=target.device,
+        digest=digest("untrained", target.digest, seed),
+        context=target.context,
+        start=target.start,
+        splits=target.splits,
+    )
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: not readable JSON ({type(error).__name__})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{file}: expected a JSON object")
+    return content
+
+
+def _load_model(folder: Path) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder}: no config.json; expected a Hugging Face model folder")
+    if not any(folder.glob("*.safetensors")):
+        pickles = sorted(p.name for pattern in _PICKLES for p in folder.glob(pattern))
+        what = f"only pickled weights ({pickles[0]})" if pickles else "no weights"
+        raise InputError(f"{folder}: {what}; {_SAFE}")
+    if "auto_map" in _read_json(folder / "config.json"):
+        raise InputError(
+            f"{folder}: its config.json wants to run code of its own (auto_map), which is never "
+            "done; convert it to an architecture that transformers knows"
+        )
+    try:
+        import torch
+
+        return AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+        )
+    except Exception as error:  # unknown architectures, truncated files and wrong shapes all differ
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(
+            f"{folder}: cannot be opened as a causal language model ({reason[0][:200]})"
+        ) from error
+
+
+def _load_adapter(folder: Path, base: str | Path | None) -> tuple[Any, Path]:
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise InputError(f"{folder}: no adapter_model.safetensors; {_SAFE}")
+    try:
+        from peft import PeftModel  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise InputError(
+            f"{folder}: a LoRA adapter needs the package peft; install it, or merge the adapter "
+            "into its base and give that folder"
+        ) from error
+    settings = _read_json(folder / "adapter_config.json")
+    named = base or settings.get("base_model_name_or_path")
+    if not named:
+        raise InputError(f"{folder}: its adapter names no base model; give one")
+    base_folder = locate(named, settings.get("revision") if base is None else None)
+    try:
+        adapted = PeftModel.from_pretrained(
+            _load_model(base_folder), str(folder), local_files_only=True
+        )
+        return adapted.merge_and_unload(), base_folder
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder}: does not fit its base {named} ({type(error).__name__})"
+        ) from error
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in _TOKENIZERS)
+
+
+def _load_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    if not _has_tokenizer(folder):
+        raise InputError(
+            f"{folder}: no tokenizer (such as tokenizer.json); save it beside the model with "
+            "tokenizer.save_pretrained"
+        )
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # tokenizers raise bare Exception on damaged files
+        raise InputError(
+            f"{folder}: its tokenizer cannot be read ({type(error).__name__})"
+        ) from error
+
+
+def _folder_digest(folder: Path) -> str:
+    files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors", ".model"))
+    return digest([[p.name, digest_file(p)] for p in files])
+
+
+def _context(model: Any, tokenizer: Any) -> int:
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    limits = [n for n in (positions, tokenizer.model_max_length) if n and n < 1_000_000_000]
+    return int(min(limits)) if limits else 2048
+
+
+def _start(tokenizer: Any) -> int | None:
+    ids = tokenizer("a", verbose=False)["input_ids"]
+    begin = tokenizer.bos_token_id
+    return int(begin) if begin is not None and len(ids) and ids[0] == begin else None
+
+
+def _splits(model: Any, device: str) -> bool:
+    """Some models scale or cap their logits after the output layer: find out on four tokens."""
+    import torch
+
+    layer = model.get_output_embeddings()
+    if layer is None:
+        raise InputError("model: it has no output layer over a vocabulary; expected a causal model")
+    ids = torch.tensor([[1, 2, 1, 3]], device=device)
+    with torch.inference_mode():
+        whole = model(ids, use_cache=False).logits
+        try:
+            parts = layer(model.base_model(ids, use_cache=False).last_hidden_state)
+        except (AttributeError, RuntimeError, TypeError):
+            return False
+    return bool(torch.allclose(whole, parts, rtol=1e-5, atol=1e-5))
