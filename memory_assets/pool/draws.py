@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
+import scipy
 
 from memory_assets.models.recipe import Recipe
 
@@ -127,7 +127,7 @@ def _poisson(
     """
     records = train_index.shape[1]
     rate = sampling_rate(recipe, records)
-    width = min(records, int(binom.isf(_POISSON_TAIL, records, rate)) + 1)
+    width = min(records, int(scipy.stats.binom.isf(_POISSON_TAIL, records, rate)) + 1)
     for _ in range(steps_per_epoch(recipe, records)):
         order = np.zeros((len(streams), width), dtype=np.int64)
         taken = np.zeros((len(streams), width), dtype=np.bool_)
