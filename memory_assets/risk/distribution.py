@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -60,13 +59,14 @@ class Distribution:
             raise ValueError(unknown("basis", str(self.basis), list(BASES)))
         if self.basis == "cited" and not self.source:
             raise ValueError("basis is 'cited' but there is no source: add source = \"id\"")
-        for name in self._parameters():
+        for name in self.parameters():
             value = getattr(self, name)
             if not math.isfinite(value):
                 raise ValueError(f"{name} is {value}: give a finite number")
 
     @classmethod
-    def _parameters(cls) -> list[str]:
+    def parameters(cls) -> list[str]:
+        """The names of its numbers, in order."""
         common = {f.name for f in fields(Distribution)}
         return [f.name for f in fields(cls) if f.name not in common]
 
@@ -89,7 +89,7 @@ class Distribution:
 
     def scaled(self: _D, factor: float) -> _D:
         """The same ground, every value times `factor` >= 0."""
-        changes = {name: getattr(self, name) * factor for name in self._parameters()}
+        changes = {name: getattr(self, name) * factor for name in self.parameters()}
         return replace(self, **changes)
 
 
@@ -281,37 +281,3 @@ class Poisson(Distribution):
 
     def quantile(self, u: ArrayLike) -> Floats:
         return np.searchsorted(self._cdf, np.asarray(u)).astype(np.float64)
-
-
-KINDS: dict[str, type[Distribution]] = {
-    "fixed": Fixed,
-    "uniform": Uniform,
-    "pert": Pert,
-    "beta": Beta,
-    "lognormal": Lognormal,
-    "poisson": Poisson,
-}
-
-
-def distribution_from(table: Mapping[str, Any]) -> Distribution:
-    """A distribution from `{dist, parameters, basis, source, note}`.
-
-    Raises:
-        ValueError: one clause that names the key and the value, ready to follow a field's name.
-    """
-    kind = table.get("dist")
-    if kind not in KINDS:
-        raise ValueError(unknown("dist", str(kind), list(KINDS)))
-    cls = KINDS[kind]
-    given = {key: value for key, value in table.items() if key != "dist"}
-    known = [f.name for f in fields(cls)]
-    for key, value in given.items():
-        if key not in known:
-            raise ValueError(unknown(f"key in a {kind}", key, known))
-        text = key in ("basis", "source", "note")
-        if isinstance(value, bool) or not isinstance(value, str if text else int | float):
-            raise ValueError(f"{key} is {value!r}: expected {'a text' if text else 'a number'}")
-    missing = [key for key in (*cls._parameters(), "basis") if key not in given]
-    if missing:
-        raise ValueError(f"a {kind} needs {', '.join(missing)}: add it")
-    return cls(**given)

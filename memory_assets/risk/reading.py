@@ -3,18 +3,61 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
 from memory_assets.errors import InputError
-from memory_assets.risk.distribution import Distribution, Fixed, distribution_from, unknown
+from memory_assets.risk.distribution import (
+    Beta,
+    Distribution,
+    Fixed,
+    Lognormal,
+    Pert,
+    Poisson,
+    Uniform,
+    unknown,
+)
 from memory_assets.risk.options import Kind, Measure, Option, combine, kinds
 from memory_assets.risk.profile import SECTIONS, Profile, Source
 
 CURRENCIES = ("JPY", "USD", "EUR", "GBP", "AUD", "CAD", "CHF", "CNY", "INR", "KRW", "SGD")
 _SHIPPED = Path(__file__).parent / "profiles"
+
+
+_KINDS: dict[str, type[Distribution]] = {
+    "fixed": Fixed,
+    "uniform": Uniform,
+    "pert": Pert,
+    "beta": Beta,
+    "lognormal": Lognormal,
+    "poisson": Poisson,
+}
+
+
+def distribution_from(table: Mapping[str, Any]) -> Distribution:
+    """A distribution from `{dist, parameters, basis, source, note}`.
+
+    Raises:
+        ValueError: one clause that names the key and the value, ready to follow a field's name.
+    """
+    kind = table.get("dist")
+    if kind not in _KINDS:
+        raise ValueError(unknown("dist", str(kind), list(_KINDS)))
+    cls = _KINDS[kind]
+    given = {key: value for key, value in table.items() if key != "dist"}
+    known = [f.name for f in fields(cls)]
+    for key, value in given.items():
+        if key not in known:
+            raise ValueError(unknown(f"key in a {kind}", key, known))
+        text = key in ("basis", "source", "note")
+        if isinstance(value, bool) or not isinstance(value, str if text else int | float):
+            raise ValueError(f"{key} is {value!r}: expected {'a text' if text else 'a number'}")
+    missing = [key for key in (*cls.parameters(), "basis") if key not in given]
+    if missing:
+        raise ValueError(f"a {kind} needs {', '.join(missing)}: add it")
+    return cls(**given)
 
 
 def _quantity(given: Any, meta: Kind) -> Distribution:

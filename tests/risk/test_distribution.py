@@ -16,9 +16,9 @@ from memory_assets.risk.distribution import (
     Pert,
     Poisson,
     Uniform,
-    distribution_from,
     weakest,
 )
+from memory_assets.risk.reading import distribution_from
 
 U = np.array([1e-6, 0.01, 0.05, 0.3, 0.5, 0.9, 0.95, 0.999, 1 - 1e-6])
 EXAMPLES: list[tuple[Distribution, object]] = [
