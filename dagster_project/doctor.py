@@ -88,6 +88,4 @@ def _subjects(root: Path) -> list[Finding]:
 def examine(root: Path) -> list[Finding]:
     """Everything that an audit needs, in the order in which it needs it."""
     python = Finding("ok", "python", sys.version.split()[0])
-    if sys.version_info < (3, 11):
-        python = Finding("bad", "python", f"{python.detail}; 3.11 or newer is needed")
     return [python, *_packages(), _device(), *_state(), *_subjects(root)]

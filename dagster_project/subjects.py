@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from memory_assets.errors import InputError
 from memory_assets.subjects import ClassifierSubject
 
-KINDS: dict[str, type[BaseModel]] = {"dagster_project.ClassifierAudit": ClassifierSubject}
+KINDS: dict[str, type[ClassifierSubject]] = {"dagster_project.ClassifierAudit": ClassifierSubject}
 """The component types that audit a subject, and what each takes."""
 
 

@@ -76,7 +76,7 @@ class ArtifactStore:
                 build(temporary)
                 _private(temporary)
                 final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                os.replace(temporary, final)
+                temporary.replace(final)
             finally:
                 remove(temporary)
         return Artifact(kind, key, final, reused=False)

@@ -12,6 +12,8 @@ from memory_assets.audits import classifier as audit
 from memory_assets.audits import pool_findings as findings
 from memory_assets.records.prepared import Prepared
 
+Result = dg.MaterializeResult[Reference]
+
 
 def _dataset(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
@@ -21,7 +23,7 @@ def _dataset(graph: SubjectGraph) -> dg.AssetsDefinition:
             "member and one non-member, exact copies left out."
         ),
     )
-    def dataset() -> dg.MaterializeResult[Reference]:
+    def dataset() -> Result:
         with clear_failures():
             made = audit.prepare_records(graph.subject, graph.root, graph.store)
         prepared = Prepared.load(made.path)
@@ -54,7 +56,7 @@ def _dataset(graph: SubjectGraph) -> dg.AssetsDefinition:
             },
         )
 
-    return dataset
+    return dataset  # pyright: ignore[reportReturnType]
 
 
 def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
@@ -127,9 +129,7 @@ def _shadow_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
             "loss of the true label, predicted label. Computed once; every attack reads these."
         ),
     )
-    def shadow_signals(
-        dataset: Reference, shadow_models: Reference
-    ) -> dg.MaterializeResult[Reference]:
+    def shadow_signals(dataset: Reference, shadow_models: Reference) -> Result:
         prepared = Prepared.load(dataset.path)
         with clear_failures():
             made = audit.shadow_signals(graph.subject, prepared, graph.store)
@@ -152,7 +152,7 @@ def _shadow_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
             },
         )
 
-    return shadow_signals
+    return shadow_signals  # pyright: ignore[reportReturnType]
 
 
 def _memorization(graph: SubjectGraph) -> dg.AssetsDefinition:
@@ -164,9 +164,7 @@ def _memorization(graph: SubjectGraph) -> dg.AssetsDefinition:
             "record does for held-out data: memorization that pays, and that only leaks."
         ),
     )
-    def memorization(
-        dataset: Reference, shadow_signals: Reference
-    ) -> dg.MaterializeResult[Reference]:
+    def memorization(dataset: Reference, shadow_signals: Reference) -> Result:
         prepared = Prepared.load(dataset.path)
         with clear_failures():
             made = findings.memorization(prepared, shadow_signals.path, graph.store)
@@ -188,15 +186,13 @@ def _memorization(graph: SubjectGraph) -> dg.AssetsDefinition:
             },
         )
 
-    return memorization
+    return memorization  # pyright: ignore[reportReturnType]
 
 
 def _exposed_row(records: dict[str, np.ndarray], i: int) -> str:
-    value, low, high = (
-        float(records[name][i])
-        for name in ("memorization", "memorization_low", "memorization_high")
-    )
-    return f"| {records['record_id'][i]} | {value:.2f} | {low:.2f} to {high:.2f} | {records['kind'][i]} |"
+    names = ("record_id", "memorization", "memorization_low", "memorization_high", "kind")
+    record, value, low, high, kind = (records[name][i] for name in names)
+    return f"| {record} | {value:.2f} | {low:.2f} to {high:.2f} | {kind} |"
 
 
 def _information(graph: SubjectGraph) -> dg.AssetsDefinition:
@@ -208,9 +204,7 @@ def _information(graph: SubjectGraph) -> dg.AssetsDefinition:
             "through scores, each beside what chance gives (its permutation null)."
         ),
     )
-    def information(
-        dataset: Reference, shadow_signals: Reference
-    ) -> dg.MaterializeResult[Reference]:
+    def information(dataset: Reference, shadow_signals: Reference) -> Result:
         prepared = Prepared.load(dataset.path)
         with clear_failures():
             made = findings.informativeness(prepared, shadow_signals.path, graph.store)
@@ -224,7 +218,7 @@ def _information(graph: SubjectGraph) -> dg.AssetsDefinition:
             },
         )
 
-    return information
+    return information  # pyright: ignore[reportReturnType]
 
 
 def _of_the_pool(graph: SubjectGraph) -> dict[str, dg.AssetIn]:

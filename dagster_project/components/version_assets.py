@@ -19,6 +19,8 @@ from memory_assets.history.bundle import AuditBundle
 from memory_assets.records.prepared import Prepared
 from memory_assets.statistics.estimate import Measurement
 
+Result = dg.MaterializeResult[Reference]
+
 
 def _number(measurement: Measurement) -> str:
     """Value and interval as one cell; what could not be resolved says so."""
@@ -72,9 +74,7 @@ def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
         pool="gpu",
         description="What this version answers about every record, in the form of a pool's row.",
     )
-    def target_signals(
-        context: dg.AssetExecutionContext, dataset: Reference
-    ) -> dg.MaterializeResult[Reference]:
+    def target_signals(context: dg.AssetExecutionContext, dataset: Reference) -> Result:
         prepared = Prepared.load(dataset.path)
         with clear_failures():
             made, weights = audit.target_signals(
@@ -97,7 +97,7 @@ def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
             },
         )
 
-    return target_signals
+    return target_signals  # pyright: ignore[reportReturnType]
 
 
 def _attack_scores(graph: SubjectGraph) -> dg.AssetsDefinition:
@@ -116,7 +116,7 @@ def _attack_scores(graph: SubjectGraph) -> dg.AssetsDefinition:
     )
     def attack_scores(
         dataset: Reference, shadow_signals: Reference, target_signals: Reference
-    ) -> dg.MaterializeResult[Reference]:
+    ) -> Result:
         from memory_assets.reports.plots import roc_png
 
         prepared = Prepared.load(dataset.path)
@@ -144,7 +144,7 @@ def _attack_scores(graph: SubjectGraph) -> dg.AssetsDefinition:
             },
         )
 
-    return attack_scores
+    return attack_scores  # pyright: ignore[reportReturnType]
 
 
 def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
@@ -175,7 +175,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
         attack_scores: Reference,
         memorization: Reference,
         information: Reference,
-    ) -> dg.MaterializeResult[Reference]:
+    ) -> Result:
         run = context.instance.get_run_record_by_id(context.run_id)
         began = run.start_time if run and run.start_time else time.time()
         evidence = Evidence(
@@ -215,7 +215,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
             },
         )
 
-    return leakage
+    return leakage  # pyright: ignore[reportReturnType]
 
 
 def _roi_report(graph: SubjectGraph) -> dg.AssetsDefinition:
@@ -247,7 +247,7 @@ def _roi_report(graph: SubjectGraph) -> dg.AssetsDefinition:
             },
         )
 
-    return roi_report
+    return roi_report  # pyright: ignore[reportReturnType]
 
 
 def version_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition | dg.AssetSpec]:

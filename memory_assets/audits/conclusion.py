@@ -205,7 +205,7 @@ def conclude(
             audit=audit,
             measurements=(*measured, *decision.gate_measurements),
             controls=tuple(controls),
-            record_scores=_record_scores(audit_id, results, records),
+            record_scores=_record_scores(audit_id, results.scores, records),
         ).write(folder)
 
     return store.get_or_build(AUDIT_KIND, audit_id, build)

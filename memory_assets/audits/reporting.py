@@ -17,7 +17,6 @@ from memory_assets.history.bundle import Audit, AuditBundle
 from memory_assets.history.questions import to_csv, trend
 from memory_assets.reports.catalogue import LANGUAGES
 from memory_assets.reports.inputs import TREND, NotRun, ReportInput
-from memory_assets.reports.page import write_report as write_pages
 from memory_assets.subjects import ClassifierSubject
 
 REPORT_VERSION = "1"
@@ -29,7 +28,7 @@ def _until_then(store: ArtifactStore, audit: Audit) -> pa.Table:
         return TREND.empty_table()
     known = trend(store.root, audit.subject).rename_columns({"audited_at": "finished_at"})
     known = known.select(TREND.names)
-    return known.filter(pc.less_equal(known["finished_at"], pa.scalar(audit.finished_at)))
+    return known.filter(pc.field("finished_at") <= audit.finished_at)
 
 
 def write_report(
@@ -42,6 +41,8 @@ def write_report(
     Raises:
         InputError: a version whose name is no folder name.
     """
+    from memory_assets.reports.page import write_report as write_pages
+
     version = bundle.audit.model_version
     folder = store.root / "reports" / subject.subject / version
     if folder.parent != store.root / "reports" / subject.subject or version in (".", ".."):
@@ -56,9 +57,9 @@ def write_report(
     )
     marker = folder / ".inputs"
     pages = {lang: folder / f"{lang}.html" for lang in LANGUAGES}
-    if marker.is_file() and marker.read_text(encoding="utf-8") == inputs:
-        if all(page.is_file() for page in pages.values()):
-            return pages
+    same = marker.is_file() and marker.read_text(encoding="utf-8") == inputs
+    if same and all(page.is_file() for page in pages.values()):
+        return pages
     marker.unlink(missing_ok=True)
     found = ReportInput(
         bundle=bundle,

@@ -14,8 +14,8 @@ AUC under random exchange of member and non-member within pairs, which is exact.
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import pdist, squareform
 
@@ -66,7 +66,7 @@ def _judge(features: NDArray, seed: int) -> NDArray[np.float64]:
 def _aucs(scores: NDArray, label: NDArray) -> NDArray[np.float64]:
     """AUC of each column of scores `[2n, m]` for labels +1 and -1 of the same shape."""
     n = len(scores) // 2
-    ranks = stats.rankdata(scores, axis=0)
+    ranks = scipy.stats.rankdata(scores, axis=0)
     return ((ranks * (label > 0)).sum(axis=0) - n * (n + 1) / 2) / n**2
 
 

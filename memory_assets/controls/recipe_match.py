@@ -9,8 +9,8 @@ logarithm of its mean held-out loss must lie in the prediction interval of one m
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from memory_assets.controls.scoring import FAMILY_LEVEL, percent
 from memory_assets.pool.signals import Signals
@@ -35,7 +35,7 @@ def _one_more(values: NDArray[np.float64], least: float) -> tuple[float, float]:
     """Prediction interval of one more value; the spread is at least `least`."""
     k = len(values)
     spread = max(float(values.std(ddof=1)), least)
-    half = stats.t.ppf(1 - FAMILY_LEVEL / 4, k - 1) * spread * np.sqrt(1 + 1 / k)
+    half = scipy.stats.t.ppf(1 - FAMILY_LEVEL / 4, k - 1) * spread * np.sqrt(1 + 1 / k)
     return float(values.mean() - half), float(values.mean() + half)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from memory_assets.pool.signals import Signals
 from memory_assets.statistics.estimate import Estimate
@@ -46,12 +46,12 @@ def paired_auc(
     if not (np.isfinite(x).all() and np.isfinite(z).all()):
         raise ValueError("a paired AUC needs finite scores")
     n = x.size
-    ranks = stats.rankdata(np.concatenate([x, z]))
-    won = (ranks[:n] - stats.rankdata(x)) / n
-    kept = 1 - (ranks[n:] - stats.rankdata(z)) / n
+    ranks = scipy.stats.rankdata(np.concatenate([x, z]))
+    won = (ranks[:n] - scipy.stats.rankdata(x)) / n
+    kept = 1 - (ranks[n:] - scipy.stats.rankdata(z)) / n
     auc, by_pair = float(won.mean()), won + kept
     if n > 1 and np.ptp(by_pair) > 1e-12:
-        half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * stats.sem(by_pair))
+        half = float(scipy.stats.t.ppf((1 + confidence) / 2, n - 1) * scipy.stats.sem(by_pair))
         return Estimate(auc, max(auc - half, 0.0), min(auc + half, 1.0), n=n)
     unseen = clopper_pearson(0, n, confidence)[1]
     return Estimate(auc, auc - unseen * auc, auc + unseen * (1 - auc), n=n)

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from scipy import stats
+import scipy
 
 from memory_assets.controls.scoring import percent
 from memory_assets.errors import InputError
@@ -109,7 +109,7 @@ def _widened(estimate: Estimate, rows: int) -> Estimate:
     if _is_rate(estimate) and estimate.k is not None:
         low = clopper_pearson(estimate.k, estimate.n, level)[0]
     else:
-        scale = stats.norm.ppf((1 + level) / 2) / stats.norm.ppf((1 + CONFIDENCE) / 2)
+        scale = scipy.stats.norm.ppf((1 + level) / 2) / scipy.stats.norm.ppf((1 + CONFIDENCE) / 2)
         low = estimate.value - (estimate.value - estimate.ci_low) * float(scale)
     return replace(estimate, ci_low=min(low, estimate.ci_low))
 
@@ -125,8 +125,8 @@ def _side(estimate: Estimate, limit: float) -> Outcome:
 def _rate_settles(rate: float, n: float, limit: float, tail: float) -> bool:
     hits = rate * n
     if rate < limit:
-        return float(stats.beta.ppf(1 - tail, hits + 1, n - hits)) < limit
-    return float(stats.beta.ppf(tail, hits, n - hits + 1)) > limit
+        return float(scipy.stats.beta.ppf(1 - tail, hits + 1, n - hits)) < limit
+    return float(scipy.stats.beta.ppf(tail, hits, n - hits + 1)) > limit
 
 
 def _needed(m: Measurement, limit: float, rows: int) -> int | None:

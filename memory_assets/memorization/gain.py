@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 import scipy
+from numpy.typing import NDArray
 
 from memory_assets.memorization.couples import couple_signs
 from memory_assets.memorization.evaluation import evaluation

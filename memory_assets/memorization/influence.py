@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 import scipy
+from numpy.typing import NDArray
 
 from memory_assets.memorization.couples import couple_signs
 from memory_assets.memorization.evaluation import LEVEL, Evaluation, Signs, evaluation

@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 import scipy
+from numpy.typing import NDArray
 
 from memory_assets.memorization.influence import Influence
 from memory_assets.memorization.per_record import MEMORIZED, PerRecord

@@ -18,8 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 import scipy
+from numpy.typing import NDArray
 
 from memory_assets.memorization.couples import check_sides, couple_signs, has_couples
 from memory_assets.pool.signals import Signals

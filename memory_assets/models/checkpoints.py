@@ -66,7 +66,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def list_versions(folder: Path) -> dict[str, Path]:
-    """The versions in a folder, by name and in its natural order: `v1.safetensors`, or `v1/` with one such file inside.
+    """The versions in a folder, in natural order: `v1.safetensors`, or `v1/` with one such file.
 
     A file of another kind is listed too, so that it is refused with a clear error when read and
     not passed over in silence. Hidden files and files that are still being written

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
+from pyarrow import csv, parquet
 
 from memory_assets.errors import InputError
 from memory_assets.records.dataset import Dataset, import_attribute
 from memory_assets.subjects import RecordsSpec
 
-_TABLES = {".parquet": pa.parquet.read_table, ".csv": pa.csv.read_csv}
+_TABLES = {".parquet": parquet.read_table, ".csv": csv.read_csv}
 
 
 def _labels(values: np.ndarray, where: str) -> tuple[np.ndarray, int]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from memory_assets.statistics.estimate import Estimate
 
@@ -26,8 +26,8 @@ def clopper_pearson(k: int, n: int, confidence: float = CONFIDENCE) -> tuple[flo
     if not 0 <= k <= n:
         raise ValueError(f"hits must lie in 0..{n}, got k = {k}")
     tail = (1 - confidence) / 2
-    low = 0.0 if k == 0 else float(stats.beta.ppf(tail, k, n - k + 1))
-    high = 1.0 if k == n else float(stats.beta.ppf(1 - tail, k + 1, n - k))
+    low = 0.0 if k == 0 else float(scipy.stats.beta.ppf(tail, k, n - k + 1))
+    high = 1.0 if k == n else float(scipy.stats.beta.ppf(1 - tail, k + 1, n - k))
     return low, high
 
 
@@ -68,7 +68,7 @@ def mean_interval(
         return Estimate(mean, low, high, n=x.size)
     if x.min() == x.max():
         return Estimate(mean, None, None, n=x.size, status="unresolvable")
-    half = float(stats.t.ppf((1 + confidence) / 2, x.size - 1) * stats.sem(x))
+    half = float(scipy.stats.t.ppf((1 + confidence) / 2, x.size - 1) * scipy.stats.sem(x))
     low, high = mean - half, mean + half
     if bounds is not None:
         low, high = max(low, bounds[0]), min(high, bounds[1])

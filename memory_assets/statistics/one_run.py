@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from scipy.special import expit
-from scipy.stats import binom
 
 from memory_assets.statistics.epsilon import EpsilonBound, check_delta, lower_bound
 from memory_assets.statistics.intervals import CONFIDENCE
@@ -26,9 +26,9 @@ def _one_run(correct: int, guesses: int, canaries: int, delta: float, confidence
 
     def p_value(epsilon: float) -> float:
         q = float(expit(epsilon))
-        p = float(binom.sf(correct - 1, guesses, q))
+        p = float(scipy.stats.binom.sf(correct - 1, guesses, q))
         if delta > 0 and correct > 0:
-            just_below = np.cumsum(binom.pmf(correct - i, guesses, q))
+            just_below = np.cumsum(scipy.stats.binom.pmf(correct - i, guesses, q))
             p += 2 * canaries * delta * float(np.max(just_below / i))
         return min(1.0, p)
 
