@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 INK, MUTED, RULE, SHADE = "#1f2429", "#57606a", "#c8ced6", "#eceff3"
 # Apart in lightness as in hue, and each with its own dash and marker: they survive grey printing.
@@ -20,8 +21,8 @@ SERIES: tuple[tuple[str, Any, str], ...] = (
     ("#2f7d4f", "-.", "^"),
     ("#7a4aa0", ":", "D"),
     ("#5b6672", (0, (5, 1, 1, 1, 1, 1)), "v"),
-    ("#a0862a", (0, (8, 2)), "P"),
-    ("#1b8a9c", (0, (2, 1)), "X"),
+    ("#8a7220", (0, (8, 2)), "P"),
+    ("#147686", (0, (2, 1)), "X"),
 )
 WIDTH = 6.0
 # Matplotlib brings this font along, so that every machine lays a figure out alike; the reader's
@@ -96,16 +97,13 @@ def to_svg(
     return svg.replace(f"'{_METRICS_FONT}'", _STACK)
 
 
-def to_png(paint: Callable[[Axes], None], *, height: float, width: float, dpi: int = 80) -> bytes:
+def to_png(paint: Callable[[Axes], None], *, height: float, width: float, dpi: int = 96) -> bytes:
     """The same painting as a small PNG, for places that show no SVG."""
     buffer = io.BytesIO()
     with mpl.rc_context({**_STYLE, "font.size": 8, "axes.titlesize": 8, "legend.fontsize": 7}):
         figure = _draw(paint, height, width, 0.6)
-        figure.savefig(
-            buffer,
-            format="png",
-            dpi=dpi,
-            metadata={"Software": None},
-            pil_kwargs={"optimize": True},
-        )
-    return buffer.getvalue()
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    # A plot has few colours: a palette of them is a third of the size.
+    small = io.BytesIO()
+    Image.open(buffer).convert("RGB").quantize(64).save(small, format="png", optimize=True)
+    return small.getvalue()

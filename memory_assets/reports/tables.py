@@ -101,7 +101,9 @@ def table(
     body = html[html.index("<table") : html.index("</table>") + len("</table>")]
     body = re.sub(r' (data-quarto-[\w-]+|style|aria-labelledby)="[^"]*"', "", body)
     marks = f"scroll words-{words}" if words else "scroll"
-    return el("div", Html(body), class_=marks, role="region", tabindex="0", aria_label=title)
+    return el(
+        "div", Html(body), id=name, class_=marks, role="region", tabindex="0", aria_label=title
+    )
 
 
 def pivot(
