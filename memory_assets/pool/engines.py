@@ -54,10 +54,7 @@ class Models:
     def state(self, lane: int) -> dict[str, Tensor]:
         """The state dict of one model as trained so far."""
         module = self.modules[lane]
-        trained = {
-            name: view[lane] for name, view in self.layout.views(self.engine.parameters).items()
-        }
-        trained |= {name: value[lane] for name, value in self.engine.buffers.items()}
+        trained = {name: value[lane] for name, value in self.engine.values().items()}
         with torch.no_grad():
             for name, value in [*module.named_parameters(), *module.named_buffers()]:
                 if name in trained:

@@ -109,10 +109,10 @@ class FusedMlp:
     ) -> None:
         self.parameters = parameters
         self.gradient = torch.zeros_like(parameters)
-        self.buffers: dict[str, Tensor] = {}
         self._recipe = recipe
         self._layers = layers
-        weights, slopes = layout.views(parameters), layout.views(self.gradient)
+        self._all = weights = layout.views(parameters)
+        slopes = layout.views(self.gradient)
         self._weights = [weights[f"{d.name}.weight"] for d in layers]
         self._slopes = [slopes[f"{d.name}.weight"] for d in layers]
         self._biases = [weights[f"{d.name}.bias"].unsqueeze(1) if d.bias else None for d in layers]
@@ -120,6 +120,10 @@ class FusedMlp:
             slopes[f"{d.name}.bias"].unsqueeze(1) if d.bias else None for d in layers
         ]
         self._workspaces: dict[int, _Workspace] = {}
+
+    def values(self) -> dict[str, Tensor]:
+        """Parameters as trained so far, `[B, *shape]` each."""
+        return self._all
 
     def compute(
         self, x: Tensor, y: Tensor, keys: Tensor, taken: Tensor | None, carry: float

@@ -22,15 +22,22 @@ class Single:
     ) -> None:
         self.parameters = parameters
         self.gradient = torch.zeros_like(parameters)
-        self.buffers: dict[str, Tensor] = {}
         self._recipe = recipe
         self._module = module
         self._keys = [n for n, _ in module.named_buffers() if n.rpartition(".")[2] == KEY]
-        self._last = any(isinstance(m, nn.Conv2d) for m in module.modules())
+        self._images = any(isinstance(m, nn.Conv2d) for m in module.modules())
         slopes = layout.views(self.gradient)
         for name, view in layout.views(parameters).items():
             parameter = module.get_parameter(name)
-            parameter.data, parameter.grad = view[0], slopes[name][0]
+            value, slope = view[0], slopes[name][0]
+            if self._images and value.ndim == 4:
+                value, slope = _channels_last(value), _channels_last(slope)
+                value.copy_(parameter.detach())
+            parameter.data, parameter.grad = value, slope
+
+    def values(self) -> dict[str, Tensor]:
+        """Nothing: the module itself holds its parameters and buffers."""
+        return {}
 
     def compute(
         self, x: Tensor, y: Tensor, keys: Tensor, taken: Tensor | None, carry: float
@@ -40,8 +47,8 @@ class Single:
         for i, name in enumerate(self._keys):
             self._module.get_buffer(name).copy_(keys[0, i])
         x = x[0]
-        if self._last and x.ndim == 4:
-            x = x.contiguous(memory_format=torch.channels_last)
+        if self._images and x.ndim == 4:
+            x = _channels_last(torch.empty_like(x)).copy_(x)
         self.gradient.mul_(carry)
         with torch.autocast(
             x.device.type, torch.bfloat16, enabled=self._recipe.precision == "bfloat16"
@@ -49,3 +56,13 @@ class Single:
             logits = self._module(x)
         smoothing = self._recipe.label_smoothing
         nn.functional.cross_entropy(logits.float(), y[0], label_smoothing=smoothing).backward()
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """This contiguous memory, seen with the channels last.
+
+    `torch.channels_last` is not enough: with one channel it leaves the strides as they are, and the
+    convolution falls back to the slower format.
+    """
+    count, channels, height, width = x.shape
+    return x.view(count, height, width, channels).permute(0, 3, 1, 2)

@@ -42,6 +42,10 @@ class Stacked:
         one = self._private if recipe.dp is not None else self._mean
         self._gradients: Callable[..., dict[str, Tensor]] = vmap(one, randomness="error")
 
+    def values(self) -> dict[str, Tensor]:
+        """Parameters and buffers as trained so far, `[B, *shape]` each."""
+        return {**self._weights, **self.buffers}
+
     def compute(
         self, x: Tensor, y: Tensor, keys: Tensor, taken: Tensor | None, carry: float
     ) -> None:
