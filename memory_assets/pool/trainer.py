@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -100,14 +101,17 @@ def settled(device: str) -> Iterator[None]:
             f"device: {device!r} is not there; this torch sees no CUDA device; use cpu"
         )
     threads = torch.get_num_threads()
-    deterministic = torch.backends.cudnn.deterministic
+    strict = torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(1)
-    torch.backends.cudnn.deterministic = True
+    if device != "cpu":
+        # cuBLAS reads this when it is first used, and is not deterministic without it.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.backends.cudnn.deterministic = deterministic
+        torch.use_deterministic_algorithms(strict)
 
 
 def _slices(job: Job, indices: list[int]) -> Iterator[list[int]]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from memory_assets.errors import InputError
+from memory_assets.models.privacy import privacy_spent
 from memory_assets.models.recipe import DpSgd, Recipe
 from memory_assets.pool import draws, engines, trainer
 from memory_assets.pool.dropout import replace_dropout
@@ -195,6 +196,15 @@ def test_label_noise_replaces_the_stated_share_with_other_classes() -> None:
     told = draws.told_labels(r, y, 3, rows, [1])[0]
     assert (told != y).mean() == pytest.approx(0.3, abs=0.015)
     np.testing.assert_array_equal(told[::7], draws.told_labels(r, y, 3, rows[:, ::7], [1])[0])
+
+
+def test_accounted_privacy_is_that_of_the_batches() -> None:
+    pytest.importorskip("opacus")
+    r = recipe("dense", dp=DpSgd(), epochs=3, batch_size=32)
+    rows = np.arange(M)[None]
+    spent = privacy_spent(r, M)
+    assert spent.steps == len(list(draws.batches(r, rows, rows, [0])))
+    assert spent.sampling_rate == draws.sampling_rate(r, M)
 
 
 def test_poisson_batches_take_each_record_at_the_stated_rate() -> None:
