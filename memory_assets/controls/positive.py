@@ -1,66 +1,86 @@
 """Positive control: attacks must find a model that did memorize.
 
-Best is a really overfitted model with its own answers (`overfitted`). Without one, a memoriser is
-put together from the pool: for every record it gives the best answer that a model gave which had
-trained on it, or the worst that a model gave which had not. This tests the instrument, not its
-sensitivity: signs, sides and alignment of arrays, and thresholds. It does not show that a weakly
-overfitted model would be found; the width of the audit's intervals says that.
+Best is a really overfitted model with its own pool (`overfitted`). Without one, memorisers are made
+up: models with the masks, the number of records and the noise of this pool, but sure of all that
+they trained on and wrong on all else. This tests the instrument, not its sensitivity: signs, sides,
+alignment, enough models for every attack. That a weak leak would be found it does not show; the
+width of the audit's intervals says that. The pool's own answers would not do: of models that
+memorized nothing no attack could learn what a memory looks like, and the best model would be the
+one that never gets a verdict.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
 
 from memory_assets.controls.scoring import FAMILY_LEVEL, Attacks, attack_aucs
 from memory_assets.pool.signals import Answers, Signals
 from memory_assets.statistics.estimate import Control
 from memory_assets.statistics.roc import number
 
+_DEVIATIONS = 3.0
+"""The memorisers' margin lies so far from 0, in standard deviations and at least in nats."""
 
-def memoriser(pool: Signals, side: np.ndarray) -> Signals:
-    """A target with sides `[n]` that remembers as well as any model of the pool ever did.
 
-    Its answers are the pool's own. Held-out answers are those of the pool's first model.
+def _answers(score: NDArray[np.float64]) -> Answers:
+    correct = score > 0
+    return Answers(
+        score=score,
+        p_true=expit(score),
+        loss=np.logaddexp(0.0, -score),
+        label_pred=correct.astype(np.int32),
+        correct=correct,
+    )
+
+
+def memorisers(pool: Signals, side: NDArray[np.uint8]) -> tuple[Signals, Signals]:
+    """A pool of memorisers and one more as target, which trained on the sides `side` `[n]`.
+
+    Noise is the pool's: margins less each record's mean; the target takes that of the first model.
     """
-    margin, is_in = pool.pairs.score[..., 0], pool.is_in
-    best = np.where(is_in, margin, -np.inf).argmax(axis=0)
-    worst = np.where(is_in, np.inf, margin).argmin(axis=0)
-    member = side[:, None] == np.arange(2)
-    chosen = np.where(member, best, worst)[None, ..., None]
-    pairs = {
-        name: np.take_along_axis(values, chosen, axis=0)
-        for name, values in vars(pool.pairs).items()
-    }
-    held_out = {name: values[:1] for name, values in vars(pool.held_out).items()}
-    return Signals(Answers(**pairs), Answers(**held_out), side[None].astype(np.uint8))
+    noise = pool.pairs.score - pool.pairs.score.mean(axis=0)
+    sure = _DEVIATIONS * max(float(noise.std()), 1.0)
+
+    def learned(noise: NDArray, is_in: NDArray) -> Answers:
+        return _answers(noise + np.where(is_in, sure, -sure)[..., None])
+
+    target_in = side[None, :, None] == np.arange(2)
+    held_out = Answers(**{name: values[:1] for name, values in vars(pool.held_out).items()})
+    return (
+        Signals(learned(noise, pool.is_in), pool.held_out, pool.side),
+        Signals(learned(noise[:1], target_in), held_out, side[None].astype(np.uint8)),
+    )
 
 
 def positive_control(
-    attacks: Attacks, pool: Signals, side: np.ndarray, overfitted: Signals | None = None
+    attacks: Attacks, pool: Signals, side: NDArray[np.uint8], overfitted: Signals | None = None
 ) -> Control:
     """The AUC interval of every attack must lie above 0.5; the least of them is reported.
 
-    `side` `[n]` is the target's membership, which the made-up memoriser takes over; `overfitted`
-    is one real model with the membership it was trained with, scored against the same pool.
-    Intervals hold together over the attacks at 1 - FAMILY_LEVEL.
+    `side` `[n]` is the membership that a made-up memoriser takes over; `overfitted` is one real
+    model with the membership it was trained with, scored against `pool`. Intervals hold together
+    over the attacks at 1 - FAMILY_LEVEL.
 
     Raises:
         ValueError: no attack, no pair, more than one target, or what an attack refuses.
     """
     confidence = 1 - FAMILY_LEVEL / max(len(attacks), 1)
-    target = memoriser(pool, np.asarray(side)) if overfitted is None else overfitted
+    if overfitted is None:
+        what = "a made-up model that memorized all it saw"
+        pool, target = memorisers(pool, np.asarray(side))
+    else:
+        what, target = "a model that was overfitted on purpose", overfitted
     found = attack_aucs(attacks, pool, target, confidence)
     name, least = min(found.items(), key=lambda item: number(item[1].ci_low))
     low, high, value = (number(x) for x in (least.ci_low, least.ci_high, least.value))
     blind = [each for each, estimate in found.items() if number(estimate.ci_low) <= 0.5]
-    what = (
-        "a memoriser made of the pool's own answers" if overfitted is None else "an overfit model"
-    )
-    least_told = f"AUC {value:.3f} ({low:.3f} to {high:.3f}) by {name}"
+    told = f"AUC {value:.3f} ({low:.3f} to {high:.3f}) by {name}"
     detail = (
-        f"Every attack detects {what}; the least sure gives {least_told}."
+        f"Every attack detects {what}; the least sure gives {told}."
         if not blind
-        else f"{', '.join(blind)} cannot tell the members of {what} ({least_told}), "
+        else f"{', '.join(blind)} cannot tell the members of {what} ({told}), "
         "so finding nothing in the target means nothing."
     )
     return Control("positive", not blind, value, low, high, detail)

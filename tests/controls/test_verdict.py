@@ -1,0 +1,204 @@
+"""The verdict goes by intervals: below, above, between; and by the controls before anything."""
+
+import numpy as np
+import pytest
+
+from memory_assets.controls.resolution import clean_probes, resolution
+from memory_assets.controls.verdict import Gate, decide
+from memory_assets.errors import InputError
+from memory_assets.statistics.estimate import Control, Estimate, Measurement
+from memory_assets.statistics.intervals import clopper_pearson, rate
+
+METRIC = "tpr_at_fpr_0.01"
+HELD = Control("negative", True, 0.5, 0.45, 0.55, "Nothing was found.")
+
+
+def row(estimate, name="lira_online", metric=METRIC, unit="probability", family="membership"):
+    return Measurement(family, name, metric, unit, estimate, 1)
+
+
+def verdict(*rows, limit=0.05, metric=METRIC, controls=(HELD,)):
+    return decide(rows, controls, Gate({metric: limit}))
+
+
+def test_pass_needs_every_attack_wholly_below():
+    assert verdict(row(rate(2, 1000)), row(rate(10, 1000), "base")).verdict == "pass"
+    found = verdict(row(rate(2, 1000)), row(rate(45, 1000), "base"))
+    assert found.verdict == "inconclusive"
+    assert found.results[0].row.name == "base"
+
+
+def test_fail_needs_one_attack_wholly_above():
+    found = verdict(row(rate(2, 1000)), row(rate(120, 1000), "base"))
+    assert found.verdict == "fail"
+    assert "base 12%" in found.reason
+    assert "wholly above 5%" in found.reason
+
+
+def test_one_attack_of_many_does_not_fail_by_chance():
+    # 66 of 1,000 excludes 5% at 95% by itself, not as one of eleven.
+    alone, many = rate(66, 1000), [row(rate(10, 1000), f"attack{i}") for i in range(10)]
+    assert alone.ci_low > 0.05
+    assert verdict(row(alone)).verdict == "fail"
+    found = verdict(row(alone), *many)
+    assert found.verdict == "inconclusive"
+    widened = found.results[0].row.estimate
+    assert widened.ci_low == pytest.approx(clopper_pearson(66, 1000, 1 - 0.05 / 11)[0])
+    assert widened.ci_high == alone.ci_high
+
+
+def test_point_estimate_alone_never_decides():
+    assert verdict(row(rate(4, 100))).verdict == "inconclusive"
+    assert verdict(row(rate(6, 100))).verdict == "inconclusive"
+    assert verdict(row(Estimate(0.01, None, None, n=9))).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize(("k", "n"), [(3, 100), (40, 1000), (8, 100), (0, 30)])
+def test_records_needed_would_settle_it_and_fewer_would_not(k, n):
+    needed = verdict(row(rate(k, n))).results[0].records_needed
+    p = k / n
+
+    def settled(size):
+        low, high = rate(round(p * size), size).ci_low, rate(round(p * size), size).ci_high
+        return high < 0.05 or low > 0.05
+
+    # Whole hits jump: the number is right to a fifth.
+    assert settled(round(1.2 * needed))
+    assert not settled(round(0.8 * needed))
+
+
+def test_records_needed_of_a_number_that_is_no_rate_goes_by_the_square():
+    auc = row(Estimate(0.55, 0.50, 0.60, n=400), metric="auc")
+    found = verdict(auc, limit=0.575, metric="auc")
+    assert found.results[0].records_needed == pytest.approx(400 * (0.05 / 0.025) ** 2, abs=1)
+    # Exactly on the limit no number of records settles anything.
+    assert verdict(auc, limit=0.55, metric="auc").results[0].records_needed is None
+
+
+def test_rate_that_cannot_be_seen_asks_for_its_reciprocal():
+    found = verdict(
+        row(Estimate.unresolvable(n=700), metric="tpr_at_fpr_0.001"),
+        metric="tpr_at_fpr_0.001",
+    )
+    assert found.verdict == "inconclusive"
+    assert found.results[0].records_needed == 1000
+    assert "unresolvable with n = 700" in found.reason
+
+
+def test_lower_bound_fails_and_never_passes():
+    metric = "clopper_pearson_lower_bound"
+
+    def bound(value, status="ok"):
+        estimate = Estimate(value, value, None, n=500, status=status)
+        return row(estimate, metric=metric, unit="nats", family="epsilon")
+
+    assert verdict(bound(5.0), limit=4, metric=metric).verdict == "fail"
+    found = verdict(bound(1.0), limit=4, metric=metric)
+    assert found.verdict == "inconclusive"
+    assert "never pass" in found.reason
+    assert found.results[0].records_needed is None
+
+
+def test_value_at_its_ceiling_cannot_pass():
+    at_ceiling = Estimate(1.0, 0.8, 1.2, n=50, status="at_ceiling")
+    assert verdict(row(at_ceiling, unit="bits"), limit=2.0).verdict == "inconclusive"
+
+
+def test_failed_control_withholds_the_verdict_in_words():
+    failed = Control("blind_baseline", False, 0.7, 0.6, 0.8, "The two sets differ.")
+    for estimate in (rate(2, 1000), rate(200, 1000)):
+        found = verdict(row(estimate), controls=(HELD, failed))
+        assert found.verdict == "insufficient evidence"
+        assert "The two sets differ." in found.reason
+        assert "Nothing was found" not in found.reason
+        assert found.gate_measurements  # what was measured is still told
+
+
+def test_several_limits_go_by_the_worst():
+    rows = [row(rate(2, 1000)), row(rate(500, 1000), metric="extraction_rate")]
+    found = decide(rows, [], Gate({METRIC: 0.05, "extraction_rate": 0.01}))
+    assert found.verdict == "fail"
+    assert METRIC not in found.reason
+    assert [r.outcome for r in found.results] == ["pass", "fail"]
+
+
+def test_gate_rows_tell_limit_deciding_attack_and_records_needed():
+    found = verdict(row(rate(2, 100)), row(rate(4, 100), "base"))
+    told = {m.metric: m for m in found.gate_measurements}
+    assert set(told) == {METRIC, f"{METRIC}:threshold", f"{METRIC}:records_needed"}
+    assert {m.family for m in found.gate_measurements} == {"gate"}
+    assert told[METRIC].name == "base"
+    assert told[f"{METRIC}:threshold"].estimate.value == 0.05
+    assert told[f"{METRIC}:records_needed"].unit == "count"
+    # Stored gate rows are not held against the gate again.
+    again = decide([row(rate(2, 100)), *found.gate_measurements], [], Gate({METRIC: 0.5}))
+    assert again.results[0].row.name == "lira_online"
+
+
+def test_strata_count_only_where_there_is_no_whole():
+    bad = Measurement("membership", "base", METRIC, "probability", rate(90, 100), 1, "class 3")
+    assert verdict(row(rate(2, 1000)), bad).verdict == "pass"
+    assert verdict(bad).verdict == "fail"
+
+
+def test_metric_nobody_measured_is_refused_with_those_there_are():
+    with pytest.raises(
+        InputError, match=r"gate\.tpr_at_fpr_0\.02: no such metric.*tpr_at_fpr_0\.01"
+    ):
+        verdict(row(rate(2, 100)), metric="tpr_at_fpr_0.02")
+
+
+def test_metric_that_was_not_run_is_inconclusive():
+    found = verdict(row(Estimate.not_run()))
+    assert found.verdict == "inconclusive"
+    assert "was not run" in found.reason
+
+
+def test_no_limit_no_verdict():
+    found = decide([row(rate(2, 100))], [HELD], Gate())
+    assert (found.verdict, found.gate_measurements) == ("inconclusive", ())
+
+
+@pytest.mark.parametrize("limit", [-0.1, float("nan"), float("inf"), True, "0.05", None])
+def test_limits_must_be_numbers(limit):
+    with pytest.raises(InputError, match=r"gate\.auc"):
+        Gate({"auc": limit})
+
+
+def test_false_verdicts_are_rare_on_the_limit():
+    # Every true rate lies exactly on the limit, ten attacks: neither pass nor fail is right.
+    rng = np.random.default_rng(0)
+    said = [
+        verdict(*(row(rate(int(k), 500), f"a{i}") for i, k in enumerate(hits))).verdict
+        for hits in rng.binomial(500, 0.05, (120, 10))
+    ]
+    assert said.count("fail") <= 0.05 * 120
+    assert said.count("pass") == 0
+
+
+def test_rule_of_three():
+    assert clean_probes(0.01) == 299
+    assert clean_probes(0.001) == 2995
+
+
+@pytest.mark.parametrize(("n", "passed"), [(299, True), (298, False)])
+def test_resolution_counts_records_for_the_smallest_gated_rate(n, passed):
+    rows = [row(rate(0, n)), row(rate(0, n), metric="tpr_at_fpr_0.1")]
+    control = resolution(rows, Gate({METRIC: 0.01, "tpr_at_fpr_0.1": 0.2}))
+    assert control.passed is passed
+    assert control.value == pytest.approx(1 - 0.05 ** (1 / n))
+    assert ("needs 299 records" in control.detail) is not passed
+
+
+def test_resolution_fails_a_rate_that_cannot_be_seen():
+    rows = [row(Estimate.unresolvable(n=700), metric="tpr_at_fpr_0.001")]
+    control = resolution(rows, Gate({"tpr_at_fpr_0.001": 0.5}))
+    assert not control.passed
+    assert "700 records" in control.detail
+
+
+def test_resolution_asks_nothing_of_a_limit_that_is_exceeded_or_no_rate():
+    assert resolution([row(rate(50, 100))], Gate({METRIC: 0.001})).passed
+    auc = row(Estimate(0.55, 0.50, 0.60, n=40), metric="auc")
+    control = resolution([auc], Gate({"auc": 0.8}))
+    assert (control.passed, control.value) == (True, None)
