@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.digest import digest
-from memory_assets.records.secrets import TEMPLATES, make_secrets, plant
+from memory_assets.records.canaries import TEMPLATES, make_secrets, plant
 from memory_assets.records.texts import Texts
 
 MEMBERS, HELD_OUT = "members.jsonl", "held_out.jsonl"

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
-from memory_assets.history.bundle import RECORD_SCORES
 from memory_assets.language import controls as checks
 from memory_assets.language import scores
 from memory_assets.language import text_audit as texts_of
 from memory_assets.language.model import LanguageModel, load_language_model
-from memory_assets.language.preflight import Preflight, Training, preflight
+from memory_assets.language.options import LanguageOptions
+from memory_assets.language.preflight import Preflight, preflight
 from memory_assets.language.progress import Clock, Report, Step, seconds_per_token
+from memory_assets.language.result import LanguageAudit, ScoreRows
 from memory_assets.language.secret_audit import (
     SecretFinding,
     measure_secrets,
@@ -27,7 +25,7 @@ from memory_assets.language.secret_audit import (
 )
 from memory_assets.language.signals import Sampling
 from memory_assets.language.text_audit import Floats, Probes, Side
-from memory_assets.language.windows import Sides, Windows, choose_texts, cut_windows, name_some
+from memory_assets.language.windows import Sides, Windows, choose_texts, cut_windows, too_short
 from memory_assets.records.secrets import Manifest, check_manifest
 from memory_assets.records.texts import Texts
 from memory_assets.statistics.estimate import Control, Measurement
@@ -36,115 +34,6 @@ from memory_assets.statistics.roc import Roc
 AUDIT_VERSION = 1
 _MAX_WINDOW = 512
 _VALUE_TOKENS = 8  # tokens of a typical value, for the estimate of time
-
-
-@dataclass(frozen=True)
-class LanguageOptions:
-    """How an audit looks. Lengths are in tokens.
-
-    Extraction asks for `suffix` tokens after `prefix` tokens, greedily and in `tries` samples with
-    at least `probability`. `window` is the longest piece read at once (the context, at most 512,
-    without it). At most `texts` texts of each side are read, `control_texts` for the untrained
-    model, `generated` for near-verbatim extraction. Each secret is ranked among `references`
-    values, chosen among `candidates`, and reconstructed from `proposals`. `duplication_shares`
-    maps a repetition count to its share of the real corpus. `attacks` names the scores.
-
-    Raises:
-        InputError: a number out of range or an unknown attack.
-    """
-
-    prefix: int = 50
-    suffix: int = 50
-    window: int | None = None
-    sampling: Sampling = Sampling()
-    tries: int = 1000
-    probability: float = 0.5
-    texts: int = 2000
-    control_texts: int = 200
-    generated: int = 50
-    references: int = 2000
-    candidates: int = 100
-    proposals: int = 64
-    attacks: tuple[str, ...] = texts_of.ATTACKS
-    duplication_shares: Mapping[int, float] | None = None
-    training: Training = Training()
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        least = {
-            "prefix": 1, "suffix": 1, "tries": 1, "texts": 2, "control_texts": 2,
-            "generated": 0, "references": 100, "candidates": 2, "proposals": 1, "seed": 0,
-        }  # fmt: skip
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise InputError(f"{name}: {getattr(self, name)}; expected at least {low}")
-        if not 0 < self.probability < 1:
-            raise InputError(f"probability: {self.probability}; expected a share between 0 and 1")
-        if self.window is not None and self.window < 2:
-            raise InputError(f"window: {self.window}; expected at least 2 tokens")
-        for repetitions, share in (self.duplication_shares or {}).items():
-            if repetitions < 1 or not share >= 0:
-                raise InputError(
-                    f"duplication_shares: {repetitions}: {share}; expected repetition counts from "
-                    "1 with shares of at least 0"
-                )
-        for name in self.attacks:
-            if name not in texts_of.ATTACKS:
-                raise InputError(
-                    f"attacks: unknown {name!r}; expected some of {', '.join(texts_of.ATTACKS)}"
-                )
-
-
-@dataclass(frozen=True)
-class LanguageAudit:
-    """Everything that one audit found.
-
-    `record_scores` follows `RECORD_SCORES` with an empty audit_id: a row per text and attack
-    (higher = more likely a member), `discoverable` (share of the suffix that greedy decoding gets
-    right, 1 = recited) and, per secret, `exposure` in bits. `notices` says by id what was left out
-    and why. Secrets are in `secrets` in clear: show `secret.masked()`.
-    """
-
-    measurements: tuple[Measurement, ...]
-    controls: tuple[Control, ...]
-    record_scores: pa.Table
-    rocs: dict[str, Roc]
-    secrets: tuple[SecretFinding, ...]
-    notices: tuple[str, ...]
-    model_digest: str
-    data_digest: str
-    config_digest: str
-    device: str
-    estimated_seconds: float
-    seconds: float
-
-
-@dataclass
-class _Rows:
-    """Rows of the table of scores, column by column."""
-
-    record_id: list[str] = field(default_factory=list)
-    member: list[bool] = field(default_factory=list)
-    attack: list[str] = field(default_factory=list)
-    score: list[float] = field(default_factory=list)
-
-    def add(self, ids: list[str], member: bool, attack: str, values: Floats) -> None:
-        self.record_id += ids
-        self.member += [member] * len(ids)
-        self.attack += [attack] * len(ids)
-        self.score += [float(v) for v in values]
-
-    def table(self) -> pa.Table:
-        columns = {
-            "audit_id": pa.array([""] * len(self.score), pa.string()),
-            "record_id": self.record_id,
-            "member": self.member,
-            "attack": self.attack,
-            "score": self.score,
-        }
-        empty = pa.nulls(len(self.score), pa.float64())
-        rest = {name: empty for name in RECORD_SCORES.names if name not in columns}
-        return pa.table({**columns, **rest}).select(RECORD_SCORES.names).cast(RECORD_SCORES)
 
 
 def _plan(
@@ -164,17 +53,6 @@ def _plan(
         plan["secrets"] = 1.0 * len(manifest.secrets) * values * _VALUE_TOKENS
     plan["controls"] = min(2.0 * options.control_texts * per_text, tokens)
     return plan
-
-
-def _too_short(windows: Windows, tokens: int) -> list[str]:
-    long = set(windows.document[windows.long_enough(tokens)].tolist())
-    short = [name for i, name in enumerate(windows.texts.ids) if i not in long]
-    if not short:
-        return []
-    return [
-        f"texts shorter than prefix plus suffix ({tokens} tokens), not probed for extraction: "
-        f"{name_some(short)}"
-    ]
 
 
 def _total(reference: LanguageModel, texts: Texts, window: int, progress) -> Floats:
@@ -266,14 +144,14 @@ def audit_language_model(
         theirs = texts_of.read_side(
             model, outside, options.sampling, lambda done, _: read(sizes[0] + done, sum(sizes))
         )
-    found = _Rows()
+    found = ScoreRows()
     measurements, rocs, reference_total = _membership(
         model, mine, theirs, other, window, options, clock, found
     )
     probes = _extraction(model, mine, theirs, repetitions, options, clock, found, measurements)
     for side in (mine, theirs):
         if side is not None:
-            notices += _too_short(side.windows, options.prefix + options.suffix)
+            notices += too_short(side.windows, options.prefix + options.suffix)
     measurements += texts_of.measure_unintended(mine, reference_total)
     secret_findings = ()
     if manifest is not None:
@@ -312,7 +190,7 @@ def _membership(
     window: int,
     options: LanguageOptions,
     clock: Clock,
-    found: _Rows,
+    found: ScoreRows,
 ) -> tuple[list[Measurement], dict[str, Roc], Floats | None]:
     """Every score asked for, on both sides; also the reference's likelihood of the members."""
     sides = [side for side in (mine, theirs) if side is not None]
@@ -347,7 +225,7 @@ def _extraction(
     repetitions: np.ndarray,
     options: LanguageOptions,
     clock: Clock,
-    found: _Rows,
+    found: ScoreRows,
     measurements: list[Measurement],
 ) -> tuple[Probes, Probes | None]:
     """Extraction of both sides, added to `found` and `measurements`."""
@@ -377,7 +255,7 @@ def _secrets(
     ready: Preflight,
     options: LanguageOptions,
     clock: Clock,
-    found: _Rows,
+    found: ScoreRows,
 ) -> tuple[SecretFinding, ...]:
     """Probe every secret that the model could have learned, and the controls beside them."""
     findings = probe_secrets(

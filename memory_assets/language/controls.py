@@ -79,15 +79,17 @@ def blind_control(
 
     counts = _word_counts([*members, *held_out], vocabulary)
     truth = np.repeat([1, 0], [len(members), len(held_out)])
-    guess = cross_val_predict(
-        make_pipeline(
-            TfidfTransformer(sublinear_tf=True),
-            LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000),
-        ),
-        counts,
-        truth,
-        cv=StratifiedKFold(5, shuffle=True, random_state=seed),
-        method="decision_function",
+    guess = np.asarray(
+        cross_val_predict(
+            make_pipeline(
+                TfidfTransformer(sublinear_tf=True),
+                LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000),
+            ),
+            counts,
+            truth,
+            cv=StratifiedKFold(5, shuffle=True, random_state=seed),
+            method="decision_function",
+        )
     )
     auc = Roc.of(guess[truth == 1], guess[truth == 0]).auc()
     return _from_auc("blind_baseline", auc, "a bag of words that asks no model")

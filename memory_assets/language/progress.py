@@ -28,7 +28,7 @@ Report = Callable[[Step], None]
 
 
 def seconds_per_token(model: LanguageModel, sequences: Sequence[Ids]) -> float:
-    """Seconds of one pass by token, from a trial on a few typical sequences (the first warms up)."""
+    """Seconds of one pass by token, from a trial on typical sequences (the first warms up)."""
     lengths = np.array([len(ids) for ids in sequences])
     order = np.argsort(lengths, kind="stable")
     typical = order[np.linspace(0, len(order) - 1, min(len(order), 32)).astype(int)]

@@ -87,14 +87,20 @@ def probe_secrets(
 
 
 def _mean_exposure(found: Sequence[Exposure], extrapolated: bool = False) -> Estimate:
-    bits = [e.extrapolated if extrapolated else e.bits for e in found]
-    values = [b for b in bits if b is not None]
-    if not values:
+    if extrapolated:
+        fitted = [e.extrapolated for e in found if e.extrapolated is not None]
+        if not fitted:
+            return Estimate.not_run()
+        free = mean_interval(fitted)
+        low = None if free.ci_low is None else max(0.0, free.ci_low)
+        return Estimate(free.value, low, free.ci_high, n=free.n, status=free.status)
+    if not found:
         return Estimate.not_run()
-    estimate = mean_interval(values)
-    if not extrapolated and any(e.at_ceiling for e in found):
+    ceiling = max(e.ceiling for e in found)
+    estimate = mean_interval([e.bits for e in found], bounds=(0.0, ceiling))
+    if any(e.at_ceiling for e in found):
         # A mean over values cut at the ceiling is a lower bound of the truth.
-        return Estimate(estimate.value, estimate.ci_low, None, n=len(values), status="at_ceiling")
+        return Estimate(estimate.value, estimate.ci_low, None, n=len(found), status="at_ceiling")
     return estimate
 
 

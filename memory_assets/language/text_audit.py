@@ -19,7 +19,6 @@ from memory_assets.statistics.summary import summarize
 
 Floats = NDArray[np.float64]
 FAMILY = "membership"
-ATTACKS = tuple(scores.FORMULA_VERSION)
 _SHOT = 64
 """Tokens of held-out text that ReCaLL puts before each text, at most a quarter of the context."""
 
@@ -128,7 +127,7 @@ def measure_membership(
     """ROC and rates of each score; listed as not run where there is nothing to compare with."""
     rows: list[Measurement] = []
     rocs: dict[str, Roc] = {}
-    for name in ATTACKS:
+    for name in scores.FORMULA_VERSION:
         version = scores.FORMULA_VERSION[name]
         if held_out is None or name not in members or name not in held_out:
             rows.append(
@@ -144,7 +143,7 @@ _TIERS = ((1, 1), (2, 3), (4, 7), (8, 15), (16, None))
 
 
 def repetition_strata(repetitions: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
-    """Texts by how often they stand in the training data, in doubling steps; empty ones left out."""
+    """Texts by how often they stand in the training data, in doubling steps; no empty ones."""
     strata = {}
     for low, high in _TIERS:
         inside = (repetitions >= low) & (repetitions <= (high or np.inf))

@@ -77,7 +77,7 @@ def name_some(ids: Iterable[str]) -> str:
     return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
-def _sample(texts: Texts, rows: NDArray[np.intp], most: int, seed: int) -> NDArray[np.intp]:
+def _sample(rows: NDArray[np.intp], most: int, seed: int) -> NDArray[np.intp]:
     if len(rows) <= most:
         return rows
     return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
@@ -104,7 +104,7 @@ def choose_texts(
     copies = int((~overlap.first & own).sum())
     if copies:
         notices.append(f"members: {copies} exact copies are scored once, as repetitions")
-    kept = _sample(members, kept, most, seed)
+    kept = _sample(kept, most, seed)
     chosen = None
     before = near = 0
     if held_out is not None:
@@ -118,7 +118,7 @@ def choose_texts(
             names = name_some(held_out.ids[i] for i in np.flatnonzero(first & overlap.near))
             notices.append(f"held-out texts that stand among the members, left out: {names}")
         if rows.size:
-            chosen = held_out.take(_sample(held_out, rows, most, seed + 1))
+            chosen = held_out.take(_sample(rows, most, seed + 1))
     return Sides(
         members.take(kept), chosen, overlap.repetitions[kept], near, before, tuple(notices)
     )
@@ -152,3 +152,15 @@ def cut_windows(
     if not rows:
         return None, kept, notices
     return Windows(texts.take(kept), tuple(sequences), np.array(document)), kept, notices
+
+
+def too_short(windows: Windows, tokens: int) -> list[str]:
+    """One line about the texts without a window of so many tokens; none if there are none."""
+    long = set(windows.document[windows.long_enough(tokens)].tolist())
+    short = [name for i, name in enumerate(windows.texts.ids) if i not in long]
+    if not short:
+        return []
+    return [
+        f"texts shorter than prefix plus suffix ({tokens} tokens), not probed for extraction: "
+        f"{name_some(short)}"
+    ]

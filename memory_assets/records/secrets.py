@@ -1,18 +1,13 @@
-"""Secrets with a known answer: planted canaries, their controls, and secrets that a user lists.
+"""Secrets with a known answer: what they are, what else they might have been, and their files.
 
-A canary is a made-up secret (prefix, value) that is written into a copy of the corpus a chosen
-number of times; controls are made the same way and never written. What the model gives away of
-them, it learned from the corpus and nowhere else. The method is the secret sharer's (Carlini et
-al. 2019, arXiv 1802.08232).
+A report shows `masked()` values only; the files that hold the values are their owner's.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-import re
 import string
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -24,68 +19,21 @@ from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.records.texts import Texts
 
-_PROVIDERS = ("name", "city", "company", "street_address", "job", "email")
-_SLOT = re.compile(r"\{(\w+)\}")
+PROVIDERS = ("name", "city", "company", "street_address", "job", "email")
 FORMAT = 1
 
 
-def _check_pattern(pattern: str, where: str) -> None:
+def check_pattern(pattern: str, where: str) -> None:
+    """Refuse (`InputError`) a pattern that draws nothing; `where` opens the message."""
     if pattern.startswith("faker:"):
-        if pattern.removeprefix("faker:") not in _PROVIDERS:
+        if pattern.removeprefix("faker:") not in PROVIDERS:
             raise InputError(
-                f"{where}: pattern {pattern!r}; expected faker: and one of {', '.join(_PROVIDERS)}"
+                f"{where}: pattern {pattern!r}; expected faker: and one of {', '.join(PROVIDERS)}"
             )
     elif not set(pattern) & set("#?^"):
         raise InputError(
             f"{where}: its pattern draws nothing; expected #, ? or ^, or faker:provider"
         )
-
-
-@dataclass(frozen=True)
-class Template:
-    """How a canary reads: `{value}` is the secret, other slots are Faker's.
-
-    `pattern` makes the value and its references: `#` is a digit, `?` a lower-case and `^` an
-    upper-case letter, anything else stands for itself; or `faker:provider`.
-
-    Raises:
-        InputError: no `{value}` slot, an unknown slot, or a pattern with nothing to draw.
-    """
-
-    name: str
-    text: str
-    pattern: str
-    locale: str = "en_US"
-
-    def __post_init__(self) -> None:
-        slots = _SLOT.findall(self.text)
-        if slots.count("value") != 1:
-            raise InputError(f"template {self.name!r}: expected exactly one {{value}} in its text")
-        for slot in slots:
-            if slot != "value" and slot not in _PROVIDERS:
-                raise InputError(
-                    f"template {self.name!r}: unknown slot {{{slot}}}; expected one of "
-                    f"value, {', '.join(_PROVIDERS)}"
-                )
-        _check_pattern(self.pattern, f"template {self.name!r}")
-
-
-TEMPLATES: dict[str, Template] = {
-    template.name: template
-    for template in (
-        Template("account-en", "Support note: {name}, {city}, account code {value}", "######"),
-        Template("phone-en", "Please call {name} of {company} back at {value}", "###-###-####"),
-        Template("id-en", "Record of {name}, {street_address}: member number {value}", "^^######"),
-        Template("name-en", "The complaint of {company} was written by {value}", "faker:name"),
-        Template(
-            "account-ja", "サポート記録:{name}様、{city}、口座番号は{value}", "#######", "ja_JP"
-        ),
-        Template("phone-ja", "{company}の{name}様の電話番号は{value}", "090-####-####", "ja_JP"),
-        Template("id-ja", "{name}様({city})の会員番号は{value}", "^^######", "ja_JP"),
-        Template("name-ja", "{company}からの苦情の差出人は{value}", "faker:name", "ja_JP"),
-    )
-}
-"""Shipped templates by name, English and Japanese."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +122,12 @@ def masked(value: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def _faker(locale: str) -> Faker:
+def faker_for(locale: str) -> Faker:
+    """One generator a locale: making one is slow.
+
+    Raises:
+        InputError: a locale that Faker does not know.
+    """
     try:
         return Faker(locale)
     except AttributeError as error:
@@ -184,7 +137,7 @@ def _faker(locale: str) -> Faker:
 def draw_values(pattern: str, locale: str, count: int, seed: int) -> list[str]:
     """`count` values of a pattern, repetitions possible, the same for the same seed."""
     if pattern.startswith("faker:"):
-        fake = _faker(locale)
+        fake = faker_for(locale)
         fake.seed_instance(seed)
         provider = getattr(fake, pattern.removeprefix("faker:"))
         return [str(provider()).replace("\n", " ") for _ in range(count)]
@@ -194,96 +147,6 @@ def draw_values(pattern: str, locale: str, count: int, seed: int) -> list[str]:
         rng.choice(list(kinds[c]), count) if c in kinds else np.full(count, c) for c in pattern
     ]
     return ["".join(row) for row in zip(*columns, strict=True)]
-
-
-def _make(template: Template, count: int, seed: int) -> list[tuple[str, str, str]]:
-    """`count` different (prefix, value, suffix) of a template; no prefix or value twice."""
-    fake = _faker(template.locale)
-    before, after = template.text.split("{value}")
-    values = list(
-        dict.fromkeys(draw_values(template.pattern, template.locale, 4 * count + 16, seed))
-    )
-    if len(values) < count:
-        raise InputError(
-            f"template {template.name!r}: its pattern has too few values for {count} canaries"
-        )
-    fake.seed_instance(seed)
-
-    def fill(text: str) -> str:
-        return _SLOT.sub(lambda slot: str(getattr(fake, slot[1])()).replace("\n", " "), text)
-
-    made: dict[str, tuple[str, str, str]] = {}
-    for value in values[:count]:
-        for _ in range(100):
-            prefix = fill(before)
-            if prefix not in made:
-                break
-        made[prefix] = (prefix, value, fill(after))
-    if len(made) < count:
-        raise InputError(
-            f"template {template.name!r}: give it a slot, such as {{name}}, before "
-            "{value}, so that no two canaries begin alike"
-        )
-    return list(made.values())
-
-
-def make_secrets(
-    templates: Iterable[Template], repetitions: Sequence[int], per_tier: int, seed: int
-) -> tuple[Secret, ...]:
-    """`per_tier` canaries of each template for every repetition count; 0 makes controls.
-
-    Raises:
-        InputError: no template, a negative repetition count, or too few values for a template.
-    """
-    templates = tuple(templates)
-    if not templates or per_tier < 1 or not repetitions or min(repetitions) < 0:
-        raise InputError(
-            "canaries: expected at least one template, one canary a tier, and repetition counts "
-            f"of 0 or more, got {list(repetitions)}"
-        )
-    secrets = []
-    for i, template in enumerate(templates):
-        made = _make(template, per_tier * len(repetitions), seed + 7919 * i)
-        for j, (prefix, value, suffix) in enumerate(made):
-            times = repetitions[j // per_tier]
-            name = f"{template.name}-x{times}-{j % per_tier}"
-            secrets.append(
-                Secret(
-                    name,
-                    prefix,
-                    value,
-                    suffix,
-                    times,
-                    template.name,
-                    template.pattern,
-                    template.locale,
-                )
-            )
-    return tuple(secrets)
-
-
-def plant(corpus: Texts, secrets: Sequence[Secret], seed: int) -> tuple[Texts, Manifest]:
-    """A copy of the corpus with every secret written in as often as it says, at random places.
-
-    A planted line is a text of its own, with the id `canary:<secret>:<number>`.
-    """
-    lines = [
-        (f"canary:{secret.id}:{n}", secret.text)
-        for secret in secrets
-        for n in range(secret.repetitions)
-    ]
-    rows = [*zip(corpus.ids, corpus.texts, strict=True), *lines]
-    order = np.random.default_rng(seed).permutation(len(rows))
-    # Texts keep their own order; only the places that canaries take are drawn.
-    places = np.sort(order[: len(lines)])
-    mixed: list[tuple[str, str]] = list(rows[: len(corpus)])
-    shuffled = [lines[i] for i in np.random.default_rng(seed + 1).permutation(len(lines))]
-    for place, line in zip(places, shuffled, strict=True):
-        mixed.insert(int(place), line)
-    planted = Texts(
-        tuple(r[0] for r in mixed), tuple(r[1] for r in mixed), corpus.source, corpus.notices
-    )
-    return planted, Manifest(tuple(secrets), planted.digest, seed)
 
 
 def infer_pattern(value: str) -> str | None:
@@ -332,7 +195,7 @@ def load_secrets(path: Path) -> tuple[Secret, ...]:
             raise InputError(f"{path}: row {number}: repetitions is not a whole number")
         pattern = row.get("pattern") or infer_pattern(row["value"])
         if row.get("pattern"):
-            _check_pattern(row["pattern"], f"{path}: row {number}")
+            check_pattern(row["pattern"], f"{path}: row {number}")
         secrets.append(
             Secret(
                 row.get("id") or f"secret-{number:04d}",

@@ -1,0 +1,70 @@
+"""How an audit of a language model looks: every choice, validated once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from memory_assets.errors import InputError
+from memory_assets.language.preflight import Training
+from memory_assets.language.scores import FORMULA_VERSION
+from memory_assets.language.signals import Sampling
+
+ATTACKS = tuple(FORMULA_VERSION)
+
+
+@dataclass(frozen=True)
+class LanguageOptions:
+    """How an audit looks. Lengths are in tokens.
+
+    Extraction asks for `suffix` tokens after `prefix` tokens, greedily and in `tries` samples with
+    at least `probability`. `window` is the longest piece read at once (the context, at most 512,
+    without it). At most `texts` texts of each side are read, `control_texts` for the untrained
+    model, `generated` for near-verbatim extraction. Each secret is ranked among `references`
+    values, chosen among `candidates`, and reconstructed from `proposals`. `duplication_shares`
+    maps a repetition count to its share of the real corpus. `attacks` names the scores.
+
+    Raises:
+        InputError: a number out of range or an unknown attack.
+    """
+
+    prefix: int = 50
+    suffix: int = 50
+    window: int | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    tries: int = 1000
+    probability: float = 0.5
+    texts: int = 2000
+    control_texts: int = 200
+    generated: int = 50
+    references: int = 2000
+    candidates: int = 100
+    proposals: int = 64
+    attacks: tuple[str, ...] = ATTACKS
+    duplication_shares: Mapping[int, float] | None = None
+    training: Training = field(default_factory=Training)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        least = {
+            "prefix": 1, "suffix": 1, "tries": 1, "texts": 2, "control_texts": 2,
+            "generated": 0, "references": 100, "candidates": 2, "proposals": 1, "seed": 0,
+        }  # fmt: skip
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise InputError(f"{name}: {getattr(self, name)}; expected at least {low}")
+        if not 0 < self.probability < 1:
+            raise InputError(f"probability: {self.probability}; expected a share between 0 and 1")
+        if self.window is not None and self.window < 2:
+            raise InputError(f"window: {self.window}; expected at least 2 tokens")
+        for repetitions, share in (self.duplication_shares or {}).items():
+            if repetitions < 1 or not share >= 0:
+                raise InputError(
+                    f"duplication_shares: {repetitions}: {share}; expected repetition counts from "
+                    "1 with shares of at least 0"
+                )
+        for name in self.attacks:
+            if name not in ATTACKS:
+                raise InputError(
+                    f"attacks: unknown {name!r}; expected some of {', '.join(ATTACKS)}"
+                )

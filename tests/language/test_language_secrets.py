@@ -1,0 +1,146 @@
+import json
+import stat
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memory_assets.errors import InputError
+from memory_assets.records.canaries import TEMPLATES, Template, make_secrets, plant
+from memory_assets.records.secrets import (
+    Manifest,
+    Secret,
+    check_manifest,
+    draw_values,
+    infer_pattern,
+    load_secrets,
+    masked,
+)
+from memory_assets.records.texts import Texts
+
+CORPUS = Texts(tuple(f"t{i}" for i in range(20)), tuple(f"text number {i}" for i in range(20)))
+
+
+def test_canaries_stand_as_often_as_they_say_and_controls_nowhere():
+    secrets = make_secrets(TEMPLATES.values(), (0, 1, 4), 2, seed=5)
+    planted, manifest = plant(CORPUS, secrets, seed=5)
+    joined = "\n".join(planted.texts)
+    assert len(secrets) == len(TEMPLATES) * 3 * 2
+    for secret in secrets:
+        assert joined.count(secret.text) == secret.repetitions
+    assert [t for t in planted.texts if t.startswith("text number")] == list(CORPUS.texts)
+    assert manifest.corpus == planted.digest
+    assert check_manifest(manifest, planted) == []
+    assert len({s.prefix for s in secrets}) == len({s.id for s in secrets}) == len(secrets)
+
+
+def test_planting_is_decided_by_the_seed():
+    def made(seed):
+        return plant(CORPUS, make_secrets([TEMPLATES["phone-ja"]], (0, 2), 3, seed), seed)[0].digest
+
+    assert made(1) == made(1) != made(2)
+
+
+def test_manifest_round_trip_is_private(tmp_path):
+    _, manifest = plant(CORPUS, make_secrets([TEMPLATES["name-ja"]], (0, 2), 2, 0), 0)
+    manifest.write(tmp_path / "m.json")
+    assert Manifest.read(tmp_path / "m.json") == manifest
+    assert stat.S_IMODE((tmp_path / "m.json").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"format": 9}', '{"format": 1, "secrets": [{}]}'])
+def test_a_file_that_is_no_manifest_is_refused(tmp_path, content):
+    (tmp_path / "m.json").write_text(content)
+    with pytest.raises(InputError, match=r"m\.json: not a canary manifest"):
+        Manifest.read(tmp_path / "m.json")
+
+
+def test_a_manifest_of_another_corpus_is_refused_and_a_changed_one_noted():
+    secrets = make_secrets([TEMPLATES["id-en"]], (1, 2), 1, 0)
+    planted, manifest = plant(CORPUS, secrets, 0)
+    with pytest.raises(InputError, match="none of its 2 planted secrets"):
+        check_manifest(manifest, CORPUS)
+    kept = [i for i, t in enumerate(planted.texts) if t != secrets[0].text]
+    problems = check_manifest(manifest, planted.take(np.array(kept)))
+    assert problems == [
+        f"secret {secrets[0].id!r}: stands 0 times in the members, the manifest says 1"
+    ]
+    assert secrets[0].value not in "".join(problems)
+
+
+def test_references_follow_the_pattern_without_the_secret():
+    secret = Secret("a", "code ", "7", pattern="#")
+    assert sorted(secret.references(50, seed=0)) == list("012345689")
+    phone = Secret("b", "call ", "090-1234-5678", pattern="090-####-####")
+    drawn = phone.references(500, seed=0)
+    assert len(set(drawn)) == 500
+    assert all(v.startswith("090-") and len(v) == 13 for v in drawn)
+    assert drawn == phone.references(500, seed=0) != phone.references(500, seed=1)
+    assert Secret("c", "p", "v").references(10, 0) == []
+
+
+def test_faker_patterns_draw_names_of_the_locale():
+    names = draw_values("faker:name", "ja_JP", 5, 0)
+    assert all(any(ord(c) > 0x3000 for c in name) for name in names)
+
+
+@given(st.text(max_size=20))
+def test_masks_keep_no_more_than_the_first_sign(value):
+    shown = masked(value)
+    assert len(shown) == len(value)
+    assert not any(c.isalnum() for c in shown[1:])
+    assert len(value) > 3 or set(shown) <= {"*"}
+
+
+def test_a_secret_does_not_print_its_value():
+    assert "123456" not in repr(Secret("a", "code ", "123456"))
+
+
+def test_infers_the_shape_of_listed_values():
+    assert infer_pattern("AB-12c") == "^^-##?"
+    assert infer_pattern("渡辺") is None
+    assert infer_pattern("a#1") is None
+
+
+def test_listed_secrets(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text("prefix,value,repetitions\nHis code is ,1234,3\nHer code is ,5678,\n")
+    first, second = load_secrets(path)
+    assert (first.repetitions, first.pattern, second.repetitions) == (3, "####", 1)
+    for content, said in (
+        ("prefix\nx", "columns prefix and value"),
+        ("prefix,value\nx,", "row 1 has no prefix or no value"),
+        ("prefix,value,repetitions\nx,y,-1", "repetitions is not a whole number"),
+        ("prefix,value,pattern\nx,y,zz", "its pattern draws nothing"),
+    ):
+        path.write_text(content)
+        with pytest.raises(InputError, match=said):
+            load_secrets(path)
+    path.write_bytes(b"prefix,value\nx,\xe9")
+    with pytest.raises(InputError, match="UTF-8"):
+        load_secrets(path)
+
+
+def test_bad_templates_are_refused():
+    with pytest.raises(InputError, match="exactly one {value}"):
+        Template("t", "no slot", "##")
+    with pytest.raises(InputError, match="unknown slot {moon}"):
+        Template("t", "{moon} {value}", "##")
+    with pytest.raises(InputError, match="draws nothing"):
+        Template("t", "{value}", "abc")
+    with pytest.raises(InputError, match="too few values"):
+        make_secrets([Template("t", "{name}: {value}", "#")], (0, 1), 10, 0)
+    with pytest.raises(InputError, match="no two canaries begin alike"):
+        make_secrets([Template("t", "code {value}", "######")], (0, 1), 2, 0)
+    with pytest.raises(InputError, match="unknown to Faker"):
+        make_secrets([Template("t", "{name} {value}", "######", "xx_XX")], (1,), 1, 0)
+    with pytest.raises(InputError, match="repetition counts"):
+        make_secrets([], (1,), 1, 0)
+
+
+def test_manifest_holds_only_what_it_says(tmp_path):
+    _, manifest = plant(CORPUS, make_secrets([TEMPLATES["account-en"]], (1,), 1, 0), 0)
+    manifest.write(tmp_path / "m.json")
+    content = json.loads((tmp_path / "m.json").read_text())
+    assert set(content) == {"format", "secrets", "corpus", "seed"}
