@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
@@ -28,7 +28,7 @@ def table(order=(4, 1, 0, 3, 2), prefix: str = "prob_", **changes) -> dict:
 def write(path: Path, columns: dict) -> Path:
     data = pa.table({k: v for k, v in columns.items() if v is not None})
     if path.suffix == ".csv":
-        pa.csv.write_csv(data, path)
+        pacsv.write_csv(data, path)
     else:
         pq.write_table(data, path)
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def in_torch(recipe: Recipe, x: np.ndarray, index: int) -> dict[str, np.ndarray]
     """The same run as an ordinary loop with torch's own optimizers and schedule."""
     model = draws.initial_model(recipe, index)
     keys = replace_dropout(model)
-    shared = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
+    shared: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
     optimizer: torch.optim.Optimizer
     if recipe.optimizer == "sgd":
         optimizer = torch.optim.SGD(model.parameters(), momentum=recipe.momentum, **shared)
