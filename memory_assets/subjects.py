@@ -24,7 +24,9 @@ class RecordsSpec(_Spec):
     """Where the records are: a loader `package.module:function`, or a file with a label column."""
 
     members: str = Field(description="CSV of the record ids that the model was trained on")
-    loader: str | None = Field(default=None, description="function that returns a memory_assets Dataset")
+    loader: str | None = Field(
+        default=None, description="function that returns a memory_assets Dataset"
+    )
     path: str | None = Field(default=None, description="Parquet, CSV or npz file of records")
     label: str = Field(default="label", description="column (or array) of the class labels")
     id: str | None = Field(default=None, description="column of record ids; row numbers without it")
@@ -56,8 +58,12 @@ class RecipeSpec(_Spec):
 class PoolSpec(_Spec):
     """How many shadow models, and which audit set they are drawn for."""
 
-    models: int = Field(default=64, ge=4, multiple_of=2, description="shadow models K, an even number")
-    pairs: int | None = Field(default=None, ge=2, description="(member, non-member) pairs; all without it")
+    models: int = Field(
+        default=64, ge=4, multiple_of=2, description="shadow models K, an even number"
+    )
+    pairs: int | None = Field(
+        default=None, ge=2, description="(member, non-member) pairs; all without it"
+    )
     seed: int = Field(default=0, ge=0)
 
 
@@ -76,7 +82,9 @@ class ClassifierSubject(_Spec):
     prior: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.5, description="share of members among the people an attacker would ask about"
     )
-    claimed_epsilon: float | None = Field(default=None, gt=0, description="epsilon the owner claims")
+    claimed_epsilon: float | None = Field(
+        default=None, gt=0, description="epsilon the owner claims"
+    )
     cadence_days: int = Field(default=90, ge=1, description="how often an audit is due")
 
     @field_validator("subject")

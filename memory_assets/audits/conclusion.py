@@ -118,11 +118,8 @@ def _utility(target: Signals) -> list[Measurement]:
     return [Measurement("utility", "target", "held_out_accuracy", "probability", estimate, 1)]
 
 
-def _record_scores(
-    audit_id: str, results: AttackResults, records: dict[str, np.ndarray]
-) -> pa.Table:
+def _record_scores(audit_id: str, scores: pa.Table, records: dict[str, np.ndarray]) -> pa.Table:
     """A row per record and attack, with the record's memorization beside each score."""
-    scores = results.scores
     row = {name: i for i, name in enumerate(records["record_id"])}
     order = np.array([row[name] for name in scores["record_id"].to_pylist()])
     beside = {

@@ -40,11 +40,11 @@ def load() -> Dataset:
     """The digits as records `[1797, 64]` in 0..1, with ids `digit-0000` to `digit-1796`."""
     from sklearn.datasets import load_digits
 
-    digits = load_digits()
+    pixels, labels = load_digits(return_X_y=True)
     return Dataset(
-        ids=np.array([f"digit-{i:04d}" for i in range(len(digits.target))]),
-        x=(digits.data / 16).astype(np.float32),
-        y=digits.target.astype(np.int64),
+        ids=np.array([f"digit-{i:04d}" for i in range(len(labels))]),
+        x=(pixels / 16).astype(np.float32),
+        y=labels.astype(np.int64),
         classes=10,
         source="scikit-learn digits",
     )

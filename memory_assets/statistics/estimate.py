@@ -8,7 +8,8 @@ from typing import Literal
 
 Status = Literal["ok", "unresolvable", "vacuous", "at_ceiling", "not_run"]
 """`unresolvable`: this sample cannot show a rate so small. `vacuous`: a bound that bounds nothing.
-`at_ceiling`: as large as this sample can ever show, the truth may be larger. `not_run`: no attempt."""
+`at_ceiling`: as large as this sample can ever show, the truth may be larger. `not_run`: no attempt.
+"""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Measurement:
 
     `family` groups instruments (membership, memorization, information, epsilon, utility, gate,
     extraction, exposure), `name` is the attack or estimator in its registry, `metric` what it
-    reports (auc, tpr_at_fpr_0.01), `unit` one of probability, nats, bits, ratio, count or a currency.
+    reports (auc, tpr_at_fpr_0.01), `unit` one of probability, nats, bits, ratio, count or a
+    currency.
     """
 
     family: str
