@@ -1,0 +1,144 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from memory_assets.errors import InputError
+from memory_assets.language.model import load_language_model, untrained_like
+from memory_assets.language.signals import token_signals
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+    return shutil.copytree(trained.folder, tmp_path / "copy")
+
+
+def test_opens_a_folder(trained):
+    model = trained.model
+    assert (model.context, model.start, model.splits) == (96, None, True)
+    assert model.reads_back("Support note: 123456")
+    assert load_language_model(trained.folder).digest == model.digest
+
+
+def test_the_digest_follows_the_weights(trained, folder):
+    model = load_language_model(folder)
+    assert model.digest == trained.model.digest
+    with torch.no_grad():
+        model.model.transformer.ln_f.bias[0] += 1
+    model.model.save_pretrained(folder)
+    assert load_language_model(folder).digest != trained.model.digest
+
+
+def _remove(name):
+    return lambda folder: (folder / name).unlink()
+
+
+def _pickle_only(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def _own_code(folder):
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {"AutoModelForCausalLM": "evil.Model"}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def _no_tokenizer(folder):
+    for file in folder.glob("*token*"):
+        file.unlink()
+
+
+def _truncate(folder):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+
+
+def _unknown(folder):
+    (folder / "config.json").write_text('{"model_type": "no-such-model"}')
+
+
+def _small_vocabulary(folder):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(vocab_size=50, n_embd=8, n_layer=1, n_head=1, n_positions=16)
+    GPT2LMHeadModel(config).save_pretrained(folder)
+
+
+def _adapter(folder):
+    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "x"}')
+
+
+def _adapter_file(folder):
+    _adapter(folder)
+    (folder / "adapter_model.safetensors").write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (_remove("config.json"), "no config.json"),
+        (_remove("model.safetensors"), "no weights"),
+        (_pickle_only, "only pickled weights (pytorch_model.bin)"),
+        (_own_code, "run code of its own"),
+        (_no_tokenizer, "no tokenizer"),
+        (_truncate, "cannot be opened as a causal language model"),
+        (_unknown, "cannot be opened as a causal language model"),
+        (_small_vocabulary, "its tokenizer has 384 tokens, its model 50"),
+        (_adapter, "no adapter_model.safetensors"),
+    ],
+)
+def test_bad_folders_are_one_clear_line(folder, damage, said):
+    damage(folder)
+    with pytest.raises(InputError) as error:
+        load_language_model(folder)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+def test_an_adapter_needs_peft(folder, monkeypatch):
+    import sys
+
+    _adapter_file(folder)
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(InputError, match="needs the package peft"):
+        load_language_model(folder)
+
+
+def test_names_that_are_neither_folder_nor_hub_id(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="no such folder"):
+        load_language_model(tmp_path / "none")
+    import huggingface_hub
+
+    def offline(*_args, **_options):
+        raise ConnectionError
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
+    with pytest.raises(InputError, match="the hub gives no model of that name at revision main"):
+        load_language_model("some-one/some-model", "main")
+
+
+def test_a_hub_id_is_taken_from_the_local_copy_first(trained, monkeypatch):
+    import huggingface_hub
+
+    asked = []
+
+    def local(name, **options):
+        asked.append((name, options["revision"], options["local_files_only"]))
+        assert not any(pattern.endswith((".bin", ".py")) for pattern in options["allow_patterns"])
+        return str(trained.folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", local)
+    assert load_language_model("some-one/some-model", "abc").digest == trained.model.digest
+    assert asked == [("some-one/some-model", "abc", True)]
+
+
+def test_an_untrained_twin_has_the_shape_and_none_of_the_knowledge(trained):
+    blank = untrained_like(trained.model)
+    rows = trained.model.encode_all(list(trained.members.texts[:5]))
+    assert token_signals(blank, rows).log_p.mean() < token_signals(trained.model, rows).log_p.mean()
+    again = untrained_like(trained.model)
+    assert torch.equal(blank.model.lm_head.weight, again.model.lm_head.weight)
+    assert np.isclose(token_signals(blank, rows).log_p.mean(), -np.log(384), atol=0.3)
