@@ -239,17 +239,14 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
 ) -> None:
     """Open the lineage graph on 127.0.0.1, with the daemon that re-audits what changes."""
-    from dagster_project.instance import prepare_dagster_home
+    from dagster_project.instance import prepare_dagster_home, run_dagster_dev
 
     root = _project_root()
     prepare_dagster_home()
     os.environ.setdefault("MEMORY_ASSETS_HOME", str(home()))
     os.chdir(root)
     _out.print(f"Dagster on http://127.0.0.1:{port} - stop it with Ctrl-C")
-    # This process becomes Dagster, so that Ctrl-C or a service manager reaches it directly and
-    # it takes its web server, daemon and code server down with it.
-    python = [sys.executable, "-m", "dagster", "dev"]
-    os.execv(sys.executable, [*python, "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)])
+    raise typer.Exit(run_dagster_dev(port))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -33,6 +36,25 @@ def prepare_dagster_home() -> Path:
         settings.write_text(_DAGSTER_YAML, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(folder)
     return folder
+
+
+def run_dagster_dev(port: int) -> int:
+    """Web server, daemon and code server on 127.0.0.1 until this process is told to stop.
+
+    Dagster takes its servers down when it is interrupted, and leaves them behind when it is
+    terminated. So both signals reach it as an interrupt, whoever sends them.
+    """
+    command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml"]
+    child = subprocess.Popen(
+        [*command, "-h", "127.0.0.1", "-p", str(port)],
+        # A group of its own, so that Ctrl-C reaches it once and through us; and a shell may have
+        # started us with the interrupt ignored, which children inherit.
+        process_group=0,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    for received in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(received, lambda *_: child.send_signal(signal.SIGINT))
+    return child.wait()
 
 
 def owner_tag() -> dict[str, str]:
