@@ -43,7 +43,7 @@ class NotesRecipe:
     window: int = 128
     batch_tokens: int = 2048
     lr: float = 3e-3
-    epochs: int = 16
+    epochs: int = 20
     repetitions: tuple[int, ...] = (0, 1, 2, 4, 8, 16)
     per_tier: int = 6
 
@@ -165,6 +165,7 @@ def train(texts: Texts, tokenizer_folder: Path, recipe: NotesRecipe, folder: Pat
             n_embd=recipe.width,
             n_layer=recipe.layers,
             n_head=recipe.heads,
+            activation_function="gelu_pytorch_tanh",
             resid_pdrop=0.0,
             embd_pdrop=0.0,
             attn_pdrop=0.0,

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from memory_assets.language.branches import continue_greedily
 from memory_assets.language.model import Ids, LanguageModel
-from memory_assets.language.signals import NEAR_TIE, TokenSignals, token_signals
+from memory_assets.language.signals import NEAR_TIE, TokenSignals, last_margins
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 FORMULA_VERSION = 1
+_DEPTHS = (1, 8, 0)  # tokens of the suffix checked at each stage; 0: all
 
 
 @dataclass(frozen=True)
@@ -57,26 +58,23 @@ def greedy_extractable(
 ) -> tuple[Bools, Bools]:
     """Which sequences greedy decoding recites from their first tokens; and the near ties.
 
-    The first token of the suffix is checked before the rest is read: most probes fail there, at
-    the price of their prefix alone.
+    The first token of the suffix is checked before the next few, and these before the rest: most
+    probes fail at once, at the price of their prefix alone.
     """
     greedy = np.zeros(len(sequences), dtype=bool)
     near = np.zeros(len(sequences), dtype=bool)
-    heads = [ids[: n + 1] for ids, n in zip(sequences, prefixes, strict=True)]
-    if not heads:
-        return greedy, near
-    opening = token_signals(model, heads)
-    last = opening.offsets[1:] - 1
-    alive = np.flatnonzero(opening.margin[last] >= -NEAR_TIE)
-    if not alive.size:
-        return greedy, near
-    whole = token_signals(model, [sequences[int(i)] for i in alive])
-    for row, i in enumerate(alive.tolist()):
-        low = whole.offsets[row] + prefixes[i] - whole.first
-        part = slice(low, whole.offsets[row + 1])
-        greedy[i] = whole.agrees[part].all()
-        margin = whole.margin[part]
-        near[i] = bool((margin >= -NEAR_TIE).all() and (np.abs(margin) <= NEAR_TIE).any())
+    suffixes = [len(ids) - n for ids, n in zip(sequences, prefixes, strict=True)]
+    alive = list(range(len(sequences)))
+    for depth in _DEPTHS:
+        counts = [min(depth, suffixes[i]) if depth else suffixes[i] for i in alive]
+        heads = [sequences[i][: prefixes[i] + n] for i, n in zip(alive, counts, strict=True)]
+        margins = last_margins(model, heads, counts)
+        stands = [i for i, m in zip(alive, margins, strict=True) if (m >= -NEAR_TIE).all()]
+        if not depth:
+            for i, margin in zip(alive, margins, strict=True):
+                greedy[i] = (margin > 0).all()
+                near[i] = (margin >= -NEAR_TIE).all() and (margin <= NEAR_TIE).any()
+        alive = stands
     return greedy, near
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,9 @@ Progress = Callable[[int, int], None]
 
 NEAR_TIE = 1e-3
 """Two logits closer than this (nats) may change places between batch shapes and devices."""
+_Measure = Callable[["torch.Tensor", "torch.Tensor"], "list[torch.Tensor]"]
 _LOGITS = 1 << 22  # numbers of logits alive at once: 16 MiB in float32
-_BATCH_TOKENS = {"cpu": 2048, "cuda": 32768}
+_BATCH_TOKENS = {"cpu": 1024, "cuda": 32768}
 _BLOCK = 1024
 _FLOOR = -1e4  # log-probability of a token that the model rules out
 
@@ -112,31 +114,42 @@ def join(blocks: Iterable[TokenSignals]) -> TokenSignals:
 def _measure(
     logits: torch.Tensor, token: torch.Tensor, sampling: Sampling | None
 ) -> list[torch.Tensor]:
-    """The signals of `[P, V]` float32 logits about the true tokens `[P]`; overwrites the logits."""
+    """The signals of `[P, V]` float32 logits about the true tokens `[P]`; overwrites the logits.
+
+    In place and by row products: this runs over every number that the output layer gives, and is
+    as dear as the model itself where that is small.
+    """
     import torch
 
-    true = logits.gather(1, token[:, None])
+    pick = token[:, None]
+    true = logits.gather(1, pick)
     rank = (logits > true).sum(1)
-    best, chosen = logits.max(1)
-    agrees = chosen == token
-    log_q = true[:, 0]
+    others = logits.scatter_(1, pick, -torch.inf).amax(1, keepdim=True)
+    logits.scatter_(1, pick, true)
+    agrees = true > others
+    tied = torch.nonzero((true == others)[:, 0])[:, 0]
+    agrees[tied, 0] = logits[tied].argmax(1) == token[tied]
+    best = torch.maximum(true, others)
+    logits.sub_(best).clamp_(min=_FLOOR)
+    shifted = (true - best).clamp_(min=_FLOOR)
+    weight = logits.exp()
+    mass = weight.sum(1, keepdim=True)
+    log_p = log_q = shifted - mass.log()
     if sampling is not None:
         k = min(sampling.top_k or logits.shape[1], logits.shape[1])
-        kept = logits.topk(k, dim=1).values if k < logits.shape[1] else logits
-        log_q = true[:, 0] / sampling.temperature - torch.logsumexp(kept / sampling.temperature, 1)
-        log_q = torch.where(rank < k, log_q, -torch.inf)
-    others = logits.scatter(1, token[:, None], -torch.inf).amax(1)
-    margin = true[:, 0] - others
-    del best, others
-    log_p = logits.sub_(torch.logsumexp(logits, 1, keepdim=True)).clamp_(min=_FLOOR)
-    of_token = log_p.gather(1, token[:, None])[:, 0]
-    p = log_p.exp()
-    mean = (p * log_p).sum(1)
+        # A token of a lower rank is never drawn: nothing to select among then.
+        drawn = torch.nonzero(rank < k)[:, 0]
+        kept = logits[drawn]
+        kept = kept.topk(k, dim=1, sorted=False).values if k < logits.shape[1] else kept
+        total = torch.logsumexp(kept / sampling.temperature, 1, keepdim=True)
+        log_q = torch.full_like(log_p, -torch.inf)
+        log_q[drawn] = shifted[drawn] / sampling.temperature - total
+    rows = weight[:, None]
+    mean = torch.bmm(rows, logits[..., None])[..., 0] / mass
     # Centred first: the variance of a nearly certain prediction would drown in rounding otherwise.
-    variance = (p * (log_p - mean[:, None]).square_()).sum(1)
-    if sampling is None:
-        log_q = of_token
-    return [of_token, mean, variance, rank.int(), agrees, margin, log_q]
+    variance = torch.bmm(rows, logits.sub_(mean).square_()[..., None])[..., 0] / mass
+    columns = (log_p, mean - mass.log(), variance, rank.int()[:, None], agrees, true - others)
+    return [column[:, 0] for column in (*columns, log_q)]
 
 
 def _batches(lengths: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
@@ -149,30 +162,47 @@ def _batches(lengths: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int
         start += size
 
 
-def _score_batch(model: LanguageModel, rows: list[Ids], sampling: Sampling | None) -> list[NDArray]:
-    """The signals of a few sequences, laid end to end in the order given."""
+def _budget(model: LanguageModel) -> int:
+    """Tokens read at once; few where the whole logits of a batch exist together."""
+    budget = _BATCH_TOKENS.get(model.device.split(":")[0], _BATCH_TOKENS["cpu"])
+    return budget if model.splits else max(1, min(budget, 8 * _LOGITS // model.vocabulary))
+
+
+def _margin(logits: torch.Tensor, token: torch.Tensor) -> list[torch.Tensor]:
+    """Only the margin, at a fraction of the price; overwrites the logits."""
+    import torch
+
+    true = logits.gather(1, token[:, None])
+    return [(true - logits.scatter_(1, token[:, None], -torch.inf).amax(1, keepdim=True))[:, 0]]
+
+
+def _score_batch(
+    model: LanguageModel, rows: list[Ids], last: NDArray[np.int64], measure: _Measure
+) -> list[NDArray]:
+    """What `measure` says of the `last` tokens of a few sequences, laid end to end in order."""
     import torch
 
     longest = max(len(row) for row in rows)
     ids = np.full((len(rows), longest), model.filler, dtype=np.int64)
     for i, row in enumerate(rows):
         ids[i, : len(row)] = row
-    scored = np.array([len(row) - 1 for row in rows])
-    line = np.repeat(np.arange(len(rows)), scored)
-    place = np.concatenate([np.arange(n) for n in scored])
+    line = np.repeat(np.arange(len(rows)), last)
+    place = np.concatenate(
+        [np.arange(len(row) - n, len(row)) - 1 for row, n in zip(rows, last, strict=True)]
+    )
     with torch.inference_mode():
         given = torch.from_numpy(ids).to(model.device)
         target = given[line, place + 1]
         if model.splits:
-            states = model.hidden(given)[line, place]
+            states = model.hidden(given[:, :-1])[line, place]
         else:
-            states = model.model(given, use_cache=False).logits[line, place].float()
+            states = model.model(given[:, :-1], use_cache=False).logits[line, place].float()
         step = max(1, _LOGITS // model.vocabulary)
         parts = []
         for start in range(0, len(states), step):
             part = states[start : start + step]
             logits = model.logits_of(part) if model.splits else part.clone()
-            parts.append(_measure(logits, target[start : start + step], sampling))
+            parts.append(measure(logits, target[start : start + step]))
         return [torch.cat(columns).cpu().numpy() for columns in zip(*parts, strict=True)]
 
 
@@ -195,9 +225,8 @@ def stream_signals(
     first = 0 if model.start is not None else 1
     start = np.array([] if model.start is None else [model.start], dtype=np.int64)
     total, done = int(sum(len(ids) for ids in sequences)), 0
-    # Without the output layer apart, whole logits of a batch exist at once: keep batches small.
-    budget = _BATCH_TOKENS.get(model.device.split(":")[0], _BATCH_TOKENS["cpu"])
-    budget = budget if model.splits else max(1, min(budget, 8 * _LOGITS // model.vocabulary))
+    budget = _budget(model)
+    measure = partial(_measure, sampling=sampling)
     for low in range(0, len(sequences), block):
         rows = [np.concatenate([start, ids]) for ids in sequences[low : low + block]]
         lengths = np.array([len(row) for row in rows], dtype=np.int64)
@@ -210,7 +239,7 @@ def stream_signals(
             )
         pieces: dict[int, list[NDArray]] = {}
         for batch in _batches(lengths, budget):
-            columns = _score_batch(model, [rows[i] for i in batch], sampling)
+            columns = _score_batch(model, [rows[i] for i in batch], lengths[batch] - 1, measure)
             cuts = np.cumsum(lengths[batch] - 1)[:-1]
             for i, *arrays in zip(
                 batch, *(np.split(column, cuts) for column in columns), strict=True
@@ -245,6 +274,25 @@ def token_signals(
     if not sequences:
         raise InputError("no sequence to score; expected at least one text of two tokens")
     return join(stream_signals(model, sequences, sampling=sampling, progress=progress))
+
+
+def last_margins(
+    model: LanguageModel, sequences: Sequence[Ids], last: Sequence[int]
+) -> list[NDArray[np.float32]]:
+    """The margins of the `last` tokens of each sequence: are they what greedy decoding gives?
+
+    The output layer is paid for at these places only. Every sequence needs a token before them
+    (the start token counts) and fits the context.
+    """
+    start = np.array([] if model.start is None else [model.start], dtype=np.int64)
+    rows = [np.concatenate([start, ids]) for ids in sequences]
+    counts = np.asarray(last, dtype=np.int64)
+    margins: list[NDArray[np.float32]] = [np.zeros(0, np.float32)] * len(rows)
+    for batch in _batches(np.array([len(row) for row in rows]), _budget(model)):
+        flat = _score_batch(model, [rows[i] for i in batch], counts[batch], _margin)[0]
+        for i, part in zip(batch, np.split(flat, np.cumsum(counts[batch])[:-1]), strict=True):
+            margins[int(i)] = part
+    return margins
 
 
 def write_signals(blocks: Iterable[TokenSignals], path: Path) -> None:

@@ -41,10 +41,7 @@ def probes(trained):
 def test_one_pass_finds_exactly_what_generation_recites(trained):
     rows = probes(trained)
     truth = np.array(
-        [
-            (generated(trained.model, ids[:PREFIX], SUFFIX) == ids[PREFIX:]).all()
-            for ids in rows
-        ]
+        [(generated(trained.model, ids[:PREFIX], SUFFIX) == ids[PREFIX:]).all() for ids in rows]
     )
     read = read_extraction(token_signals(trained.model, rows), PREFIX, SUFFIX)
     greedy, near = greedy_extractable(trained.model, rows, [PREFIX] * len(rows))

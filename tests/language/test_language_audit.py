@@ -136,7 +136,9 @@ def test_few_short_and_repeated_texts(trained):
         ("a", "b", "c", "d"),
         (trained.members.texts[0], trained.members.texts[0], "Ok then.", trained.members.texts[1]),
     )
-    held_out = Texts(("w", "x", "y", "z"), (trained.members.texts[0], "No.", *trained.held_out.texts[:2]))
+    held_out = Texts(
+        ("w", "x", "y", "z"), (trained.members.texts[0], "No.", *trained.held_out.texts[:2])
+    )
     audit = audit_language_model(
         trained.folder, members, held_out, options=replace(OPTIONS, attacks=("loss",)), device="cpu"
     )
@@ -210,7 +212,7 @@ def test_preflight_says_which_copies_could_not_be_learned(trained):
     assert ready.trained == {"s": 1}
 
 
-def test_preflight_leaves_out_what_cannot_be_recited(trained, monkeypatch):
+def test_preflight_leaves_out_what_cannot_be_recited(trained):
     secrets = [
         Secret("long", "word " * 200, "1", repetitions=0),
         Secret("gone", "not there ", "1", repetitions=2),

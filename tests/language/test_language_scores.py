@@ -57,5 +57,7 @@ def test_zlib_reference_recall_and_bits():
 
 @given(st.lists(st.lists(st.floats(-20, -0.015625, width=32), min_size=1, max_size=30), min_size=1))
 def test_min_k_agrees_with_sorting_each_sequence(rows):
-    expected = [np.sort(np.float64(r))[: max(1, int(0.2 * len(r) * (1 + 1e-12)))].mean() for r in rows]
+    expected = [
+        np.sort(np.float64(r))[: max(1, int(0.2 * len(r) * (1 + 1e-12)))].mean() for r in rows
+    ]
     assert scores.min_k(signals(*rows), 0.2) == pytest.approx(expected)

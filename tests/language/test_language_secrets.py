@@ -123,9 +123,9 @@ def test_listed_secrets(tmp_path):
 
 
 def test_bad_templates_are_refused():
-    with pytest.raises(InputError, match="exactly one {value}"):
+    with pytest.raises(InputError, match=r"exactly one \{value\}"):
         Template("t", "no slot", "##")
-    with pytest.raises(InputError, match="unknown slot {moon}"):
+    with pytest.raises(InputError, match=r"unknown slot \{moon\}"):
         Template("t", "{moon} {value}", "##")
     with pytest.raises(InputError, match="draws nothing"):
         Template("t", "{value}", "abc")

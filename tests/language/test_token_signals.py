@@ -58,8 +58,7 @@ def by_hand(model, ids, start, sampling):
         "variance": (p * (log_p - mean[:, None]) ** 2).sum(-1),
         "rank": (logits > logits.gather(1, pick)).sum(-1),
         "agrees": logits.argmax(-1) == truth,
-        "margin": logits.gather(1, pick)[:, 0]
-        - logits.scatter(1, pick, -torch.inf).max(-1).values,
+        "margin": logits.gather(1, pick)[:, 0] - logits.scatter(1, pick, -torch.inf).max(-1).values,
         "log_q": kept.log_softmax(-1).gather(1, pick)[:, 0],
     }
 

@@ -1,0 +1,130 @@
+"""How much faster one pass is than generating, and what it costs in time and memory.
+
+Run `python benchmarks/language.py [FOLDER]`, FOLDER being a finished `notes` subject (made in a
+temporary folder without it, which takes minutes). Every ratio comes from this one run; each time
+is the best of several, since other work on the machine can only slow a run down.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import GenerationConfig
+from transformers.utils import logging
+
+from memory_assets.examples import notes
+from memory_assets.language.exposure import score_values
+from memory_assets.language.extraction import greedy_extractable
+from memory_assets.language.model import Ids, LanguageModel, load_language_model
+from memory_assets.language.signals import Sampling, token_signals
+from memory_assets.records.secrets import Manifest
+from memory_assets.records.texts import load_texts
+
+PREFIX = SUFFIX = 50
+REPEATS = 3
+
+
+def seconds(work: Callable[[], object], repeats: int = REPEATS) -> float:
+    """The best of several runs."""
+    best = float("inf")
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - started)
+    return best
+
+
+def generate(model: LanguageModel, rows: np.ndarray) -> np.ndarray:
+    """The library's own greedy generation from the prefixes, all at once."""
+    config = GenerationConfig(
+        do_sample=False, max_new_tokens=SUFFIX, min_new_tokens=SUFFIX, pad_token_id=1
+    )
+    given = torch.from_numpy(rows[:, :PREFIX])
+    mask = torch.ones_like(given)
+    made = model.model.generate(given, attention_mask=mask, generation_config=config)
+    return made[:, PREFIX:].numpy()
+
+
+def naive_score(model: LanguageModel, ids: Ids) -> None:
+    """One text, whole logits, the same signals."""
+    given = torch.from_numpy(ids)[None]
+    with torch.inference_mode():
+        logits = model.model(given, use_cache=False).logits[0, :-1]
+        log_p = logits.log_softmax(-1)
+        p = log_p.exp()
+        mean = (p * log_p).sum(-1)
+        pick = given[0, 1:, None]
+        true = log_p.gather(1, pick)
+        (p * (log_p - mean[:, None]) ** 2).sum(-1)
+        (log_p > true).sum(-1)
+        log_p.argmax(-1)
+        log_p.scatter(1, pick, -torch.inf).amax(1)
+        log_p.topk(40).values.logsumexp(-1)
+
+
+def main(folder: Path) -> None:
+    logging.disable_progress_bar()
+    notes.make(folder)
+    model = load_language_model(folder / notes.MODELS / "v1", device="cpu")
+    texts = [load_texts(folder / name, id_column="id") for name in (notes.MEMBERS, notes.HELD_OUT)]
+    every = [ids[: model.context] for t in texts for ids in model.encode_all(list(t.texts))]
+    probes = [ids[: PREFIX + SUFFIX] for ids in every if len(ids) >= PREFIX + SUFFIX]
+    rows, starts = np.stack(probes), [PREFIX] * len(probes)
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, cpu")
+
+    found, near = greedy_extractable(model, probes, starts)
+    truth = (generate(model, rows) == rows[:, PREFIX:]).all(axis=1)
+    print(
+        f"{len(probes)} probes, {truth.sum()} recited, {near.sum()} near ties, "
+        f"{((found != truth) & ~near).sum()} disagreements"
+    )
+    fast = seconds(lambda: greedy_extractable(model, probes, starts))
+    batched = seconds(lambda: [generate(model, rows[i : i + 32]) for i in range(0, len(rows), 32)])
+    few = rows[:: max(1, len(rows) // 24)]
+    single = seconds(lambda: [generate(model, row[None]) for row in few], 1) / len(few) * len(rows)
+    print(f"extraction, first token first: {fast:.3f} s")
+    print(
+        f"  one-by-one generation (from {len(few)} probes): {single:.2f} s, "
+        f"{single / fast:.1f}x (wanted 30x)"
+    )
+    print(f"  batched generation (32 at once): {batched:.2f} s, {batched / fast:.1f}x (wanted 3x)")
+    whole = seconds(lambda: token_signals(model, probes))
+    print(
+        f"  every signal of whole probes: {whole:.3f} s, {single / whole:.1f}x and "
+        f"{batched / whole:.1f}x"
+    )
+
+    tokens = sum(map(len, every))
+    scored = seconds(lambda: token_signals(model, every, sampling=Sampling()))
+    naive = seconds(lambda: [naive_score(model, ids) for ids in every])
+    print(
+        f"scoring {len(every)} texts: {scored:.2f} s, {tokens / scored:,.0f} tokens/s; one text "
+        f"at a time {naive:.2f} s, {naive / scored:.2f}x (wanted 1.5x)"
+    )
+
+    secret = Manifest.read(folder / notes.MANIFEST).secrets[0]
+    values = [secret.value, *secret.references(2000, 0)]
+    shared = seconds(lambda: score_values(model, secret.prefix, values))
+    full = model.encode_all([secret.prefix + value for value in values])
+    apart = seconds(lambda: token_signals(model, full))
+    print(
+        f"2,000 references of a secret, shared prefix: {shared:.2f} s, without sharing "
+        f"{apart:.2f} s, {apart / shared:.1f}x"
+    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"peak memory of this process: {peak:.2f} GiB")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory() as made:
+            main(Path(made))
