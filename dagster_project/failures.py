@@ -10,6 +10,10 @@ import dagster as dg
 from memory_assets.errors import InputError
 
 
+class StepFailed(Exception):  # noqa: N818 - it says what happened
+    """A step of the graph broke: a fault of this program or machine, not of the input."""
+
+
 @contextmanager
 def clear_failures() -> Iterator[None]:
     """Turn an `InputError` into a failure that is shown as it stands and not retried."""
