@@ -11,8 +11,10 @@ import dagster as dg
 
 from dagster_project.components.options import SubjectGraph
 from dagster_project.definitions import build_definitions
+from dagster_project.failures import StepFailed
 from dagster_project.instance import end_abandoned_runs, owner_tag, prepare_dagster_home
 from dagster_project.references import sweep_runs
+from dagster_project.sensors.sources import report_source
 from dagster_project.sensors.versions import report_versions
 from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.errors import InputError
@@ -20,7 +22,8 @@ from memory_assets.history.bundle import AuditBundle
 from memory_assets.subjects import ClassifierSubject
 
 POOL_ASSETS = ("dataset", "shadow_models", "shadow_signals", "memorization", "information")
-VERSION_ASSETS = ("target_signals", "attack_scores", "leakage", "roi_report")
+VERSION_ASSETS = ("target_signals", "attack_scores", "leakage")
+MONEY_ASSETS = ("risk", "audit_plan", "roi_report")
 
 Progress = Callable[[str], None]
 """Called with a few words on what is being done now."""
@@ -64,7 +67,7 @@ class _Runner:
         A check that fails is a result, not an error: the audit ran. A step that fails is one.
 
         Raises:
-            InputError: a step refused its input. RuntimeError: a step broke.
+            InputError: a step refused its input. StepFailed: a step broke.
         """
         run_id = str(uuid.uuid4())
 
@@ -105,7 +108,7 @@ def _raise_for(event: dg.DagsterEvent) -> None:
     if failure.user_failure_data is not None and failure.user_failure_data.description:
         raise InputError(failure.user_failure_data.description)
     message = error.message.strip() if error else "no error recorded"
-    raise RuntimeError(f"step {event.step_key} failed: {message}")
+    raise StepFailed(f"step {event.step_key} failed: {message}")
 
 
 def _metadata(result: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str, object]:
@@ -140,7 +143,7 @@ def run_audits(
     Whatever exists under its digest is reused. Two processes at the same subject take turns.
 
     Raises:
-        InputError: something the owner gave is wrong. RuntimeError: a step broke.
+        InputError: something the owner gave is wrong. StepFailed: a step broke.
     """
     store = ArtifactStore(home())
     prepare_dagster_home()
@@ -157,6 +160,7 @@ def run_audits(
             progress(f"{subject.subject}: waiting for another audit" if lock.is_locked else "")
             with lock:
                 graph = SubjectGraph(subject, root)
+                report_source(subject, root, instance)
                 seen = report_versions(subject, root, graph.versions, instance)
                 versions = _versions(subject, list(seen.seen), version)
                 pool = runner.run(
@@ -174,8 +178,11 @@ def run_audits(
                     facts = _metadata(done, graph.key("leakage"))
                     bundle = AuditBundle.read(Path(str(facts["path"])))
                     audits.append(Audited(subject.subject, name, bundle, bool(facts["reused"])))
-                    if not audits[-1].reused:
-                        # The next version's report shows this one beside its own.
-                        added += runner.record()
+                if any(not a.reused for a in audits):
+                    # What a version costs is held against its siblings, and its report shows them.
+                    added += runner.record()
+                for name in versions:
+                    keys = [graph.key(asset) for asset in MONEY_ASSETS]
+                    runner.run(f"{subject.subject} {name}", keys, name)
         added += runner.record()
     return AuditRun(tuple(audits), trained, reused, added)

@@ -3,26 +3,59 @@
 Dagster's `eager()` reruns everything downstream of a run even if the data version stayed the
 same, and ignores a bumped code version. An audit must do neither: a touched file costs nothing,
 a corrected formula is applied.
+
+Every trigger here is an event of one tick, and what a tick asked for is taken off at the next one.
+An event that arrives while a run is in flight is therefore kept until that run is over, and a run
+that failed is not asked for again until something changes (a run whose process was killed is
+started again by Dagster's run retries).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import dagster as dg
 
+RUN_BY_HAND = "memory-assets/process"
+"""Tag of runs that the command line executes: what they updated needs no second run."""
 
-def _changed() -> dg.AutomationCondition:
+
+def _since_handled(event: dg.AutomationCondition) -> dg.AutomationCondition:
+    """True from an event until a run was asked for; an event in that same tick is not lost."""
+    handled = dg.AutomationCondition.newly_requested() | (
+        dg.AutomationCondition.newly_updated()
+        & dg.AutomationCondition.any_new_update_has_run_tags(tag_keys={RUN_BY_HAND})
+    )
+    return event.since(handled & ~event)
+
+
+def _own_events() -> dg.AutomationCondition:
     return (
-        dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
-        | dg.AutomationCondition.missing()
+        dg.AutomationCondition.missing().newly_true()
         | dg.AutomationCondition.code_version_changed()
     )
 
 
-def on_change() -> dg.AutomationCondition:
-    """Recompute when an input's data version changed, when never computed, or on new code."""
-    handled = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
+def on_change(
+    *, apart_from: Sequence[dg.AssetKey] = (), together: bool = True
+) -> dg.AutomationCondition:
+    """Recompute when an input's data version changed, when never computed, or on new code.
+
+    `apart_from` names inputs whose changes also arrive by way of another input, later: reacting
+    to both would mix old with new. With `together`, an asset runs in the run of the input that
+    changes; without, it waits to see whether that input came out different.
+    """
+    upstream = (
+        dg.AutomationCondition.data_version_changed()
+        & ~dg.AutomationCondition.executed_with_root_target()
+    )
+    if together:
+        upstream |= dg.AutomationCondition.will_be_requested()
+    changed = dg.AutomationCondition.any_deps_match(upstream)
+    if apart_from:
+        changed = changed.ignore(dg.AssetSelection.assets(*apart_from))
     return (
-        _changed().since(handled)
+        _since_handled(changed | _own_events())
         & ~dg.AutomationCondition.any_deps_missing()
         & ~dg.AutomationCondition.any_deps_in_progress()
         & ~dg.AutomationCondition.in_progress()
@@ -34,12 +67,7 @@ def on_any_version() -> dg.AutomationCondition:
 
     One version that is missing or still running must not hold back the others.
     """
-    handled = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
+    upstream = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.newly_updated())
     return (
-        (
-            dg.AutomationCondition.any_deps_match(dg.AutomationCondition.newly_updated())
-            | dg.AutomationCondition.missing()
-            | dg.AutomationCondition.code_version_changed()
-        ).since(handled)
-        & ~dg.AutomationCondition.in_progress()
+        _since_handled(upstream | _own_events()) & ~dg.AutomationCondition.in_progress()
     ).with_label("on_any_version")

@@ -12,7 +12,7 @@ from dagster_project.references import reference_io_manager
 from dagster_project.subjects import read_subjects
 
 PROJECT_ROOT = Path(__file__).parents[1]
-AUTOMATION_INTERVAL_SECONDS = 15
+AUTOMATION_INTERVAL_SECONDS = 5
 
 
 def build_definitions(root: Path = PROJECT_ROOT) -> dg.Definitions:
@@ -30,6 +30,8 @@ def build_definitions(root: Path = PROJECT_ROOT) -> dg.Definitions:
             )
         ],
         resources={"io_manager": reference_io_manager},
+        # Starting a process for every step would cost more than most of the steps.
+        executor=dg.in_process_executor,
     )
     return dg.Definitions.merge(subjects, portfolio)
 

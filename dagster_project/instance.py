@@ -10,9 +10,8 @@ from pathlib import Path
 
 import dagster as dg
 
+from dagster_project.automation import RUN_BY_HAND
 from memory_assets.artifacts import home
-
-_OWNER_TAG = "memory-assets/process"
 
 _DAGSTER_YAML = """\
 # Written by Memory Assets when the file is missing; change it as you like.
@@ -59,7 +58,7 @@ def run_dagster_dev(port: int) -> int:
 
 def owner_tag() -> dict[str, str]:
     """A tag that says which process executes a run, for `end_abandoned_runs`."""
-    return {_OWNER_TAG: f"{os.uname().nodename}:{os.getpid()}"}
+    return {RUN_BY_HAND: f"{os.uname().nodename}:{os.getpid()}"}
 
 
 def end_abandoned_runs(instance: dg.DagsterInstance) -> int:
@@ -75,7 +74,7 @@ def end_abandoned_runs(instance: dg.DagsterInstance) -> int:
     ]
     ended = 0
     for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
-        host, _, pid = run.tags.get(_OWNER_TAG, "").partition(":")
+        host, _, pid = run.tags.get(RUN_BY_HAND, "").partition(":")
         if host == os.uname().nodename and not Path(f"/proc/{pid}").exists():
             instance.report_run_failed(run, "the process that executed this run was killed")
             ended += 1

@@ -5,13 +5,22 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from memory_assets.attacks.registry import select
 from memory_assets.digest import digest
 from memory_assets.models.recipe import Recipe
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+Depth = Literal["quick", "standard", "thorough"]
+DEPTHS: dict[Depth, int] = {"quick": 4, "standard": 64, "thorough": 256}
+"""Shadow models by depth."""
+
+WAYS = ("recipe", "fit", "command", "predictions")
+"""The ways to bring a model, from the most to the least informative."""
+
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 
 
 class _Spec(BaseModel):
@@ -21,14 +30,23 @@ class _Spec(BaseModel):
 
 
 class RecordsSpec(_Spec):
-    """Where the records are: a loader `package.module:function`, or a file with a label column."""
+    """Where the records are: a loader, a file, or a folder of images."""
 
     members: str = Field(description="CSV of the record ids that the model was trained on")
     loader: str | None = Field(
         default=None, description="function that returns a memory_assets Dataset"
     )
-    path: str | None = Field(default=None, description="Parquet, CSV or npz file of records")
-    label: str = Field(default="label", description="column (or array) of the class labels")
+    path: str | None = Field(
+        default=None,
+        description="Parquet, CSV, npz, npy or safetensors file, or a folder of images by class",
+    )
+    files: list[str] = Field(
+        default_factory=list, description="files that the loader reads, watched for changes"
+    )
+    label: str = Field(
+        default="label",
+        description="column or array of the class labels; of an npy file, the npy file beside it",
+    )
     id: str | None = Field(default=None, description="column of record ids; row numbers without it")
 
 
@@ -55,11 +73,32 @@ class RecipeSpec(_Spec):
         return Recipe(**self.model_dump())
 
 
+class CommandSpec(_Spec):
+    """A training command, run once for every shadow model in a process and folder of its own."""
+
+    run: str = Field(min_length=1, description="the command; files that it names are the project's")
+    time_limit: float = Field(default=3600.0, gt=0, description="seconds a model may take")
+
+
+class PredictionsSpec(_Spec):
+    """Outputs and no model: the versions in `checkpoints` are tables of the target's outputs."""
+
+    shadows: str | None = Field(
+        default=None, description="Parquet or CSV of shadow models' outputs, if there are any"
+    )
+
+
 class PoolSpec(_Spec):
     """How many shadow models, and which audit set they are drawn for."""
 
-    models: int = Field(
-        default=64, ge=4, multiple_of=2, description="shadow models K, an even number"
+    models: int | None = Field(
+        default=None,
+        ge=4,
+        multiple_of=2,
+        description="shadow models K, an even number; the depth says it otherwise",
+    )
+    option_models: int = Field(
+        default=16, ge=4, multiple_of=2, description="shadow models of each mitigated recipe"
     )
     pairs: int | None = Field(
         default=None, ge=2, description="(member, non-member) pairs; all without it"
@@ -67,18 +106,49 @@ class PoolSpec(_Spec):
     seed: int = Field(default=0, ge=0)
 
 
-class ClassifierSubject(_Spec):
+class PricedSubject(_Spec):
+    """What an owner says so that a subject's leakage is priced; the measuring does not read it."""
+
+    profile: str | None = Field(
+        default=None, description="shipped profile by name, or path of a TOML file; none: no money"
+    )
+    mitigations: dict[str, str] = Field(
+        default_factory=dict,
+        description="option of the profile -> the version that was built that way and is audited",
+    )
+
+
+class ClassifierSubject(PricedSubject):
     """Everything an owner says about one audited classifier."""
 
     subject: str
     title: str = ""
     owner: str = Field(default="team:privacy", description="team:name or an e-mail address")
     records: RecordsSpec
-    recipe: RecipeSpec
-    checkpoints: str = Field(description="folder with one file or folder per model version")
+    recipe: RecipeSpec | None = Field(default=None, description="how the model was trained")
+    fit: str | None = Field(
+        default=None,
+        pattern=_FUNCTION,
+        description="training callable package.module:function, fit(X, y, seed) -> predict",
+    )
+    command: CommandSpec | None = Field(default=None, description="training command")
+    predictions: PredictionsSpec | None = Field(default=None, description="outputs, no model")
+    checkpoints: str = Field(
+        description="folder with one version per file or folder: weights of a recipe's model, "
+        "otherwise a table of the version's outputs"
+    )
+    depth: Depth | None = Field(
+        default=None, description="quick (4 shadow models), standard (64) or thorough (256)"
+    )
     pool: PoolSpec = Field(default_factory=PoolSpec)
+    options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="mitigations of the recipe to audit beside it, by name, with their settings",
+    )
     attacks: str | list[str] = Field(default="standard", description="standard, thorough, or names")
-    gate: dict[str, Probability] = Field(default_factory=dict)
+    gate: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict, description="the largest value that may pass, by metric"
+    )
     prior: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.5, description="share of members among the people an attacker would ask about"
     )
@@ -86,6 +156,12 @@ class ClassifierSubject(_Spec):
         default=None, gt=0, description="epsilon the owner claims"
     )
     cadence_days: int = Field(default=90, ge=1, description="how often an audit is due")
+
+    @field_validator("attacks")
+    @classmethod
+    def _known_attacks(cls, attacks: str | list[str]) -> str | list[str]:
+        select(attacks, models=0)
+        return attacks
 
     @field_validator("subject")
     @classmethod
@@ -96,6 +172,38 @@ class ClassifierSubject(_Spec):
                 "expected a lower-case letter, then letters, digits and -, at most 63 in all"
             )
         return name
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ClassifierSubject:
+        given = [way for way in WAYS if getattr(self, way) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"expected exactly one of {', '.join(WAYS)}; "
+                f"there {'are ' + ' and '.join(given) if given else 'is none'}"
+            )
+        if self.depth is not None and self.pool.models is not None:
+            raise ValueError("depth and pool.models say the same thing twice; leave one out")
+        if self.options and self.recipe is None:
+            raise ValueError(
+                f"options change a recipe, and the model came by {given[0]}; "
+                "bring a recipe or leave options out"
+            )
+        for name, settings in self.options.items():
+            assert self.recipe is not None
+            self.recipe.recipe().with_options(name, settings)
+        return self
+
+    @property
+    def way(self) -> str:
+        """Which of `WAYS` the model came by."""
+        return next(way for way in WAYS if getattr(self, way) is not None)
+
+    @property
+    def models(self) -> int:
+        """Shadow models to train; 0 where the owner brings predictions."""
+        if self.predictions is not None:
+            return 0
+        return self.pool.models or DEPTHS[self.depth or "standard"]
 
     @property
     def slug(self) -> str:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from dagster_project.components.options import SubjectGraph
 from dagster_project.components.pool_assets import pool_assets
 from dagster_project.components.version_assets import version_assets
+from dagster_project.sensors.sources import source_sensor
 from dagster_project.sensors.versions import versions_sensor
 from memory_assets.subjects import ClassifierSubject
 
@@ -37,5 +38,8 @@ class ClassifierAudit(dg.Component):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002
         return dg.Definitions(
             assets=[*pool_assets(self.graph), *version_assets(self.graph)],
-            sensors=[versions_sensor(self.graph.subject, self.graph.root, self.graph.versions)],
+            sensors=[
+                source_sensor(self.graph.subject, self.graph.root),
+                versions_sensor(self.graph.subject, self.graph.root, self.graph.versions),
+            ],
         )

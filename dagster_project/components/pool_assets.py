@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 
+from dagster_project.automation import on_change
 from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
 from dagster_project.references import Reference
@@ -15,9 +16,23 @@ from memory_assets.records.prepared import Prepared
 Result = dg.MaterializeResult[Reference]
 
 
+def _source(graph: SubjectGraph) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        graph.key("source"),
+        group_name=graph.subject.slug,
+        owners=[graph.subject.owner],
+        kinds={"file"},
+        description=(
+            "The files that the records come from and the list of members, kept by their owner. "
+            "Other bytes there train the pool again and re-audit every version."
+        ),
+    )
+
+
 def _dataset(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("dataset", {"numpy", "parquet"}, audit.RECORDS_VERSION),
+        **graph.options("dataset", {"numpy", "parquet"}, audit.records_version(graph.subject)),
+        deps=[graph.key("source")],
         description=(
             "The records, who the model was trained on, and the audit set: random pairs of one "
             "member and one non-member, exact copies left out."
@@ -104,7 +119,13 @@ def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
         )
 
     @dg.graph_asset(
-        **graph.options("shadow_models", {"pytorch"}, audit.TRAINER_VERSION),
+        **graph.options(
+            "shadow_models",
+            {"pytorch"},
+            audit.pool_version(graph.subject),
+            # Records that come out the same do not touch the pool.
+            on_change(together=False),
+        ),
         ins={"dataset": dg.AssetIn(graph.key("dataset"))},
         description=(
             "The pool: models trained by the same recipe, each on one side of every pair, so that "
@@ -119,7 +140,9 @@ def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
 
 def _shadow_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("shadow_signals", {"safetensors"}, audit.SIGNALS_VERSION),
+        **graph.options(
+            "shadow_signals", {"safetensors"}, audit.SIGNALS_VERSION, graph.behind_pool
+        ),
         ins={
             "dataset": dg.AssetIn(graph.key("dataset")),
             "shadow_models": dg.AssetIn(graph.key("shadow_models")),
@@ -135,7 +158,7 @@ def _shadow_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
             made = audit.shadow_signals(graph.subject, prepared, graph.store)
         signals = audit.load_signals(made.path)
         return dg.MaterializeResult(
-            value=Reference.to(made, pool=shadow_models.key),
+            value=Reference.to(made, pool=shadow_models.key, records=dataset.key),
             data_version=dg.DataVersion(made.key),
             metadata={
                 "shape (models, pairs, sides, queries)": " x ".join(
@@ -157,7 +180,9 @@ def _shadow_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
 
 def _memorization(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("memorization", {"parquet"}, findings.MEMORIZATION_VERSION),
+        **graph.options(
+            "memorization", {"parquet"}, findings.MEMORIZATION_VERSION, graph.behind_pool
+        ),
         ins=_of_the_pool(graph),
         description=(
             "How much being trained on each record changes the answer about it, and what the "
@@ -197,7 +222,9 @@ def _exposed_row(records: dict[str, np.ndarray], i: int) -> str:
 
 def _information(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("information", {"parquet"}, findings.INFORMATION_VERSION),
+        **graph.options(
+            "information", {"parquet"}, findings.INFORMATION_VERSION, graph.behind_pool
+        ),
         ins=_of_the_pool(graph),
         description=(
             "How many bits predictions give away about who was trained on, through labels and "
@@ -238,9 +265,10 @@ def measurement_table(folder: Path) -> str:
     return "\n".join(lines)
 
 
-def pool_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition]:
+def pool_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """What is made once for all versions of the model."""
     return [
+        _source(graph),
         _dataset(graph),
         _shadow_models(graph),
         _shadow_signals(graph),

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import dagster as dg
 
+from dagster_project.automation import on_change
 from dagster_project.checks import check_results, check_specs
+from dagster_project.components.money_assets import money_assets
 from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
 from dagster_project.references import Reference
@@ -67,10 +69,17 @@ def _checkpoint(graph: SubjectGraph) -> dg.AssetSpec:
 
 def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("target_signals", {"safetensors"}, audit.SIGNALS_VERSION),
+        **graph.options(
+            "target_signals",
+            {"safetensors"},
+            audit.target_version(graph.subject),
+            graph.behind_pool,
+        ),
         partitions_def=graph.versions,
         ins={"dataset": dg.AssetIn(graph.key("dataset"))},
-        deps=[graph.key("checkpoint")],
+        # The pool's signals are not read here. Asked after them, a version never meets a pool of
+        # other records than its own.
+        deps=[graph.key("checkpoint"), graph.key("shadow_signals")],
         pool="gpu",
         description="What this version answers about every record, in the form of a pool's row.",
     )
@@ -82,7 +91,7 @@ def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
             )
         signals = audit.load_signals(made.path)
         return dg.MaterializeResult(
-            value=Reference.to(made, weights=weights),
+            value=Reference.to(made, weights=weights, records=dataset.key),
             data_version=dg.DataVersion(made.key),
             metadata={
                 "shape (models, pairs, sides, queries)": " x ".join(
@@ -100,9 +109,21 @@ def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
     return target_signals  # pyright: ignore[reportReturnType]
 
 
+def _same_records(dataset: Reference, *signals: Reference) -> None:
+    """Stop where the records changed between two steps; automation runs them anew in order."""
+    if any(reference.facts.get("records") != dataset.key for reference in signals):
+        raise dg.Failure(
+            "the records changed during this audit; materialize what is upstream first "
+            "(a running daemon does so by itself)",
+            allow_retries=False,
+        )
+
+
 def _attack_scores(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("attack_scores", {"parquet"}, audit.attacks_version(graph.subject)),
+        **graph.options(
+            "attack_scores", {"parquet"}, audit.scores_version(graph.subject), graph.behind_pool
+        ),
         partitions_def=graph.versions,
         ins={
             "dataset": dg.AssetIn(graph.key("dataset")),
@@ -119,6 +140,7 @@ def _attack_scores(graph: SubjectGraph) -> dg.AssetsDefinition:
     ) -> Result:
         from memory_assets.reports.plots import roc_png
 
+        _same_records(dataset, shadow_signals, target_signals)
         prepared = Prepared.load(dataset.path)
         with clear_failures():
             made = audit.attack_scores(
@@ -149,7 +171,12 @@ def _attack_scores(graph: SubjectGraph) -> dg.AssetsDefinition:
 
 def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("leakage", {"parquet"}, CONCLUSION_VERSION),
+        **graph.options(
+            "leakage",
+            {"parquet"},
+            f"{CONCLUSION_VERSION}.{graph.subject.config_digest[:8]}",
+            graph.behind_pool,
+        ),
         partitions_def=graph.versions,
         ins={
             name: dg.AssetIn(graph.key(name))
@@ -176,6 +203,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
         memorization: Reference,
         information: Reference,
     ) -> Result:
+        _same_records(dataset, shadow_signals, target_signals)
         run = context.instance.get_run_record_by_id(context.run_id)
         began = run.start_time if run and run.start_time else time.time()
         evidence = Evidence(
@@ -220,22 +248,25 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
 
 def _roi_report(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("roi_report", {"html"}, REPORT_VERSION),
+        **graph.options(
+            "roi_report", {"html"}, REPORT_VERSION, on_change(apart_from=[graph.key("leakage")])
+        ),
         partitions_def=graph.versions,
-        ins={"leakage": dg.AssetIn(graph.key("leakage"))},
+        ins={name: dg.AssetIn(graph.key(name)) for name in ("leakage", "risk")},
         check_specs=check_specs(graph.key("roi_report")),
         description=(
             "One self-contained page on this version for the people who decide. Its checks say "
             "whether the version may go on: hang a deployment below this asset."
         ),
     )
-    def roi_report(leakage: Reference) -> dg.MaterializeResult:
+    def roi_report(leakage: Reference, risk: Reference) -> dg.MaterializeResult:
         bundle = AuditBundle.read(leakage.path)
         with clear_failures():
             attacks = Path(leakage.facts["attacks"])
-            pages = write_report(graph.subject, graph.store, bundle, attacks)
+            priced = risk.path if risk.key != leakage.key else None
+            pages = write_report(graph.subject, graph.store, bundle, attacks, priced, graph.root)
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(leakage.key),
+            data_version=dg.DataVersion(f"{leakage.key}:{risk.key}"),
             check_results=check_results(bundle, graph.key("roi_report")),
             metadata={
                 "verdict": bundle.audit.verdict,
@@ -251,11 +282,12 @@ def _roi_report(graph: SubjectGraph) -> dg.AssetsDefinition:
 
 
 def version_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """checkpoint, target_signals, attack_scores, leakage and roi_report, by model version."""
+    """checkpoint, target_signals, attack_scores, leakage, its price and roi_report, by version."""
     return [
         _checkpoint(graph),
         _target_signals(graph),
         _attack_scores(graph),
         _leakage(graph),
+        *money_assets(graph),
         _roi_report(graph),
     ]

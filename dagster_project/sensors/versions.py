@@ -13,8 +13,8 @@ from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import checkpoint_file, identify, list_versions
 from memory_assets.subjects import ClassifierSubject
 
-INTERVAL_SECONDS = 15
-_DATA_VERSION = "dagster/data_version"
+INTERVAL_SECONDS = 10
+DATA_VERSION = "dagster/data_version"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def observe(subject: ClassifierSubject, root: Path, before: Mapping[str, Seen]) 
                         "sha256": found.digest,
                         "bytes": stat.st_size,
                     },
-                    tags={_DATA_VERSION: found.digest},
+                    tags={DATA_VERSION: found.digest},
                 )
             )
     return Observation(
@@ -132,7 +132,7 @@ def report_versions(
         wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[version])
         for record in instance.fetch_materializations(wanted, limit=1).records:
             event = record.asset_materialization
-            digest = (event.tags or {}).get(_DATA_VERSION, "") if event else ""
+            digest = (event.tags or {}).get(DATA_VERSION, "") if event else ""
             before[version] = Seen(-1, -1, digest)
     found = observe(subject, root, before)
     if new := [v for v in found.seen if v not in known]:

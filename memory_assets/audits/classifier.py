@@ -32,7 +32,7 @@ from memory_assets.records.pairing import FORMULA_VERSION as _PAIRING
 from memory_assets.records.pairing import draw_pairing, read_members
 from memory_assets.records.prepared import Prepared
 from memory_assets.reports.inputs import RocCurve
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.subjects import WAYS, ClassifierSubject
 
 BLOCK_KIND, TENSORS = "shadow-models", ".safetensors"
 RECORDS_VERSION = str(_PAIRING)
@@ -159,6 +159,32 @@ def target_signals(
         save_signals(signals, target)
 
     return store.get_or_build("signals", key, build, TENSORS), weights
+
+
+def records_version(subject: ClassifierSubject) -> str:
+    """Formula version of the audit set, and what the owner says of the records."""
+    spec = digest(subject.records.model_dump(), subject.pool.pairs, subject.pool.seed)
+    return f"{RECORDS_VERSION}.{spec[:8]}"
+
+
+def pool_version(subject: ClassifierSubject) -> str:
+    """Version of the trainer, and the recipe and pool that the owner asks for."""
+    spec = digest(
+        subject.model_dump(include={*WAYS, "pool", "depth", "options"}, exclude_defaults=True)
+    )
+    return f"{TRAINER_VERSION}.{spec[:8]}"
+
+
+def target_version(subject: ClassifierSubject) -> str:
+    """Version of the signals, and the architecture that checkpoints are read as."""
+    architecture = {"recipe": {"model", "model_args"}, "fit": ..., "command": ...}
+    spec = digest(subject.model_dump(include=architecture))
+    return f"{SIGNALS_VERSION}.{spec[:8]}"
+
+
+def scores_version(subject: ClassifierSubject) -> str:
+    """Formula versions of attacks and epsilon, and the prior that they are told."""
+    return f"{attacks_version(subject)},epsilon.{EPSILON_VERSION},prior {subject.prior:g}"
 
 
 def attacks_version(subject: ClassifierSubject) -> str:

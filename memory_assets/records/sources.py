@@ -1,0 +1,46 @@
+"""Which files a subject's records come from: what has to be watched to see them change."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from memory_assets.errors import InputError
+from memory_assets.subjects import RecordsSpec
+
+
+def _module_file(loader: str) -> Path:
+    """The source file of a loader `package.module:function`, found without running it."""
+    module = loader.partition(":")[0]
+    try:
+        found = importlib.util.find_spec(module)
+    except (ImportError, ValueError) as error:
+        raise InputError(f"records.loader: cannot find {module!r} ({error})") from error
+    if found is None or found.origin is None or not Path(found.origin).is_file():
+        raise InputError(f"records.loader: no module {module!r}; give package.module:function")
+    return Path(found.origin)
+
+
+def source_files(spec: RecordsSpec, root: Path) -> dict[str, Path]:
+    """The files behind a subject's records by a name that does not depend on where they lie.
+
+    The list of members, the file of records or the loader's source, and what the owner says that
+    the loader reads (`records.files`).
+
+    Raises:
+        InputError: one of them is not there.
+    """
+    given = {name: root / name for name in (spec.members, spec.path, *spec.files) if name}
+    if missing := [path for path in given.values() if not path.exists()]:
+        raise InputError(f"records: no file {missing[0]}")
+    found: dict[str, Path] = {}
+    for name, path in given.items():
+        inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else []
+        found |= {f"{name}/{p.relative_to(path)}": p for p in inside} if inside else {name: path}
+        # The labels of an npy file lie beside it.
+        beside = path.with_name(spec.label)
+        if path.suffix == ".npy" and beside.is_file():
+            found[beside.name] = beside
+    if spec.loader is not None:
+        found[spec.loader] = _module_file(spec.loader)
+    return found
