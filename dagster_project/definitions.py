@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -9,17 +10,20 @@ import dagster as dg
 from dagster_project.components.classifier_audit import ClassifierAudit  # noqa: F401
 from dagster_project.defs.portfolio.history import history_asset
 from dagster_project.references import reference_io_manager
+from dagster_project.sensors.abandoned import abandoned_runs
 from dagster_project.subjects import read_subjects
+from memory_assets.subjects import ClassifierSubject
 
 PROJECT_ROOT = Path(__file__).parents[1]
 AUTOMATION_INTERVAL_SECONDS = 5
 
 
-def build_definitions(root: Path = PROJECT_ROOT) -> dg.Definitions:
-    """Every subject under `defs/`, what spans them, and the sensors that keep both up to date."""
-    subjects = dg.load_from_defs_folder(path_within_project=root)
+def with_portfolio(
+    graphs: dg.Definitions, subjects: Sequence[ClassifierSubject], root: Path
+) -> dg.Definitions:
+    """The subjects' graphs with what spans them, and the sensors that keep all up to date."""
     portfolio = dg.Definitions(
-        assets=[history_asset(list(read_subjects(root).values()), root)],
+        assets=[history_asset(subjects, root)],
         sensors=[
             dg.AutomationConditionSensorDefinition(
                 "automation",
@@ -27,13 +31,20 @@ def build_definitions(root: Path = PROJECT_ROOT) -> dg.Definitions:
                 default_status=dg.DefaultSensorStatus.RUNNING,
                 minimum_interval_seconds=AUTOMATION_INTERVAL_SECONDS,
                 description="Recomputes what changed, and only that.",
-            )
+            ),
+            abandoned_runs,
         ],
         resources={"io_manager": reference_io_manager},
         # Starting a process for every step would cost more than most of the steps.
         executor=dg.in_process_executor,
     )
-    return dg.Definitions.merge(subjects, portfolio)
+    return dg.Definitions.merge(graphs, portfolio)
+
+
+def build_definitions(root: Path = PROJECT_ROOT) -> dg.Definitions:
+    """Every subject under `defs/`, and what spans them."""
+    graphs = dg.load_from_defs_folder(path_within_project=root)
+    return with_portfolio(graphs, list(read_subjects(root).values()), root)
 
 
 @dg.definitions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,10 +10,12 @@ import sys
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from dagster_project.automation import RUN_BY_HAND
 from memory_assets.artifacts import home
 
+_CLOCK_SLACK_SECONDS = 5
 _DAGSTER_YAML = """\
 # Written by Memory Assets when the file is missing; change it as you like.
 telemetry:
@@ -20,6 +23,15 @@ telemetry:
 run_monitoring:
   enabled: true
   free_slots_after_run_end_seconds: 60
+# A run whose process was killed starts again; one that failed waits for something to change.
+run_retries:
+  enabled: true
+  max_retries: 2
+  retry_on_asset_or_op_failure: false
+# Runs at the same moment: each holds a model and its records in memory.
+run_queue:
+  max_concurrent_runs: 2
+  dequeue_interval_seconds: 1
 retention:
   sensor: {purge_after_days: {skipped: 7, success: 30}}
 """
@@ -61,21 +73,59 @@ def owner_tag() -> dict[str, str]:
     return {RUN_BY_HAND: f"{os.uname().nodename}:{os.getpid()}"}
 
 
+def _is_running(pid: int, since: float) -> bool:
+    """Whether the process that had this id at a time (Unix seconds) still runs.
+
+    An id is given to another process sooner or later, at once after a restart of a container.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        boot = next(
+            int(line.split()[1])
+            for line in Path("/proc/stat").read_text(encoding="utf-8").splitlines()
+            if line.startswith("btime")
+        )
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    state, ticks = fields[0], int(fields[19])
+    return state != "Z" and boot + ticks / os.sysconf("SC_CLK_TCK") <= since + _CLOCK_SLACK_SECONDS
+
+
+def _process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[int, float] | None:
+    """The process that executes a run on this machine, and when it was known to; None elsewhere."""
+    host, _, pid = run.tags.get(RUN_BY_HAND, "").partition(":")
+    record = instance.get_run_record_by_id(run.run_id)
+    if pid:
+        here = host == os.uname().nodename and record is not None
+        return (int(pid), record.create_timestamp.timestamp()) if here and record else None
+    server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
+    if server.get("host") not in ("localhost", "127.0.0.1"):
+        return None
+    events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    for event in events:
+        data = event.dagster_event.engine_event_data if event.dagster_event else None
+        if data and "pid" in data.metadata:
+            return int(str(data.metadata["pid"].value)), event.timestamp
+    return None
+
+
 def end_abandoned_runs(instance: dg.DagsterInstance) -> int:
     """Mark runs as failed whose process was killed; returns how many.
 
     Left as they are they would look as if they were still in progress, and automation would
-    wait for them for ever.
+    wait for them for ever. Dagster sees this itself only while the code server that started the
+    run is alive. Runs on other machines are left alone.
     """
     unfinished = [
         dg.DagsterRunStatus.STARTED,
         dg.DagsterRunStatus.STARTING,
         dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.CANCELING,
     ]
     ended = 0
     for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
-        host, _, pid = run.tags.get(RUN_BY_HAND, "").partition(":")
-        if host == os.uname().nodename and not Path(f"/proc/{pid}").exists():
+        process = _process(instance, run)
+        if process is not None and not _is_running(*process):
             instance.report_run_failed(run, "the process that executed this run was killed")
             ended += 1
     return ended

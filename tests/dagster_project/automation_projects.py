@@ -1,0 +1,165 @@
+"""A project of tiny subjects, and a daemon that can be stepped: ticks and runs in this process."""
+
+from __future__ import annotations
+
+import csv
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+
+from dagster_project.components.classifier_audit import ClassifierAudit
+from dagster_project.components.options import SubjectGraph
+from dagster_project.definitions import with_portfolio
+from dagster_project.sensors.sources import report_source
+from dagster_project.sensors.versions import report_versions
+from memory_assets.models.checkpoints import Manifest, save_checkpoint
+from memory_assets.subjects import ClassifierSubject
+
+MLP = {"inputs": 4, "hidden": 4, "classes": 2}
+VERSION_ASSETS = ("target_signals", "attack_scores", "leakage", "roi_report")
+POOL_ASSETS = ("dataset", "shadow_models", "shadow_signals", "memorization", "information")
+
+
+def write_records(folder: Path, seed: int = 0, n: int = 60) -> None:
+    """Records of two classes, half of them members."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    x = rng.normal(size=(n, 4)).astype(np.float32) + y[:, None]
+    np.savez(folder / "records.npz", x=x, label=y, id=np.array([f"r{i}" for i in range(n)]))
+    with (folder / "members.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["id"], *([f"r{i}"] for i in range(n // 2))])
+
+
+def write_checkpoint(folder: Path, version: str, seed: int) -> None:
+    """A model that was never trained: what is tested is who asks it, not what it answers."""
+    rng = np.random.default_rng(seed)
+    state = {
+        "1.weight": rng.normal(size=(4, 4)).astype(np.float32),
+        "1.bias": np.zeros(4, dtype=np.float32),
+        "3.weight": rng.normal(size=(2, 4)).astype(np.float32),
+        "3.bias": np.zeros(2, dtype=np.float32),
+    }
+    path = folder / "checkpoints" / f"{version}.safetensors"
+    save_checkpoint(path, state, Manifest({}, "", "", note=str(seed)))
+
+
+def tiny_subject(name: str, **changes: object) -> ClassifierSubject:
+    return ClassifierSubject.model_validate(
+        {
+            "subject": name,
+            "records": {"path": f"{name}/records.npz", "members": f"{name}/members.csv"},
+            "recipe": {
+                "model": "memory_assets.models.mlp:mlp",
+                "model_args": MLP,
+                "epochs": 1,
+                "batch_size": 64,
+            },
+            "checkpoints": f"{name}/checkpoints",
+            "pool": {"models": 6},
+            "attacks": ["loss", "lira_offline_fixed"],
+            **changes,
+        }
+    )
+
+
+@dataclass
+class SteppedDaemon:
+    """The sensors, the automation and the runs of a daemon, one after the other."""
+
+    root: Path
+    instance: dg.DagsterInstance
+    subjects: dict[str, ClassifierSubject]
+    cursor: object = None
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    def definitions(self) -> dg.Definitions:
+        graphs = [
+            ClassifierAudit(subject, self.root).build_defs(None)  # type: ignore[arg-type]
+            for subject in self.subjects.values()
+        ]
+        return with_portfolio(
+            dg.Definitions.merge(*graphs), list(self.subjects.values()), self.root
+        )
+
+    def look(self) -> None:
+        """What the sensors do."""
+        for subject in self.subjects.values():
+            report_source(subject, self.root, self.instance)
+            graph = SubjectGraph(subject, self.root)
+            report_versions(subject, self.root, graph.versions, self.instance)
+
+    def tick(self, definitions: dg.Definitions) -> dict[str | None, list[dg.AssetKey]]:
+        """One evaluation of all conditions: what it asks for, by partition."""
+        found = dg.evaluate_automation_conditions(
+            definitions,
+            self.instance,
+            cursor=self.cursor,  # type: ignore[arg-type]
+        )
+        self.cursor = found.cursor
+        asked: dict[str | None, list[dg.AssetKey]] = {}
+        for result in found.results:
+            if not isinstance(result.key, dg.AssetKey) or result.true_subset.is_empty:
+                continue
+            for part in result.true_subset.expensively_compute_asset_partitions():
+                asked.setdefault(part.partition_key, []).append(result.key)
+        return asked
+
+    def execute(
+        self, definitions: dg.Definitions, asked: dict[str | None, list[dg.AssetKey]]
+    ) -> list[str]:
+        """Run what was asked for, a run a partition and subject; returns what was materialized."""
+        job = definitions.resolve_implicit_global_asset_job_def()
+        done: list[str] = []
+        for partition, keys in asked.items():
+            for subject in dict.fromkeys(key.path[0] for key in keys):
+                result = job.execute_in_process(
+                    instance=self.instance,
+                    asset_selection=[key for key in keys if key.path[0] == subject],
+                    partition_key=partition,
+                    raise_on_error=False,
+                    run_id=str(uuid.uuid4()),
+                    run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                )
+                self.failed += [e.step_key for e in result.all_events if e.is_step_failure]
+                for event in result.get_asset_materialization_events():
+                    name = "/".join(event.asset_key.path)
+                    done.append(f"{name}[{partition}]" if partition else name)
+        return done
+
+    def settle(self, most: int = 12) -> Counter[str]:
+        """Let sensors and automation work until nothing is left to do; what re-ran, how often."""
+        definitions, done, quiet = self.definitions, Counter(), 0
+        for _ in range(most):
+            self.look()
+            asked = self.tick(definitions)
+            done.update(self.execute(definitions, asked))
+            quiet = 0 if asked else quiet + 1
+            if quiet == 2:
+                return done
+        raise AssertionError(f"still busy after {most} ticks: {done}")
+
+
+@contextmanager
+def stepped(root: Path, names: Sequence[str] = ("tiny",)) -> Iterator[SteppedDaemon]:
+    """Subjects with records, no versions yet, and a daemon that has not looked yet."""
+    for name in names:
+        write_records(root / name)
+        (root / name / "checkpoints").mkdir()
+    with dg.instance_for_test(temp_dir=str(root)) as instance:
+        subjects = {name: tiny_subject(name) for name in names}
+        yield SteppedDaemon(root, instance, subjects)
+
+
+def of(subject: str, *names: str, versions: Sequence[str] = ()) -> Counter[str]:
+    """Each of these assets once; of each version where versions are given."""
+    if not versions:
+        return Counter(f"{subject}/{name}" for name in names)
+    return Counter(f"{subject}/{name}[{version}]" for name in names for version in versions)

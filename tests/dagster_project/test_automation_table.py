@@ -1,0 +1,210 @@
+"""What changed against what re-ran, on the real definitions with tiny subjects."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import automation_projects as tiny
+import pytest
+from automation_projects import POOL_ASSETS, VERSION_ASSETS, SteppedDaemon, of
+
+from memory_assets.history.questions import ask
+
+HISTORY = Counter({"portfolio/history": 1})
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("MEMORY_ASSETS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def daemon(tmp_path, home):  # noqa: ARG001
+    """One subject, one audited version, nothing left to do."""
+    root = tmp_path / "project"
+    root.mkdir()
+    with tiny.stepped(root) as daemon:
+        tiny.write_checkpoint(root / "tiny", "v1", seed=1)
+        daemon.settle()
+        assert not daemon.failed
+        yield daemon
+
+
+def audits(home: Path) -> list[tuple]:
+    found = ask(home, "select subject, model_version from audits order by all").to_pylist()
+    return [tuple(row.values()) for row in found]
+
+
+def without_history(done: Counter[str]) -> Counter[str]:
+    return Counter({name: n for name, n in done.items() if not name.startswith("portfolio/")})
+
+
+def test_from_nothing_everything_runs_once(tmp_path, home):
+    root = tmp_path / "project"
+    root.mkdir()
+    with tiny.stepped(root) as daemon:
+        tiny.write_checkpoint(root / "tiny", "v1", seed=1)
+        done = daemon.settle()
+    assert without_history(done) == of("tiny", *POOL_ASSETS) + of(
+        "tiny", *VERSION_ASSETS, versions=["v1"]
+    )
+    assert audits(home) == [("tiny", "v1")]
+
+
+def test_the_same_bytes_run_nothing(daemon: SteppedDaemon):
+    folder = daemon.root / "tiny"
+    for path in (folder / "checkpoints" / "v1.safetensors", folder / "members.csv"):
+        path.write_bytes(path.read_bytes())
+        os.utime(path, ns=(1, 1))
+    assert daemon.settle() == Counter()
+
+
+def test_a_new_checkpoint_runs_its_own_version_only(daemon: SteppedDaemon, home: Path):
+    tiny.write_checkpoint(daemon.root / "tiny", "v2", seed=2)
+    done = daemon.settle()
+    assert without_history(done) == of("tiny", *VERSION_ASSETS, versions=["v2"])
+    assert audits(home) == [("tiny", "v1"), ("tiny", "v2")]
+
+
+def test_other_bytes_under_an_old_name_are_a_new_audit_and_the_old_one_stays(
+    daemon: SteppedDaemon, home: Path
+):
+    tiny.write_checkpoint(daemon.root / "tiny", "v1", seed=3)
+    done = daemon.settle()
+    assert without_history(done) == of("tiny", *VERSION_ASSETS, versions=["v1"])
+    assert audits(home) == [("tiny", "v1"), ("tiny", "v1")]
+
+
+def test_new_data_retrain_the_pool_and_re_audit_every_version(daemon: SteppedDaemon, home: Path):
+    tiny.write_checkpoint(daemon.root / "tiny", "v2", seed=2)
+    daemon.settle()
+    tiny.write_records(daemon.root / "tiny", seed=5)
+    done = daemon.settle()
+    assert without_history(done) == of("tiny", *POOL_ASSETS) + of(
+        "tiny", *VERSION_ASSETS, versions=["v1", "v2"]
+    )
+    assert not daemon.failed
+    assert audits(home) == [("tiny", "v1")] * 2 + [("tiny", "v2")] * 2
+
+
+def test_records_written_anew_but_equal_stop_at_the_data_set(daemon: SteppedDaemon):
+    # The list of members in another order: other bytes, the same records.
+    path = daemon.root / "tiny" / "members.csv"
+    head, *ids = path.read_text().splitlines()
+    path.write_text("\n".join([head, *reversed(ids)]) + "\n")
+    assert daemon.settle() == of("tiny", "dataset")
+
+
+def test_a_bumped_instrument_runs_what_it_computes_and_what_reads_that(
+    daemon: SteppedDaemon, monkeypatch
+):
+    monkeypatch.setattr("dagster_project.components.pool_assets.findings.INFORMATION_VERSION", "99")
+    done = without_history(daemon.settle())
+    assert done == of("tiny", "information") + of(
+        "tiny", "leakage", "roi_report", versions=["v1"]
+    )
+
+
+def test_a_changed_gate_gives_a_new_verdict_and_runs_no_attack(daemon: SteppedDaemon):
+    daemon.subjects["tiny"] = tiny.tiny_subject("tiny", gate={"auc": 0.9})
+    done = without_history(daemon.settle())
+    assert done == of("tiny", "leakage", "roi_report", versions=["v1"])
+
+
+def test_a_changed_recipe_retrains_the_pool(daemon: SteppedDaemon):
+    recipe = daemon.subjects["tiny"].recipe
+    assert recipe is not None
+    changed = recipe.model_copy(update={"lr": 0.2})
+    daemon.subjects["tiny"] = tiny.tiny_subject("tiny", recipe=changed.model_dump())
+    done = without_history(daemon.settle())
+    pool = [name for name in POOL_ASSETS if name != "dataset"]
+    assert done == of("tiny", *pool) + of("tiny", *VERSION_ASSETS, versions=["v1"])
+
+
+def test_a_failed_gate_is_reported_recorded_and_not_repeated(daemon: SteppedDaemon, home: Path):
+    daemon.subjects["tiny"] = tiny.tiny_subject("tiny", gate={"auc": 0.0})
+    done = daemon.settle()
+    assert done == of("tiny", "leakage", "roi_report", versions=["v1"]) + HISTORY
+    assert daemon.settle() == Counter()
+    last = "select verdict from audits order by finished_at desc limit 1"
+    assert ask(home, last)["verdict"].to_pylist() == ["fail"]
+
+
+def test_a_missing_input_holds_back_its_subject_until_it_is_there(tmp_path, home):
+    root = tmp_path / "project"
+    root.mkdir()
+    with tiny.stepped(root) as daemon:
+        tiny.write_checkpoint(root / "tiny", "v1", seed=1)
+        members = (root / "tiny" / "members.csv").read_text()
+        definitions = daemon.definitions
+        graph = tiny.SubjectGraph(daemon.subjects["tiny"], root)
+        tiny.report_versions(daemon.subjects["tiny"], root, graph.versions, daemon.instance)
+        (root / "tiny" / "members.csv").unlink()
+        for _ in range(3):
+            asked = daemon.tick(definitions)
+            assert not any("tiny" in key.path for keys in asked.values() for key in keys)
+            daemon.execute(definitions, asked)
+        (root / "tiny" / "members.csv").write_text(members)
+        daemon.settle()
+    assert audits(home) == [("tiny", "v1")]
+
+
+def test_a_refused_checkpoint_fails_once_and_holds_back_nobody(daemon: SteppedDaemon, home: Path):
+    (daemon.root / "tiny" / "checkpoints" / "v2.safetensors").write_bytes(b"not a model")
+    tiny.write_checkpoint(daemon.root / "tiny", "v3", seed=3)
+    done = without_history(daemon.settle())
+    assert done == of("tiny", *VERSION_ASSETS, versions=["v3"])
+    assert daemon.failed == ["tiny__target_signals"]
+    assert audits(home) == [("tiny", "v1"), ("tiny", "v3")]
+
+
+def test_two_subjects_do_not_touch_each_other(tmp_path, home):
+    root = tmp_path / "project"
+    root.mkdir()
+    with tiny.stepped(root, ["one", "two"]) as daemon:
+        tiny.write_checkpoint(root / "one", "v1", seed=1)
+        tiny.write_checkpoint(root / "two", "v1", seed=2)
+        daemon.settle()
+        tiny.write_records(root / "one", seed=9)
+        done = without_history(daemon.settle())
+    assert done == of("one", *POOL_ASSETS) + of("one", *VERSION_ASSETS, versions=["v1"])
+    assert audits(home) == [("one", "v1"), ("one", "v1"), ("two", "v1")]
+
+
+def test_ten_versions_at_once_are_audited_once_each(daemon: SteppedDaemon, home: Path):
+    names = [f"v{i}" for i in range(2, 12)]
+    for i, name in enumerate(names):
+        tiny.write_checkpoint(daemon.root / "tiny", name, seed=10 + i)
+    done = daemon.settle()
+    assert without_history(done) == of("tiny", *VERSION_ASSETS, versions=names)
+    assert len(audits(home)) == 11
+
+
+def test_a_change_during_a_run_is_not_forgotten(daemon: SteppedDaemon, home: Path):
+    """Other bytes reported after a run was asked for, before the next tick sees that request."""
+    definitions = daemon.definitions
+    tiny.write_checkpoint(daemon.root / "tiny", "v1", seed=4)
+    daemon.look()
+    asked = daemon.tick(definitions)
+    daemon.execute(definitions, asked)
+    tiny.write_checkpoint(daemon.root / "tiny", "v1", seed=5)
+    done = without_history(daemon.settle())
+    assert done == of("tiny", *VERSION_ASSETS, versions=["v1"])
+    assert len(audits(home)) == 3
+
+
+def test_an_audit_by_hand_needs_no_second_run(daemon: SteppedDaemon):
+    tiny.write_checkpoint(daemon.root / "tiny", "v2", seed=2)
+    daemon.look()
+    definitions = daemon.definitions
+    job = definitions.resolve_implicit_global_asset_job_def()
+    keys = [tiny.SubjectGraph(daemon.subjects["tiny"], daemon.root).key(n) for n in VERSION_ASSETS]
+    tags = {"memory-assets/process": "here:1"}
+    job.execute_in_process(
+        instance=daemon.instance, asset_selection=keys, partition_key="v2", tags=tags
+    )
+    assert daemon.settle() == HISTORY
