@@ -13,11 +13,20 @@ from memory_assets.history.store import History
 from memory_assets.subjects import ClassifierSubject
 
 AUDIT_KIND = "audit"
+RISK_KIND = "risk"
+_SOONER = """
+    select min(round(value * 365)) as days from latest_risk
+    inner join latest using (audit_id)
+    where subject = $subject and quantity = 'audit_every'
+"""
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the history holds after a recording; `version` digests the ids of all its audits."""
+    """What the history holds after a recording; `version` digests the ids of all that it holds.
+
+    `added` and `audits` count audits; what prices them is not counted.
+    """
 
     added: int
     audits: int
@@ -28,7 +37,7 @@ class Recorded:
 def record_audits(
     root: Path, subjects: Iterable[ClassifierSubject], versions: Mapping[str, Sequence[str]]
 ) -> Recorded:
-    """Append every audit of the store that the history does not hold, and publish.
+    """Append every audit and price of the store that the history does not hold, and publish.
 
     `versions` maps a subject to its versions in order of release, oldest first. The store and not
     the caller says what there is to append: an audit whose process was killed before it was
@@ -38,10 +47,28 @@ def record_audits(
         InputError: the history cannot be written, or a bundle is not whole.
     """
     history = History(root)
+    before = _audit_count(root) if history.published.is_file() else 0
+    history.append_all(bundles(root))
     for subject in subjects:
         known = versions.get(subject.subject, ())
-        history.register_subject(subject.subject, subject.owner, subject.cadence_days, known)
-    folders = sorted(ArtifactStore(root).path(AUDIT_KIND, "").glob("*"))
-    added = history.append_all(folders)
-    ids = ask(root, "select audit_id from audits order by audit_id")["audit_id"].to_pylist()
-    return Recorded(added, len(ids), digest(ids), history.published)
+        planned = ask(root, _SOONER, {"subject": subject.subject})["days"].to_pylist()[0]
+        # The calendar follows the audit plan where that asks for an audit sooner.
+        cadence = subject.cadence_days if planned is None else min(subject.cadence_days, planned)
+        history.register_subject(subject.subject, subject.owner, max(1, int(cadence)), known)
+    ids = ask(root, "select distinct bundle_id from contents order by bundle_id")
+    audits = _audit_count(root)
+    version = digest(ids["bundle_id"].to_pylist())
+    return Recorded(audits - before, audits, version, history.published)
+
+
+def bundles(root: Path) -> list[Path]:
+    """The folders of the store that a history is made of: audits, and what was priced of them."""
+    store = ArtifactStore(root)
+    # An audit that could not be priced leaves a report without rows.
+    heads = store.path(RISK_KIND, "").glob("*/risk_runs.parquet")
+    audits = store.path(AUDIT_KIND, "").glob("*")
+    return [*sorted(audits), *sorted(head.parent for head in heads)]
+
+
+def _audit_count(root: Path) -> int:
+    return ask(root, "select count(*) as n from audits")["n"].to_pylist()[0]

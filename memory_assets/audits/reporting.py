@@ -9,17 +9,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from memory_assets.artifacts import ArtifactStore
-from memory_assets.attacks.registry import ATTACKS, select
+from memory_assets.audits.coverage import not_run
 from memory_assets.audits.results import AttackResults
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import Audit, AuditBundle
-from memory_assets.history.questions import to_csv, trend
+from memory_assets.history.questions import ask, to_csv, trend
 from memory_assets.reports.catalogue import LANGUAGES
-from memory_assets.reports.inputs import TREND, NotRun, ReportInput
+from memory_assets.reports.inputs import TREND, ActionLine, ReportInput
+from memory_assets.risk import profile_file
 from memory_assets.subjects import ClassifierSubject
 
-REPORT_VERSION = "1"
+REPORT_VERSION = "2"
+_ACTIONS = """
+    select model_version, kind, description, owner, status, due_on,
+        cast(recorded_at as date) as recorded_on
+    from current_actions where subject = $subject order by recorded_at, action_id
+"""
 
 
 def _until_then(store: ArtifactStore, audit: Audit) -> pa.Table:
@@ -31,8 +37,21 @@ def _until_then(store: ArtifactStore, audit: Audit) -> pa.Table:
     return known.filter(pc.field("finished_at") <= audit.finished_at)
 
 
+def _actions(store: ArtifactStore, subject: str) -> tuple[ActionLine, ...]:
+    """The corrective actions and sign-offs of a subject as they stand, oldest first."""
+    if not (store.root / "history.duckdb").is_file():
+        return ()
+    rows = ask(store.root, _ACTIONS, {"subject": subject}).to_pylist()
+    return tuple(ActionLine(**row) for row in rows)
+
+
 def write_report(
-    subject: ClassifierSubject, store: ArtifactStore, bundle: AuditBundle, attacks: Path
+    subject: ClassifierSubject,
+    store: ArtifactStore,
+    bundle: AuditBundle,
+    attacks: Path,
+    priced: Path | None,
+    root: Path,
 ) -> dict[str, Path]:
     """Write the pages of one audit under `<home>/reports/<subject>/<version>`, by language.
 
@@ -41,19 +60,23 @@ def write_report(
     Raises:
         InputError: a version whose name is no folder name.
     """
+    from memory_assets.audits.pricing import next_audit_days, read_risk
     from memory_assets.reports.page import write_report as write_pages
+    from memory_assets.risk.reading import load_profile
 
     version = bundle.audit.model_version
     folder = store.root / "reports" / subject.subject / version
     if folder.parent != store.root / "reports" / subject.subject or version in (".", ".."):
         raise InputError(f"version {version!r}: its name cannot name a folder; rename the file")
-    chosen = {attack.name for attack in select(subject.attacks, subject.pool.models)}
     earlier = _until_then(store, bundle.audit)
+    actions = _actions(store, subject.subject)
     inputs = digest(
         REPORT_VERSION,
         bundle.audit.audit_id,
         to_csv(earlier),
         [subject.title, subject.owner, subject.cadence_days],
+        priced.name if priced else None,
+        [str(action) for action in actions],
     )
     marker = folder / ".inputs"
     pages = {lang: folder / f"{lang}.html" for lang in LANGUAGES}
@@ -61,6 +84,8 @@ def write_report(
     if same and all(page.is_file() for page in pages.values()):
         return pages
     marker.unlink(missing_ok=True)
+    risk = read_risk(priced) if priced else None
+    days = next_audit_days(risk, subject.cadence_days)
     found = ReportInput(
         bundle=bundle,
         curves=AttackResults.load(attacks).curves,
@@ -68,9 +93,12 @@ def write_report(
         title=subject.title,
         owner=subject.owner,
         gate=subject.gate,
-        not_run=tuple(NotRun(name, "not_selected") for name in ATTACKS if name not in chosen),
-        artifacts={"attack scores": attacks.name},
-        next_audit=bundle.audit.finished_at.date() + timedelta(days=subject.cadence_days),
+        not_run=not_run(subject, bundle),
+        artifacts={"attack scores": attacks.name, **({"risk": priced.name} if priced else {})},
+        next_audit=bundle.audit.finished_at.date() + timedelta(days=days),
+        risk=risk,
+        profile=load_profile(profile_file(subject.profile, root)) if subject.profile else None,
+        actions=actions,
     )
     pages = write_pages(found, folder)
     marker.write_text(inputs, encoding="utf-8")

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from memory_assets.history.bundle import AuditBundle
+
+if (
+    TYPE_CHECKING
+):  # the risk model brings scipy along, which whoever loads the graph need not wait for
+    from memory_assets.risk.profile import Profile
+    from memory_assets.risk.report import RiskReport
 
 NotRunReason = Literal["not_selected", "not_applicable", "needs_input", "too_small", "no_test"]
 
@@ -51,12 +57,26 @@ class NotRun:
 
 
 @dataclass(frozen=True)
+class ActionLine:
+    """A corrective action or a sign-off as it stands; `recorded_on` is the day of that state."""
+
+    model_version: str
+    kind: Literal["corrective action", "sign-off"]
+    description: str
+    owner: str
+    status: Literal["open", "done", "rejected"]
+    due_on: date | None
+    recorded_on: date
+
+
+@dataclass(frozen=True)
 class ReportInput:
     """Everything that the report of one audit shows.
 
     `trend` holds the subject's earlier audits with at least the columns of `TREND`; the audit
     itself may be among them. `gate` maps a metric to the largest value that may pass. `artifacts`
-    maps the name of any further file or table behind the numbers to its SHA-256.
+    maps the name of any further file or table behind the numbers to its SHA-256. `risk` is the
+    audit priced through `profile`; without both, no money is spoken of.
     """
 
     bundle: AuditBundle
@@ -69,6 +89,9 @@ class ReportInput:
     not_run: tuple[NotRun, ...] = ()
     artifacts: Mapping[str, str] = field(default_factory=dict)
     next_audit: date | None = None
+    risk: RiskReport | None = None
+    profile: Profile | None = None
+    actions: tuple[ActionLine, ...] = ()
 
     @property
     def name(self) -> str:

@@ -1,0 +1,12 @@
+"""What leaks, in money. Importing the package is cheap; its modules bring scipy along."""
+
+from pathlib import Path
+
+RISK_VERSION = "1"
+"""Formula version of the whole chain from counts to money: a change of it prices anew."""
+
+
+def profile_file(name: str, root: Path) -> Path:
+    """Where a profile is: a shipped one by its name, else a path from `root`; it may be missing."""
+    shipped = Path(__file__).parent / "profiles" / f"{name}.toml"
+    return shipped if "/" not in name and shipped.is_file() else root / name

@@ -1,0 +1,146 @@
+"""What a version's leakage means in money: its price and the next audits, by model version."""
+
+import dagster as dg
+
+from dagster_project.components.options import SubjectGraph
+from dagster_project.failures import clear_failures
+from dagster_project.references import Reference
+from memory_assets.digest import digest_file
+from memory_assets.history.bundle import AuditBundle
+from memory_assets.risk import RISK_VERSION, profile_file
+
+Result = dg.MaterializeResult[Reference]
+_HEADLINES = ("expected_loss", "retained_cvar95", "value", "npv", "npv_positive")
+
+
+def _table(report) -> str:
+    """The options as Markdown: a row an option, a column a headline, each with its interval."""
+    lines = ["| option | measured | " + " | ".join(_HEADLINES) + " |"]
+    lines.append("|---" * (len(_HEADLINES) + 2) + "|")
+    for option in report.options:
+        figures = dict(option.figures())
+        cells = [_cell(figures[name]) for name in _HEADLINES]
+        audited = "yes" if option.measured else "declared"
+        lines.append(f"| {option.name} | {audited} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(figure) -> str:
+    if figure.value is None:
+        return "-"
+    ends = "" if figure.low is None else f" [{figure.low:,.4g}, {figure.high:,.4g}]"
+    return f"{figure.value:,.4g}{ends} {figure.unit}"
+
+
+def _pricing_version(graph: SubjectGraph) -> str:
+    """The formulas and the profile: a profile that was edited prices anew, and nothing else."""
+    profile = graph.subject.profile
+    if profile is None:
+        return RISK_VERSION
+    file = profile_file(profile, graph.root)
+    known = digest_file(file)[:8] if file.is_file() else "missing"
+    return f"{RISK_VERSION}.{known}"
+
+
+def _risk(graph: SubjectGraph) -> dg.AssetsDefinition:
+    @dg.asset(
+        **graph.options("risk", {"numpy"}, _pricing_version(graph)),
+        partitions_def=graph.versions,
+        ins={"leakage": dg.AssetIn(graph.key("leakage"))},
+        description=(
+            "The measured leakage through the owner's profile: what it may cost a year, what the "
+            "model earns on unseen records, and what could be done, in one simulation."
+        ),
+    )
+    def risk(context: dg.AssetExecutionContext, leakage: Reference) -> Result:
+        from memory_assets.audits import pricing
+
+        bundle = AuditBundle.read(leakage.path)
+        with clear_failures():
+            made = pricing.price_version(
+                graph.subject,
+                graph.root,
+                pricing.Audited(bundle.audit, bundle.measurements),
+                graph.store,
+            )
+        if made is None:
+            why = "the subject names no profile, so nothing is priced"
+            reference = Reference("risk", leakage.key, leakage.path, reused=True, facts={})
+            return dg.MaterializeResult(
+                value=reference,
+                data_version=dg.DataVersion(f"unpriced:{leakage.key}"),
+                metadata={"priced": False, "reason": why},
+            )
+        report = pricing.read_risk(made.path)
+        context.log.info("%s: %s", made.key[:12], "reused" if made.reused else "priced")
+        metadata = {
+            "priced": report.priced,
+            "profile": graph.subject.profile,
+            "path": dg.MetadataValue.path(str(made.path)),
+        }
+        if report.gate is None:
+            metadata["reason"] = report.reason
+        else:
+            as_is = dict(report.options[0].figures())
+            metadata |= {
+                "decision": report.gate.choice,
+                "why": " ".join(report.gate.reasons),
+                "options": dg.MetadataValue.md(_table(report)),
+                **{f"{name} (as it is)": _cell(as_is[name]) for name in _HEADLINES},
+                "what matters most": ", ".join(swing.name for swing in report.tornado[:3]),
+            }
+        return dg.MaterializeResult(
+            value=Reference.to(made, priced=report.priced),
+            data_version=dg.DataVersion(made.key),
+            metadata=metadata,
+        )
+
+    return risk  # pyright: ignore[reportReturnType]
+
+
+def _audit_plan(graph: SubjectGraph) -> dg.AssetsDefinition:
+    @dg.asset(
+        **graph.options("audit_plan", {"json"}, RISK_VERSION),
+        partitions_def=graph.versions,
+        ins={"risk": dg.AssetIn(graph.key("risk"))},
+        description=(
+            "How deep the next audit should be and when: what better knowledge of the leakage "
+            "would save, against what it costs. The history's calendar follows the earlier of "
+            "this and the owner's cadence."
+        ),
+    )
+    def audit_plan(risk: Reference) -> dg.MaterializeResult:
+        from memory_assets.audits.pricing import next_audit_days, read_risk
+
+        report = read_risk(risk.path) if risk.facts.get("priced") else None
+        days = next_audit_days(report, graph.subject.cadence_days)
+        metadata: dict[str, dg.MetadataValue] = {
+            "audit again within days": dg.MetadataValue.int(days)
+        }
+        if report and report.plan:
+            plan = report.plan
+            metadata |= {
+                "probes worth running": dg.MetadataValue.int(plan.depth),
+                "worth of knowing the leak rate exactly": dg.MetadataValue.text(
+                    f"{plan.evpi:,.0f} {report.currency}"
+                ),
+                "best today": dg.MetadataValue.text(plan.best_today),
+                "best if it leaks": dg.MetadataValue.text(plan.best_if_leaking),
+                "why": dg.MetadataValue.text(plan.reason),
+                "depths": dg.MetadataValue.md(
+                    "| probes | worth | cost |\n|---|---|---|\n"
+                    + "\n".join(
+                        f"| {d.probes} | {d.evsi:,.0f} | {d.cost:,.0f} |" for d in plan.depths
+                    )
+                ),
+            }
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(f"{risk.key}:{days}"), metadata=metadata
+        )
+
+    return audit_plan  # pyright: ignore[reportReturnType]
+
+
+def money_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition]:
+    """risk and audit_plan, between `leakage` and `roi_report`."""
+    return [_risk(graph), _audit_plan(graph)]

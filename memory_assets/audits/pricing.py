@@ -1,0 +1,306 @@
+"""From a concluded audit to money: its counts, the owner's profile, and what could be done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from memory_assets import __version__
+from memory_assets.artifacts import Artifact, ArtifactStore
+from memory_assets.audits.record import RISK_KIND
+from memory_assets.digest import digest
+from memory_assets.errors import InputError
+from memory_assets.history.bundle import Audit, measurements_from
+from memory_assets.history.money import RiskRun, write_risk
+from memory_assets.history.questions import ask
+from memory_assets.models.checkpoints import list_versions
+from memory_assets.risk import RISK_VERSION, profile_file
+from memory_assets.risk.evidence import Evidence, Membership, Stratum, Utility
+from memory_assets.risk.leakage import JEFFREYS, leak_rates, membership_rate
+from memory_assets.risk.learning import next_prior
+from memory_assets.risk.options import Option, with_evidence
+from memory_assets.risk.pricing import price
+from memory_assets.risk.profile import Profile
+from memory_assets.risk.reading import load_profile
+from memory_assets.risk.report import RiskReport, RiskRow
+from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.subjects import ClassifierSubject
+
+YEARS = 200_000
+_SEED = 0
+_FIXED_FPR = ("0.01", "0.1")
+"""Nominal rates of the thresholds that the shadows fix; the first that the sample resolves."""
+_STRATA = ("discoverable", "extraction_rate", "repetitions=")
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What pricing reads of an audit: its row and its measurements."""
+
+    audit: Audit
+    measurements: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Other versions of the subject that were audited: what the price of this one may use.
+
+    `mitigated` maps an option of the profile to the version that was built that way; `earlier` is
+    the release before this one.
+    """
+
+    mitigated: Mapping[str, Audited]
+    earlier: Audited | None = None
+
+
+def recorded(home: Path, subject: str, version: str) -> Audited | None:
+    """The newest audit of a version in the history; None where it has none."""
+    if not (home / "history.duckdb").is_file():
+        return None
+    rows = ask(
+        home,
+        "select * from audits where subject = $subject and model_version = $version "
+        "order by finished_at desc limit 1",
+        {"subject": subject, "version": version},
+    ).to_pylist()
+    if not rows:
+        return None
+    found = ask(
+        home,
+        "select * from measurements where audit_id = $audit_id "
+        "order by family, name, stratum, metric",
+        {"audit_id": rows[0]["audit_id"]},
+    )
+    return Audited(Audit(**rows[0]), measurements_from(found))
+
+
+def neighbours(
+    home: Path, subject: str, version: str, mitigations: Mapping[str, str], released: Sequence[str]
+) -> Neighbours:
+    """The recorded audits beside one version; `released` lists all versions, oldest first."""
+    mitigated = {
+        option: audited
+        for option, other in mitigations.items()
+        if other != version and (audited := recorded(home, subject, other))
+    }
+    before = released[: list(released).index(version)] if version in released else ()
+    return Neighbours(mitigated, recorded(home, subject, before[-1]) if before else None)
+
+
+def _strata(measurements: Iterable[Measurement]) -> tuple[Stratum, ...]:
+    """Hits of greedy extraction by repetition count; the whole where it was not split."""
+    name, metric, split = _STRATA
+    rows = [
+        m
+        for m in measurements
+        if (m.family, m.name, m.metric) == ("extraction", name, metric)
+        and m.estimate.k is not None
+        and m.estimate.n
+    ]
+    tiers = [m for m in rows if m.stratum.startswith(split)]
+    chosen = tiers or [m for m in rows if m.stratum == "all"]
+    return tuple(
+        Stratum(m.stratum, m.estimate.k or 0, m.estimate.n, weight=float(m.estimate.n))
+        for m in chosen
+    )
+
+
+def _membership(
+    measurements: Iterable[Measurement], prior: float | None, assumed: float
+) -> Membership | None:
+    """The attack that tells most, at the threshold that was fixed on the shadow models.
+
+    `assumed` is the share of members by which attacks are ranked where the owner stated none.
+    """
+    counts = {
+        (m.name, m.metric): m.estimate
+        for m in measurements
+        if m.family == "membership" and m.stratum == "all" and m.estimate.k is not None
+    }
+    for level in _FIXED_FPR:
+        found = [
+            Membership(name, tpr.k or 0, tpr.n, fpr.k or 0, fpr.n, prior)
+            for (name, metric), tpr in counts.items()
+            if metric == f"tpr_at_shadow_threshold_{level}"
+            and (fpr := counts.get((name, f"fpr_at_shadow_threshold_{level}"))) is not None
+        ]
+        if found:
+            share = assumed if prior is None else prior
+            return max(found, key=lambda attack: _told(attack, share))
+    return None
+
+
+def _told(attack: Membership, prior: float) -> float:
+    a, b = JEFFREYS
+    tpr = (attack.tp + a) / (attack.members + a + b)
+    fpr = (attack.fp + a) / (attack.non_members + a + b)
+    return float(membership_rate(tpr, fpr, prior))
+
+
+def _utility(measurements: Sequence[Measurement], profile: Profile) -> Utility | None:
+    """Held-out accuracy, and which share of its gain over the baseline memorized records bring."""
+    by = {(m.family, m.name, m.metric): m.estimate for m in measurements if m.stratum == "all"}
+    held_out = by.get(("utility", "target", "held_out_accuracy"))
+    if held_out is None or held_out.value is None:
+        return None
+    training = by.get(("utility", "target", "member_accuracy"))
+    gain = held_out.value - profile.value.baseline.mean
+    brought = by.get(("memorization", "gain", "held_out_gain"))
+    share = None
+    if brought is not None and brought.value is not None and gain > 0:
+        ends = (brought.value, brought.ci_low, brought.ci_high)
+        value, low, high = (None if e is None else min(max(e / gain, 0.0), 1.0) for e in ends)
+        share = Estimate(value, low, high, n=brought.n)
+    return Utility(
+        metric=profile.value.metric,
+        held_out=held_out,
+        training=training.value if training else None,
+        memorized_share=share,
+    )
+
+
+def evidence_of(audited: Audited, profile: Profile, prior: float | None) -> Evidence:
+    """An audit as the risk model reads it: counts, a held-out metric, a verdict; no record.
+
+    Args:
+        prior: the share of members that the owner stated; None takes the profile's.
+    """
+    found = audited.measurements
+    return Evidence(
+        audit_id=audited.audit.audit_id,
+        verdict=audited.audit.verdict,
+        reason=audited.audit.reason,
+        strata=_strata(found),
+        membership=_membership(found, prior, profile.data.membership_prior.mean),
+        utility=_utility(found, profile),
+    )
+
+
+def _options(
+    profile: Profile, version: str, mitigations: Mapping[str, str], measured: Mapping[str, Evidence]
+) -> list[Option]:
+    """The profile's options, those that were audited with their own evidence.
+
+    The version that was itself built by a measure cannot take it again: that option falls away.
+
+    Raises:
+        InputError: a mitigation that the profile does not declare.
+    """
+    declared = {option.name: option for option in profile.options}
+    for name in mitigations:
+        if name not in declared:
+            known = ", ".join(declared) or "none"
+            raise InputError(f"mitigations.{name}: no such option in the profile; it has {known}")
+    return [
+        with_evidence(option, measured[name]) if name in measured else option
+        for name, option in declared.items()
+        if mitigations.get(name) != version
+    ]
+
+
+def _plan_rows(report: RiskReport) -> list[RiskRow]:
+    """The audit plan as rows beside the estimates: what the history's calendar reads."""
+    plan, first = report.plan, report.options[0]
+    if plan is None:
+        return []
+    values = {
+        "audit_depth": ("count", float(plan.depth)),
+        "audit_evpi": (report.currency, plan.evpi),
+        "audits_per_release": ("ratio", plan.audits_per_release),
+        "audit_every": ("years", plan.every_years),
+    }
+    return [
+        RiskRow(report.audit_id, "none", name, unit, value, None, None, first.expected_loss.basis)
+        for name, (unit, value) in values.items()
+        if value is not None
+    ]
+
+
+def price_audit(
+    audited: Audited,
+    profile_name: str,
+    root: Path,
+    beside: Neighbours,
+    mitigations: Mapping[str, str],
+    prior: float | None,
+    store: ArtifactStore,
+) -> Artifact:
+    """Price one audit through a profile: a folder with `report.json`, which `read_risk` reads.
+
+    Where something was priced the folder also is a bundle that the history appends. The key
+    digests the audit, the profile, the audits of the options and the formula: a changed profile
+    gives another folder and touches no audit.
+
+    Raises:
+        InputError: no such profile, anything wrong in it, or options that it does not declare.
+    """
+    profile = load_profile(profile_file(profile_name, root))
+    measured = {
+        name: evidence_of(other, profile, prior) for name, other in beside.mitigated.items()
+    }
+    options = _options(profile, audited.audit.model_version, mitigations, measured)
+    own = evidence_of(audited, profile, prior)
+    before = evidence_of(beside.earlier, profile, prior) if beside.earlier else None
+    learned = None
+    if before and before.has_verdict and before.strata:
+        rates = leak_rates(before.strata, profile.data.shares)
+        learned = next_prior(rates, profile.decision.carry_over.mean)
+    basis = [own, options, learned, RISK_VERSION, YEARS, _SEED]
+    key = digest("risk", profile_name, profile, basis)
+
+    def build(folder: Path) -> None:
+        report = price(own, profile, options, _SEED, YEARS, learned)
+        folder.mkdir()
+        (folder / "report.json").write_bytes(_REPORT.dump_json(report))
+        if not report.priced:
+            return
+        run = RiskRun(
+            risk_id=key,
+            audit_id=own.audit_id,
+            profile=profile_name,
+            profile_digest=digest(profile),
+            code_version=f"{__version__}; risk {RISK_VERSION}",
+            computed_at=datetime.now(UTC),
+        )
+        rows = (*report.rows(), *_plan_rows(report))
+        write_risk(folder, run, rows, report.forecasts)
+
+    return store.get_or_build(RISK_KIND, key, build)
+
+
+def price_version(
+    subject: ClassifierSubject, root: Path, audited: Audited, store: ArtifactStore
+) -> Artifact | None:
+    """Price the audit of one version of a subject; None where it names no profile.
+
+    Other versions are read from the history: an audit that is not recorded yet is not seen.
+
+    Raises:
+        InputError: as `price_audit`.
+    """
+    if subject.profile is None:
+        return None
+    version = audited.audit.model_version
+    released = list(list_versions(root / subject.checkpoints))
+    beside = neighbours(store.root, subject.subject, version, subject.mitigations, released)
+    # A prior that nobody wrote down is the profile's to say.
+    prior = subject.prior if "prior" in subject.model_fields_set else None
+    return price_audit(audited, subject.profile, root, beside, subject.mitigations, prior, store)
+
+
+def next_audit_days(report: RiskReport | None, cadence_days: int) -> int:
+    """Days until the next audit: the owner's cadence, or sooner where the plan says that it pays."""
+    every = report.plan.every_years if report and report.plan else None
+    return cadence_days if every is None else max(1, min(cadence_days, round(every * 365)))
+
+
+_REPORT = TypeAdapter(RiskReport)
+
+
+def read_risk(folder: Path) -> RiskReport:
+    """The priced audit of a folder, equal to what was computed."""
+    return _REPORT.validate_json((folder / "report.json").read_bytes())
