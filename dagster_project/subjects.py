@@ -43,6 +43,8 @@ def _first_mistake(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "missing":
         return f"{key}: missing; add it"
     expected = first["msg"].removeprefix("Value error, ")
+    if isinstance(first["input"], dict):  # a rule about several keys, which the message names
+        return f"{key}: {expected}"
     return f"{key}: {first['input']!r}; {expected[0].lower()}{expected[1:]}"
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from dagster_project.automation import on_change
 from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
+from dagster_project.pipes import pipes_session
 from dagster_project.references import Reference
 from memory_assets.audits import classifier as audit
 from memory_assets.audits import pool_findings as findings
@@ -79,7 +80,8 @@ def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
 
     @dg.op(name=f"{slug}__plan_blocks", out=dg.DynamicOut(io_manager_key="io_manager"))
     def plan_blocks(dataset: Reference):
-        plan = audit.plan_pool(graph.subject, Prepared.load(dataset.path))
+        with clear_failures():
+            plan = audit.plan_pool(graph.subject, graph.root, Prepared.load(dataset.path))
         for number, key in enumerate(plan.keys):
             path = graph.store.path(audit.BLOCK_KIND, key, audit.TENSORS)
             facts = {"number": number, "dataset": str(dataset.path)}
@@ -94,13 +96,15 @@ def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
     def train_block(context: dg.OpExecutionContext, block: Reference) -> Reference:
         number, dataset = block.facts["number"], Prepared.load(Path(block.facts["dataset"]))
         with clear_failures():
-            made = audit.train_block(graph.subject, dataset, number, graph.store)
+            made = audit.train_block(
+                graph.subject, graph.root, dataset, number, graph.store, pipes_session(context)
+            )
         context.log.info("block %d: %s", number, "reused" if made.reused else "trained")
         return Reference.to(made, number=number)
 
     @dg.op(name=f"{slug}__gather_pool")
     def gather_pool(dataset: Reference, blocks: list[Reference]) -> dg.Output[Reference]:
-        plan = audit.plan_pool(graph.subject, Prepared.load(dataset.path))
+        plan = audit.plan_pool(graph.subject, graph.root, Prepared.load(dataset.path))
         reused = sum(block.reused for block in blocks)
         folder = graph.store.path(audit.BLOCK_KIND, "")
         reference = Reference("pool", plan.key, folder, reused == len(blocks), facts={})
@@ -108,11 +112,14 @@ def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
             reference,
             data_version=dg.DataVersion(plan.key),
             metadata={
-                "models": graph.subject.pool.models,
+                "models": graph.subject.models,
                 "blocks": len(blocks),
                 "blocks trained now": len(blocks) - reused,
                 "blocks reused": reused,
-                "recipe": dg.MetadataValue.json(graph.subject.recipe.model_dump()),
+                "brought as": graph.subject.way,
+                graph.subject.way: dg.MetadataValue.json(
+                    graph.subject.model_dump(include={graph.subject.way})
+                ),
                 "device": audit.device_name(),
                 "path": dg.MetadataValue.path(str(reference.path)),
             },
@@ -155,8 +162,9 @@ def _shadow_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
     def shadow_signals(dataset: Reference, shadow_models: Reference) -> Result:
         prepared = Prepared.load(dataset.path)
         with clear_failures():
-            made = audit.shadow_signals(graph.subject, prepared, graph.store)
+            made = audit.shadow_signals(graph.subject, graph.root, prepared, graph.store)
         signals = audit.load_signals(made.path)
+        own = signals.pairs.correct[..., 0][signals.is_in]
         return dg.MaterializeResult(
             value=Reference.to(made, pool=shadow_models.key, records=dataset.key),
             data_version=dg.DataVersion(made.key),
@@ -166,10 +174,11 @@ def _shadow_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
                 ),
                 "held-out accuracy": float(signals.held_out.correct.mean())
                 if signals.held_out.correct.size
-                else "no held-out records",
-                "accuracy on records trained on": float(
-                    signals.pairs.correct[..., 0][signals.is_in].mean()
-                ),
+                else "no held-out records, or no shadow models",
+                "accuracy on records trained on": float(own.mean())
+                if own.size
+                else "no shadow models",
+                "models left out": max(graph.subject.models - signals.models, 0),
                 "bytes": made.path.stat().st_size,
                 "path": dg.MetadataValue.path(str(made.path)),
             },
@@ -196,6 +205,7 @@ def _memorization(graph: SubjectGraph) -> dg.AssetsDefinition:
         records = findings.read_records(made.path)
         kinds, counts = np.unique(records["kind"].astype(str), return_counts=True)
         surest = np.argsort(-records["memorization_low"], kind="stable")[:10]
+        surest = surest[np.isfinite(records["memorization_low"][surest])]
         return dg.MaterializeResult(
             value=Reference.to(made),
             data_version=dg.DataVersion(made.key),

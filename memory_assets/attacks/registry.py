@@ -53,6 +53,13 @@ class Attack:
         check_finite(scores, f"score of {self.name}")
         return scores
 
+    def can_score(self, pool: Signals) -> bool:
+        """Whether the pool has the models on every side of every record that `score` asks for."""
+        inside = models_inside(pool)
+        there = {IN: inside, OUT: pool.models - inside}
+        least = max(2, self.shadows_needed)
+        return all(int(there[side].min()) >= least for side in self.sides)
+
     def can_leave_one_out(self, pool: Signals) -> bool:
         """Whether enough models remain on every side when a model is scored against the others."""
         inside = models_inside(pool)

@@ -15,18 +15,19 @@ from numpy.typing import NDArray
 
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.attacks.evaluate import evaluate
-from memory_assets.attacks.registry import select
+from memory_assets.attacks.registry import Attack, select
 from memory_assets.audits.privacy_loss import EPSILON_VERSION, measure_epsilon
 from memory_assets.audits.results import AttackResults
+from memory_assets.audits.ways import ByPredictions, Way, way_of
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
-from memory_assets.models.checkpoints import identify, list_versions, load_checkpoint
+from memory_assets.models.callables import Surroundings
+from memory_assets.models.checkpoints import identify, list_versions
 from memory_assets.pool.blocks import TRAINER_VERSION as _TRAINER
-from memory_assets.pool.blocks import Block, build_block, cut_blocks, save_block
+from memory_assets.pool.blocks import Block, cut_blocks
 from memory_assets.pool.masks import draw_masks
-from memory_assets.pool.query import Questions, pool_signals
-from memory_assets.pool.query import target_signals as ask_target
 from memory_assets.pool.signal_files import load_signals, save_signals
+from memory_assets.pool.signals import Signals
 from memory_assets.records.loading import load_records
 from memory_assets.records.pairing import FORMULA_VERSION as _PAIRING
 from memory_assets.records.pairing import draw_pairing, read_members
@@ -54,13 +55,15 @@ def device_name() -> str:
 class PoolPlan:
     """The blocks of a pool and their keys, known before anything is trained."""
 
+    way: Way
     masks: NDArray[np.uint8]
     blocks: tuple[Block, ...]
     keys: tuple[str, ...]
+    outside: str = ""
 
     @property
     def key(self) -> str:
-        return digest(list(self.keys))
+        return digest(list(self.keys), self.outside)
 
 
 def prepare_records(subject: ClassifierSubject, root: Path, store: ArtifactStore) -> Artifact:
@@ -72,91 +75,79 @@ def prepare_records(subject: ClassifierSubject, root: Path, store: ArtifactStore
     return store.get_or_build("records", prepared.key, prepared.save)
 
 
-def plan_pool(subject: ClassifierSubject, prepared: Prepared) -> PoolPlan:
-    """Which models make the pool, in which blocks."""
-    masks = draw_masks(subject.pool.models, len(prepared.pairing.pairs), subject.pool.seed)
-    blocks = cut_blocks(subject.pool.models)
-    recipe, device = subject.recipe.recipe(), device_name()
-    keys = [
-        b.key(prepared.data.digest, prepared.pairing.key, masks, recipe, device) for b in blocks
-    ]
-    return PoolPlan(masks, tuple(blocks), tuple(keys))
+def plan_pool(subject: ClassifierSubject, root: Path, prepared: Prepared) -> PoolPlan:
+    """Which models make the pool, in which blocks; none where the owner brings predictions."""
+    way = way_of(subject, root, device_name())
+    pairs = len(prepared.pairing.pairs)
+    if isinstance(way, ByPredictions):
+        return PoolPlan(way, np.zeros((0, pairs), np.uint8), (), (), way.outside)
+    masks = draw_masks(subject.models, pairs, subject.pool.seed)
+    blocks = cut_blocks(subject.models)
+    keys = [way.block_key(block, prepared, masks) for block in blocks]
+    return PoolPlan(way, masks, tuple(blocks), tuple(keys))
 
 
 def train_block(
-    subject: ClassifierSubject, prepared: Prepared, number: int, store: ArtifactStore
+    subject: ClassifierSubject,
+    root: Path,
+    prepared: Prepared,
+    number: int,
+    store: ArtifactStore,
+    surroundings: Surroundings | None = None,
 ) -> Artifact:
-    """Train block `number` of the pool, unless it stands in the store."""
-    plan = plan_pool(subject, prepared)
+    """Train block `number` of the pool, unless it stands in the store.
+
+    `surroundings` are opened around every training command.
+    """
+    plan = plan_pool(subject, root, prepared)
+    way, key = plan.way, plan.keys[number]
+    assert not isinstance(way, ByPredictions)  # it has no blocks
+    scratch = store.root / "commands" / key[:16]
 
     def build(path: Path) -> None:
-        stacked = build_block(
-            plan.blocks[number],
-            subject.recipe.recipe(),
-            prepared.data.x,
-            prepared.data.y,
-            prepared.pairing.pairs,
-            prepared.pairing.common,
-            plan.masks,
-            device_name(),
-        )
-        save_block(stacked, path)
+        way.train(plan.blocks[number], prepared, plan.masks, path, scratch, surroundings)
 
-    return store.get_or_build(BLOCK_KIND, plan.keys[number], build, TENSORS)
-
-
-def _questions(prepared: Prepared) -> Questions:
-    data, pairing = prepared.data, prepared.pairing
-    return Questions(data.x, data.y, pairing.pairs, pairing.held_out)
+    return store.get_or_build(BLOCK_KIND, key, build, TENSORS)
 
 
 def shadow_signals(
-    subject: ClassifierSubject, prepared: Prepared, store: ArtifactStore
+    subject: ClassifierSubject, root: Path, prepared: Prepared, store: ArtifactStore
 ) -> Artifact:
     """What every shadow model answers about every record of the audit set and held out.
 
     Raises:
         InputError: a block of the pool is gone from the store, or a model's training diverged.
     """
-    plan = plan_pool(subject, prepared)
+    plan = plan_pool(subject, root, prepared)
 
     def build(path: Path) -> None:
         files = [store.path(BLOCK_KIND, key, TENSORS) for key in plan.keys]
         if missing := [file for file in files if not file.exists()]:
             raise InputError(f"{missing[0]}: gone from the store; run the audit again")
-        pool_signals(
-            subject.recipe.recipe(),
-            zip(plan.blocks, files, strict=True),
-            _questions(prepared),
-            plan.masks,
-            path,
-            device_name(),
-        )
+        blocks = list(zip(plan.blocks, files, strict=True))
+        plan.way.ask_pool(blocks, prepared, plan.masks, path)
 
-    return store.get_or_build("signals", digest(plan.key, SIGNALS_VERSION), build, TENSORS)
+    key = digest(plan.key, prepared.key, SIGNALS_VERSION)
+    return store.get_or_build("signals", key, build, TENSORS)
 
 
 def target_signals(
     subject: ClassifierSubject, root: Path, prepared: Prepared, version: str, store: ArtifactStore
 ) -> tuple[Artifact, str]:
-    """What one version answers, as a row like those of the pool; and the digest of its weights.
+    """What one version answers, as a row like those of the pool; and the digest of its file.
 
     Raises:
-        InputError: no such version, or a checkpoint that cannot be read as this recipe's model.
+        InputError: no such version, or a file that cannot be read as this subject's model.
     """
     path = list_versions(root / subject.checkpoints).get(version)
     if path is None:
         raise InputError(f"version {version!r}: gone from {subject.checkpoints}")
     weights = identify(version, path).digest
-    recipe = subject.recipe.recipe()
-    architecture = [recipe.model, recipe.model_args]
-    key = digest(weights, architecture, prepared.key, device_name(), SIGNALS_VERSION)
+    way = way_of(subject, root, device_name())
+    key = digest(weights, way.asked_by(), prepared.key, SIGNALS_VERSION)
 
     def build(target: Path) -> None:
-        state = load_checkpoint(path, recipe)
-        side = prepared.pairing.target_side
-        signals = ask_target(recipe, state, _questions(prepared), side, device_name())
-        save_signals(signals, target)
+        save_signals(way.ask_target(path, prepared), target)
 
     return store.get_or_build("signals", key, build, TENSORS), weights
 
@@ -189,8 +180,24 @@ def scores_version(subject: ClassifierSubject) -> str:
 
 def attacks_version(subject: ClassifierSubject) -> str:
     """Names and formula versions of the attacks that a subject asks for."""
-    chosen = select(subject.attacks, subject.pool.models)
+    chosen = select(subject.attacks, subject.models)
     return ",".join(f"{attack.name}.{attack.formula_version}" for attack in chosen)
+
+
+def runnable(subject: ClassifierSubject, pool: Signals) -> tuple[Attack, ...]:
+    """The attacks that a subject asks for, without those that this pool has too few models for.
+
+    Raises:
+        InputError: none is left.
+    """
+    wanted = select(subject.attacks, subject.models or pool.models)
+    found = tuple(attack for attack in wanted if attack.can_score(pool))
+    if not found:
+        raise InputError(
+            f"attacks: none of {', '.join(a.name for a in wanted)} can run on {pool.models} shadow "
+            "models; add loss, which needs none"
+        )
+    return found
 
 
 def attack_scores(
@@ -201,9 +208,12 @@ def attack_scores(
     key = digest(pool.stem, target.stem, prepared.key, version, subject.prior)
 
     def build(folder: Path) -> None:
-        chosen = select(subject.attacks, subject.pool.models)
-        signals = load_signals(target)
-        evaluation = evaluate(load_signals(pool), signals, chosen, prior=subject.prior)
+        shadows, signals = load_signals(pool), load_signals(target)
+        chosen = runnable(subject, shadows)
+        try:
+            evaluation = evaluate(shadows, signals, chosen, prior=subject.prior)
+        except ValueError as error:
+            raise InputError(f"attacks: {error}") from error
         ids, members = prepared.pair_ids.ravel(), evaluation.is_in.ravel()
         scores = pa.concat_tables(
             pa.table(

@@ -12,9 +12,8 @@ import pyarrow as pa
 
 from memory_assets import __version__
 from memory_assets.artifacts import Artifact, ArtifactStore
-from memory_assets.attacks.registry import select
 from memory_assets.audits import pool_findings
-from memory_assets.audits.classifier import attacks_version, device_name
+from memory_assets.audits.classifier import attacks_version, device_name, runnable
 from memory_assets.audits.privacy_loss import check_claimed
 from memory_assets.audits.record import AUDIT_KIND
 from memory_assets.audits.results import AttackResults
@@ -96,7 +95,7 @@ def _controls(
 ) -> list[Control]:
     pool, target = signals
     prepared = evidence.prepared
-    attacks = {a.name: a.score for a in select(subject.attacks, subject.pool.models)}
+    attacks = {a.name: a.score for a in runnable(subject, pool)}
     pairs, side = prepared.pairing.pairs, prepared.pairing.target_side
     path = list_versions(root / subject.checkpoints).get(evidence.version)
     return [
@@ -127,7 +126,9 @@ def _record_scores(audit_id: str, scores: pa.Table, records: dict[str, np.ndarra
         for name in ("memorization", "memorization_low", "memorization_high", "influence")
     }
     columns = {"audit_id": [audit_id] * scores.num_rows}
-    columns |= {name: scores[name] for name in scores.column_names} | beside
+    columns |= {name: scores[name] for name in scores.column_names}
+    # What was not measured is null.
+    columns |= {name: pa.array(values, from_pandas=True) for name, values in beside.items()}
     return pa.table(columns).select(RECORD_SCORES.names).cast(RECORD_SCORES)
 
 

@@ -13,32 +13,81 @@ from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import measurements_from, measurements_table
 from memory_assets.memorization import gain, influence, information, kinds, per_record
+from memory_assets.memorization.couples import has_couples
 from memory_assets.memorization.information import information as measure_information
 from memory_assets.memorization.profile import profile
 from memory_assets.pool.signal_files import load_signals
+from memory_assets.pool.signals import Signals
 from memory_assets.records.prepared import Prepared
-from memory_assets.statistics.estimate import Measurement
+from memory_assets.statistics.estimate import Estimate, Measurement
 
 MEMORIZATION_VERSION = ".".join(
     str(part.FORMULA_VERSION) for part in (per_record, influence, gain, kinds)
 )
 INFORMATION_VERSION = str(information.FORMULA_VERSION)
 _NULL_SEED = 0
+_FEWEST = 2
+_COLUMNS = (
+    "memorization",
+    "memorization_low",
+    "memorization_high",
+    "influence",
+    "influence_low",
+    "influence_high",
+)
+_PAIRS = pa.schema(
+    [
+        ("first_record", pa.string()),
+        ("second_record", pa.string()),
+        ("label_bits", pa.float64()),
+        ("score_bits", pa.float64()),
+    ]
+)
+
+
+def measurable(pool: Signals) -> bool:
+    """Whether two models or more stand on either side of every record."""
+    inside = pool.side.sum(axis=0, dtype=np.int64)
+    return int(np.minimum(inside, pool.models - inside).min()) >= _FEWEST
+
+
+def _not_run(family: str, name: str, metric: str, unit: str) -> Measurement:
+    return Measurement(family, name, metric, unit, Estimate.not_run(), 1)
+
+
+def _unmeasured(prepared: Prepared, folder: Path) -> None:
+    """The files of `memorization` when there is nothing to measure it by."""
+    ids = prepared.pair_ids.ravel()
+    empty = pa.nulls(len(ids), pa.float64())
+    columns = {"record_id": ids.astype(object), **dict.fromkeys(_COLUMNS, empty)}
+    columns |= {
+        "held_out_helped": pa.nulls(len(ids), pa.int64()),
+        "kind": ["not measured"] * len(ids),
+    }
+    folder.mkdir()
+    pq.write_table(pa.table(columns), folder / "records.parquet")
+    metric = ("memorization", "feldman_zhang", "mean_memorization", "probability")
+    _save([_not_run(*metric)], folder)
 
 
 def memorization(prepared: Prepared, pool: Path, store: ArtifactStore) -> Artifact:
     """Memorization, influence and kind of every record of the audit set.
 
     A folder with `records.parquet` (record_id, memorization and influence with their intervals,
-    kind) and `measurements.parquet`.
+    kind) and `measurements.parquet`. Where the pool has too few models, or models that do not come
+    in couples, both say that nothing was measured.
 
     Raises:
-        InputError: a pool of which this cannot be measured.
+        InputError: signals that cannot be measured.
     """
 
     def build(folder: Path) -> None:
+        signals = load_signals(pool)
+        if not (measurable(signals) and has_couples(signals.side)):
+            _unmeasured(prepared, folder)
+            return
         try:
-            found = profile(load_signals(pool))
+            found = profile(signals)
         except ValueError as error:
             raise InputError(f"memorization: {error}") from error
         columns = {
@@ -69,12 +118,18 @@ def informativeness(prepared: Prepared, pool: Path, store: ArtifactStore) -> Art
     A folder with `pairs.parquet` (both record ids, bits by channel) and `measurements.parquet`.
 
     Raises:
-        InputError: a pool of which this cannot be measured.
+        InputError: signals that cannot be measured.
     """
 
     def build(folder: Path) -> None:
+        signals = load_signals(pool)
+        if not measurable(signals):
+            folder.mkdir()
+            pq.write_table(_PAIRS.empty_table(), folder / "pairs.parquet")
+            _save([_not_run("information", "f_cmi", "information", "bits")], folder)
+            return
         try:
-            found = measure_information(load_signals(pool), seed=_NULL_SEED)
+            found = measure_information(signals, seed=_NULL_SEED)
         except ValueError as error:
             raise InputError(f"information: {error}") from error
         ids = prepared.pair_ids.astype(object)

@@ -40,7 +40,10 @@ def memorisers(pool: Signals, side: NDArray[np.uint8]) -> tuple[Signals, Signals
 
     Noise is the pool's: margins less each record's mean; the target takes that of the first model.
     """
-    noise = pool.pairs.score - pool.pairs.score.mean(axis=0)
+    models = max(pool.models, 1)  # without a pool the made-up target has no noise
+    noise = np.zeros((models, *pool.pairs.score.shape[1:]))
+    if pool.models:
+        noise = pool.pairs.score - pool.pairs.score.mean(axis=0)
     sure = _DEVIATIONS * max(float(noise.std()), 1.0)
 
     def learned(noise: NDArray, is_in: NDArray) -> Answers:
@@ -49,7 +52,7 @@ def memorisers(pool: Signals, side: NDArray[np.uint8]) -> tuple[Signals, Signals
     target_in = side[None, :, None] == np.arange(2)
     held_out = Answers(**{name: values[:1] for name, values in vars(pool.held_out).items()})
     return (
-        Signals(learned(noise, pool.is_in), pool.held_out, pool.side),
+        Signals(learned(noise[: pool.models], pool.is_in), pool.held_out, pool.side),
         Signals(learned(noise[:1], target_in), held_out, side[None].astype(np.uint8)),
     )
 

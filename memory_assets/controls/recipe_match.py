@@ -42,22 +42,26 @@ def _one_more(values: NDArray[np.float64], least: float) -> tuple[float, float]:
 def recipe_match(pool: Signals, target: Signals) -> Control:
     """Accuracy with its interval is the control's value; the detail tells of the loss too.
 
-    Fewer than 4 models span no interval worth the name: the control fails.
+    Fewer than 4 models span no interval worth the name: the control fails. Without any, no attack
+    rests on them and nothing has to match.
 
     Raises:
         ValueError: more than one target, or no record to compare on.
     """
     if target.models != 1:
         raise ValueError(f"recipe match takes one target, got {target.models}")
-    accuracy, log_loss, records = _unseen(pool)
-    mine, my_loss, _ = _unseen(target)
+    mine, my_loss, records = _unseen(target)
     if records < 1:
         raise ValueError("there is no record that the models did not train on")
+    if not pool.models:
+        detail = "No attack reads shadow models, so there are none that the target must resemble."
+        return Control("recipe_match", True, None, None, None, detail)
     if pool.models < 4:
         detail = (
             f"{pool.models} shadow models are too few to compare the target with; 4 are needed."
         )
         return Control("recipe_match", False, float(mine[0]), None, None, detail)
+    accuracy, log_loss, _ = _unseen(pool)
     low, high = _one_more(accuracy, 0.5 / records)
     loss_low, loss_high = _one_more(log_loss, _FLOOR)
     outside = []

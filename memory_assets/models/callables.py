@@ -8,8 +8,9 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ from memory_assets.models.predictions import check_probabilities, read_predictio
 from memory_assets.records.dataset import import_attribute
 
 _PREDICTIONS = "predictions.csv"
+_ARRAYS = ("x", "y", "ask")
+
+Surroundings = Callable[[], AbstractContextManager[Mapping[str, str]]]
+"""Opened around a command: gives it environment variables, and hears what it reports."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +75,13 @@ class FitCommand:
 
     It finds `task.json` in its working folder (and its path in MEMORY_ASSETS_TASK): the seed, the
     number of classes, and the files `x.npy`, `y.npy`, `ask.npy` and `ask_ids.json`. It writes
-    `predictions.csv` or `predictions.parquet` there (see `read_predictions`).
+    `predictions.csv` or `predictions.parquet` there (see `read_predictions`). The arrays are
+    removed once it has answered; after a failure they stay, beside its output.
     """
 
     command: str | Sequence[str]
     time_limit: float = 3600.0
+    surroundings: Surroundings = field(default=lambda: contextlib.nullcontext({}), compare=False)
 
     def probabilities(self, task: Task, folder: Path) -> NDArray[np.float64]:
         """Train and ask one model.
@@ -88,19 +95,22 @@ class FitCommand:
         for left in folder.glob("predictions.*"):
             left.unlink()  # of a run that was stopped
         _write(task, folder)
-        self._run(folder)
+        with self.surroundings() as variables:
+            self._run(folder, variables)
         file = next((f for f in sorted(folder.glob("predictions.*"))), folder / _PREDICTIONS)
         asked = np.arange(len(task.ask_ids))
         found = read_predictions(file, task.ask_ids, asked, task.classes)
+        for array in _ARRAYS:
+            (folder / f"{array}.npy").unlink()
         if not found.logits:
             return found.values
         shifted = np.exp(found.values - found.values.max(axis=1, keepdims=True))
         return shifted / shifted.sum(axis=1, keepdims=True)
 
-    def _run(self, folder: Path) -> None:
+    def _run(self, folder: Path, variables: Mapping[str, str]) -> None:
         words = shlex.split(self.command) if isinstance(self.command, str) else list(self.command)
         log = folder / "output.log"
-        environment = {**os.environ, "MEMORY_ASSETS_TASK": str(folder / "task.json")}
+        environment = {**os.environ, **variables, "MEMORY_ASSETS_TASK": str(folder / "task.json")}
         with log.open("wb") as output:
             try:
                 process = subprocess.Popen(
@@ -129,7 +139,7 @@ class FitCommand:
 
 
 def _write(task: Task, folder: Path) -> None:
-    for name in ("x", "y", "ask"):
+    for name in _ARRAYS:
         np.save(folder / f"{name}.npy", getattr(task, name))
     (folder / "ask_ids.json").write_text(json.dumps([str(i) for i in task.ask_ids]))
     about = {"seed": task.seed, "classes": task.classes, "records": len(task.y)}

@@ -68,18 +68,27 @@ def _natural(name: str) -> list[tuple[int, str]]:
 def list_versions(folder: Path) -> dict[str, Path]:
     """The versions in a folder, in natural order: `v1.safetensors`, or `v1/` with one such file.
 
-    A file of another kind is listed too, so that it is refused with a clear error when read and
-    not passed over in silence. Hidden files and files that are still being written
-    (`.tmp`, `.part`) are left out.
+    A model that came as its outputs has a Parquet or CSV file a version; a CSV file counts where
+    its header names outputs. A file of another kind is listed too, so that it is refused with a
+    clear error when read and not passed over in silence. Hidden files and files that are still
+    being written (`.tmp`, `.part`) are left out.
     """
     found: dict[str, Path] = {}
     if not folder.is_dir():
         return found
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix in (".tmp", ".part", ".csv", ".md", ".json"):
+        if path.name.startswith(".") or path.suffix in (".tmp", ".part", ".md", ".json"):
             continue
+        if path.suffix == ".csv" and not _holds_outputs(path):
+            continue  # the list of members
         found[path.name if path.is_dir() else path.stem] = path
     return {name: found[name] for name in sorted(found, key=_natural)}
+
+
+def _holds_outputs(path: Path) -> bool:
+    with path.open("rb") as f:
+        header = f.readline(1 << 16)
+    return b"logit_0" in header or b"prob_0" in header
 
 
 def read_manifest(path: Path) -> Manifest | None:

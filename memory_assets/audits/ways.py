@@ -1,0 +1,256 @@
+"""The ways to bring a model: how its shadow models are made, and how it and they are asked.
+
+Every way ends in the same signals, so that no later step knows by which way a model came.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_assets.digest import digest, digest_file
+from memory_assets.errors import InputError
+from memory_assets.models.callables import FitCallable, FitCommand, Surroundings
+from memory_assets.models.predictions import read_predictions, read_shadow_predictions
+from memory_assets.models.recipe import Recipe
+from memory_assets.pool.blocks import TRAINER_VERSION, Block, build_block, save_block
+from memory_assets.pool.query import Questions, pool_signals, target_signals
+from memory_assets.pool.signal_files import as_signals, save_signals
+from memory_assets.pool.signals import Answers, Signals
+from memory_assets.pool.sources import (
+    asked_rows,
+    fit_block,
+    prediction_signals,
+    probability_signals,
+    shadow_prediction_signals,
+)
+from memory_assets.records.prepared import Prepared
+from memory_assets.subjects import ClassifierSubject
+
+_FEWEST = 4  # with fewer models a record has no two on either side
+
+BlockFiles = Sequence[tuple[Block, Path]]
+
+
+def questions_about(prepared: Prepared) -> Questions:
+    """What every model of an audit is asked."""
+    data, pairing = prepared.data, prepared.pairing
+    return Questions(data.x, data.y, pairing.pairs, pairing.held_out)
+
+
+def _outputs(version: Path, prepared: Prepared) -> Signals:
+    """Signals of a version that came as a table of its outputs."""
+    questions, data = questions_about(prepared), prepared.data
+    read = read_predictions(version, data.ids, asked_rows(questions), data.classes)
+    return prediction_signals(read, questions, prepared.pairing.target_side)
+
+
+@dataclass(frozen=True)
+class ByRecipe:
+    """The pool trains by the owner's recipe; versions are weights.
+
+    Of every way: `outside` digests what the pool rests on besides its blocks, `asked_by` is what
+    decides, beside a version's file and the records, how a target is asked; `ask_pool` writes the
+    signals of the pool, `ask_target` gives those of one version (K = 1). Of those that train:
+    `block_key` names a block by all that decides its bits, `train` writes it.
+    """
+
+    recipe: Recipe
+    device: str
+
+    @property
+    def outside(self) -> str:
+        return ""
+
+    def asked_by(self) -> Any:
+        return [self.recipe.model, self.recipe.model_args, self.device]
+
+    def block_key(self, block: Block, prepared: Prepared, masks: NDArray[np.uint8]) -> str:
+        data, pairing = prepared.data.digest, prepared.pairing.key
+        return block.key(data, pairing, masks, self.recipe, self.device)
+
+    def train(
+        self,
+        block: Block,
+        prepared: Prepared,
+        masks: NDArray[np.uint8],
+        path: Path,
+        scratch: Path,
+        surroundings: Surroundings | None,
+    ) -> None:
+        del scratch, surroundings
+        data, pairing = prepared.data, prepared.pairing
+        stacked = build_block(
+            block, self.recipe, data.x, data.y, pairing.pairs, pairing.common, masks, self.device
+        )
+        save_block(stacked, path)
+
+    def ask_pool(
+        self, blocks: BlockFiles, prepared: Prepared, masks: NDArray[np.uint8], path: Path
+    ) -> None:
+        pool_signals(self.recipe, blocks, questions_about(prepared), masks, path, self.device)
+
+    def ask_target(self, version: Path, prepared: Prepared) -> Signals:
+        from memory_assets.models.checkpoints import load_checkpoint
+
+        state = load_checkpoint(version, self.recipe)
+        side = prepared.pairing.target_side
+        return target_signals(self.recipe, state, questions_about(prepared), side, self.device)
+
+
+@dataclass(frozen=True)
+class ByFit:
+    """The pool trains by the owner's callable or command; versions are tables of outputs.
+
+    `code` digests the files that the owner names; what those import is not looked at.
+    """
+
+    source: FitCallable | FitCommand
+    code: str
+    seed: int
+
+    @property
+    def outside(self) -> str:
+        return ""
+
+    def asked_by(self) -> Any:
+        return "outputs"
+
+    def block_key(self, block: Block, prepared: Prepared, masks: NDArray[np.uint8]) -> str:
+        rows = masks[block.start : block.stop]
+        models = [block.start, block.stop]
+        return digest(prepared.key, rows, self.code, self.seed, models, TRAINER_VERSION)
+
+    def train(
+        self,
+        block: Block,
+        prepared: Prepared,
+        masks: NDArray[np.uint8],
+        path: Path,
+        scratch: Path,
+        surroundings: Surroundings | None,
+    ) -> None:
+        source = self.source
+        if surroundings is not None and isinstance(source, FitCommand):
+            source = replace(source, surroundings=surroundings)
+        data, common = prepared.data, prepared.pairing.common
+        questions = questions_about(prepared)
+        made = fit_block(
+            block, source, questions, data.ids, common, masks, data.classes, self.seed, scratch
+        )
+        save_block(made, path)
+
+    def ask_pool(
+        self, blocks: BlockFiles, prepared: Prepared, masks: NDArray[np.uint8], path: Path
+    ) -> None:
+        pool = probability_signals(blocks, questions_about(prepared), masks)
+        there = set(pool.indices.tolist())
+        # A model's estimates rest on its complement: one whose complement failed stands alone.
+        whole = np.array([(i ^ 1) in there for i in pool.indices.tolist()])
+        if whole.sum() < _FEWEST:
+            raise InputError(
+                f"pool: {int(whole.sum())} of {len(masks)} shadow models are left in whole "
+                f"couples, expected at least {_FEWEST}; the log names those that failed"
+            )
+        save_signals(_models(pool.signals, whole), path)
+
+    def ask_target(self, version: Path, prepared: Prepared) -> Signals:
+        return _outputs(version, prepared)
+
+
+@dataclass(frozen=True)
+class ByPredictions:
+    """Nothing is trained: shadow models, if there are any, came as their outputs too."""
+
+    shadows: Path | None
+
+    @property
+    def outside(self) -> str:
+        if self.shadows is None:
+            return "no shadow models"
+        if not self.shadows.is_file():
+            raise InputError(f"predictions.shadows: no file {self.shadows}")
+        return digest_file(self.shadows)
+
+    def asked_by(self) -> Any:
+        return "outputs"
+
+    def ask_pool(
+        self, blocks: BlockFiles, prepared: Prepared, masks: NDArray[np.uint8], path: Path
+    ) -> None:
+        del blocks, masks
+        questions, data = questions_about(prepared), prepared.data
+        if self.shadows is None:
+            save_signals(_no_models(questions), path)
+            return
+        rows = asked_rows(questions)
+        read = read_shadow_predictions(self.shadows, data.ids, rows, data.classes)
+        pool = shadow_prediction_signals(read, questions, data.ids)
+        save_signals(pool.signals, path)
+
+    def ask_target(self, version: Path, prepared: Prepared) -> Signals:
+        return _outputs(version, prepared)
+
+
+Way = ByRecipe | ByFit | ByPredictions
+
+
+def _models(signals: Signals, chosen: NDArray[np.bool_]) -> Signals:
+    def part(answers: Answers) -> Answers:
+        return Answers(**{f.name: getattr(answers, f.name)[chosen] for f in fields(Answers)})
+
+    return Signals(part(signals.pairs), part(signals.held_out), signals.side[chosen])
+
+
+def _no_models(questions: Questions) -> Signals:
+    return as_signals({n: np.zeros(s, d) for n, (d, s) in questions.arrays(0).items()})
+
+
+def _module_file(reference: str) -> Path:
+    module = reference.partition(":")[0]
+    from memory_assets.records.dataset import import_attribute
+
+    import_attribute(reference, "fit")  # a clear refusal where there is no such callable
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise InputError(f"fit: {reference!r}; expected a function of a Python file")
+    return Path(spec.origin)
+
+
+def _command(subject: ClassifierSubject, root: Path) -> ByFit:
+    assert subject.command is not None
+    words, files = [], []
+    for word in shlex.split(subject.command.run):
+        # The command runs in a folder of its own: what it names of the project is made absolute.
+        file = root / word
+        if file.is_file():
+            files.append(file)
+        words.append(str(file.absolute()) if file.is_file() else word)
+    code = digest(subject.command.run, [digest_file(file) for file in files])
+    return ByFit(FitCommand(words, subject.command.time_limit), code, subject.pool.seed)
+
+
+def way_of(subject: ClassifierSubject, root: Path, device: str) -> Way:
+    """The way by which a subject's model came, its paths taken from `root`.
+
+    Raises:
+        InputError: a training callable that cannot be imported.
+    """
+    if subject.recipe is not None:
+        recipe = subject.recipe.recipe()
+        return ByRecipe(recipe, device)
+    if subject.fit is not None:
+        code = digest(subject.fit, digest_file(_module_file(subject.fit)))
+        return ByFit(FitCallable(subject.fit), code, subject.pool.seed)
+    if subject.command is not None:
+        return _command(subject, root)
+    assert subject.predictions is not None
+    shadows = subject.predictions.shadows
+    return ByPredictions(root / shadows if shadows else None)
