@@ -1,0 +1,1 @@
+"""Figures measured in the run that prints them: `python -m benchmarks [NAME ...]`."""
