@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from dagster_project.components.option_assets import OPTION_ASSETS, option_graphs
 from dagster_project.components.options import SubjectGraph
 from dagster_project.definitions import build_definitions
 from dagster_project.failures import StepFailed
@@ -45,9 +46,13 @@ class Audited:
 
 @dataclass(frozen=True)
 class AuditRun:
-    """What one call did: the audits, and how many blocks of shadow models it trained."""
+    """What one call did: the audits, and how many blocks of shadow models it trained.
+
+    `audits` are those of versions, `options` those of mitigated recipes.
+    """
 
     audits: tuple[Audited, ...]
+    options: tuple[Audited, ...]
     blocks_trained: int
     blocks_reused: int
     audits_added: int
@@ -120,6 +125,15 @@ def _metadata(result: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str, 
     return {}
 
 
+def _audited(
+    subject: ClassifierSubject, done: dg.ExecuteInProcessResult, graph: SubjectGraph
+) -> Audited:
+    facts = _metadata(done, graph.key("leakage"))
+    bundle = AuditBundle.read(Path(str(facts["path"])))
+    version = bundle.audit.model_version
+    return Audited(subject.subject, version, bundle, bool(facts["reused"]))
+
+
 def _versions(subject: ClassifierSubject, seen: list[str], wanted: str | None) -> list[str]:
     if not seen:
         raise InputError(
@@ -154,6 +168,7 @@ def run_audits(
         definitions = build_definitions(root)
         runner = _Runner(definitions.resolve_implicit_global_asset_job_def(), instance, progress)
         audits: list[Audited] = []
+        options: list[Audited] = []
         trained = reused = added = 0
         for subject in subjects:
             lock = store.lock(f"audit-{subject.subject}")
@@ -175,14 +190,19 @@ def run_audits(
                         [graph.key(asset) for asset in VERSION_ASSETS],
                         name,
                     )
-                    facts = _metadata(done, graph.key("leakage"))
-                    bundle = AuditBundle.read(Path(str(facts["path"])))
-                    audits.append(Audited(subject.subject, name, bundle, bool(facts["reused"])))
-                if any(not a.reused for a in audits):
+                    audits.append(_audited(subject, done, graph))
+                for option in option_graphs(graph) if version is None else ():
+                    keys = [option.key(asset) for asset in OPTION_ASSETS]
+                    done = runner.run(f"{subject.subject} {option.option}", keys)
+                    counts = _metadata(done, option.key("shadow_models"))
+                    trained += int(str(counts["blocks trained now"]))
+                    reused += int(str(counts["blocks reused"]))
+                    options.append(_audited(subject, done, option))
+                if any(not a.reused for a in (*audits, *options)):
                     # What a version costs is held against its siblings, and its report shows them.
                     added += runner.record()
                 for name in versions:
                     keys = [graph.key(asset) for asset in MONEY_ASSETS]
                     runner.run(f"{subject.subject} {name}", keys, name)
         added += runner.record()
-    return AuditRun(tuple(audits), trained, reused, added)
+    return AuditRun(tuple(audits), tuple(options), trained, reused, added)

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dagster_project.failures import StepFailed
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
@@ -59,7 +60,7 @@ def _one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         except InputError as error:
             print(f"memory-assets: {error}", file=sys.stderr)
             raise typer.Exit(2) from None
-        except RuntimeError as error:
+        except StepFailed as error:
             print(f"memory-assets: {error}", file=sys.stderr)
             raise typer.Exit(3) from None
 
@@ -125,10 +126,10 @@ def audit(
         done = run_audits(chosen, root, version, progress)
     rows: list[list[object]] = [
         [a.subject, a.version, a.bundle.audit.verdict, a.how, _headline(a.bundle)]
-        for a in done.audits
+        for a in (*done.audits, *done.options)
     ]
     _print_table("Audits", ["subject", "version", "verdict", "audit", "strongest attack"], rows)
-    for a in done.audits:
+    for a in (*done.audits, *done.options):
         _out.print(f"{a.subject} {a.version}: {escape(a.bundle.audit.reason)}", highlight=False)
     _out.print(
         f"Shadow models: {done.blocks_trained} blocks trained, {done.blocks_reused} reused. "

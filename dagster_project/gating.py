@@ -13,7 +13,9 @@ from memory_assets.history.questions import ask
 from memory_assets.models.checkpoints import identify, list_versions
 
 _LAST = """
-    select model_version from audits where subject = $subject order by finished_at desc limit 1
+    select model_version from audits
+    where subject = $subject and not starts_with(model_version, 'option:')
+    order by finished_at desc limit 1
 """
 _VERDICT = """
     select audit_id, model_digest, verdict, reason from audits

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from memory_assets.attacks.registry import select
 from memory_assets.digest import digest
-from memory_assets.models.recipe import Recipe
+from memory_assets.models.recipe import DpSgd, Recipe
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Depth = Literal["quick", "standard", "thorough"]
@@ -50,6 +50,13 @@ class RecordsSpec(_Spec):
     id: str | None = Field(default=None, description="column of record ids; row numbers without it")
 
 
+class DpSpec(_Spec):
+    """Differentially private SGD: every record's gradient clipped, noise added to their sum."""
+
+    noise_multiplier: float = Field(default=1.0, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+
+
 class RecipeSpec(_Spec):
     """How the model was trained; the shadow models are trained the same way."""
 
@@ -66,11 +73,14 @@ class RecipeSpec(_Spec):
     label_noise: float = Field(default=0.0, ge=0, lt=1)
     shift: int = Field(default=0, ge=0, description="pixels by which training images are shifted")
     flip: bool = Field(default=False, description="mirror training images")
+    deduplicate: bool = Field(default=False, description="leave out repeated records")
     precision: Literal["float32", "bfloat16"] = "float32"
+    dp: DpSpec | None = Field(default=None, description="train with differential privacy")
     seed: int = Field(default=0, ge=0)
 
     def recipe(self) -> Recipe:
-        return Recipe(**self.model_dump())
+        dp = None if self.dp is None else DpSgd(**self.dp.model_dump())
+        return Recipe(**self.model_dump(exclude={"dp"}), dp=dp)
 
 
 class CommandSpec(_Spec):

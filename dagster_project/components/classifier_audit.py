@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 from pydantic import BaseModel
 
+from dagster_project.components.option_assets import option_assets
 from dagster_project.components.options import SubjectGraph
 from dagster_project.components.pool_assets import pool_assets
 from dagster_project.components.version_assets import version_assets
@@ -37,7 +38,11 @@ class ClassifierAudit(dg.Component):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002
         return dg.Definitions(
-            assets=[*pool_assets(self.graph), *version_assets(self.graph)],
+            assets=[
+                *pool_assets(self.graph),
+                *version_assets(self.graph),
+                *option_assets(self.graph),
+            ],
             sensors=[
                 source_sensor(self.graph.subject, self.graph.root),
                 versions_sensor(self.graph.subject, self.graph.root, self.graph.versions),

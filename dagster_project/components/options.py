@@ -10,15 +10,29 @@ import dagster as dg
 
 from dagster_project.automation import on_change
 from memory_assets.artifacts import ArtifactStore, home
+from memory_assets.audits.options import option_subject
 from memory_assets.subjects import ClassifierSubject
+
+_SHARED = ("source", "dataset")
+"""What the options of a subject have in common with it."""
 
 
 @dataclass(frozen=True)
 class SubjectGraph:
-    """A subject, the folder its paths are taken from, and its versions as Dagster partitions."""
+    """A subject, the folder its paths are taken from, and its versions as Dagster partitions.
+
+    `option` names the mitigated recipe whose assets are meant, "" for the subject itself.
+    """
 
     subject: ClassifierSubject
     root: Path
+    option: str = ""
+
+    @property
+    def slug(self) -> str:
+        """A prefix for the names of ops."""
+        option = self.option.replace("-", "_")
+        return f"{self.subject.slug}__{option}" if option else self.subject.slug
 
     @property
     def versions(self) -> dg.DynamicPartitionsDefinition:
@@ -34,7 +48,13 @@ class SubjectGraph:
         return ArtifactStore(home())
 
     def key(self, name: str) -> dg.AssetKey:
+        if self.option and name not in _SHARED:
+            return dg.AssetKey([self.subject.subject, "options", self.option, name])
         return dg.AssetKey([self.subject.subject, name])
+
+    def of_option(self, name: str) -> SubjectGraph:
+        """The same for one mitigated recipe: its assets stand under `options/<name>`."""
+        return SubjectGraph(option_subject(self.subject, name), self.root, name)
 
     def options(
         self,

@@ -76,7 +76,7 @@ def _dataset(graph: SubjectGraph) -> dg.AssetsDefinition:
 
 
 def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
-    slug = graph.subject.slug
+    slug = graph.slug
 
     @dg.op(name=f"{slug}__plan_blocks", out=dg.DynamicOut(io_manager_key="io_manager"))
     def plan_blocks(dataset: Reference):
@@ -277,9 +277,12 @@ def measurement_table(folder: Path) -> str:
 
 def pool_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """What is made once for all versions of the model."""
+    return [_source(graph), _dataset(graph), *pool_of(graph)]
+
+
+def pool_of(graph: SubjectGraph) -> list[dg.AssetsDefinition]:
+    """The pool of one recipe on a subject's records, and what it says by itself."""
     return [
-        _source(graph),
-        _dataset(graph),
         _shadow_models(graph),
         _shadow_signals(graph),
         _memorization(graph),

@@ -14,7 +14,7 @@ from memory_assets import __version__
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.audits import pool_findings
 from memory_assets.audits.classifier import attacks_version, device_name, runnable
-from memory_assets.audits.privacy_loss import check_claimed
+from memory_assets.audits.privacy_loss import REPLACE_ONE, accounted, check_claimed
 from memory_assets.audits.record import AUDIT_KIND
 from memory_assets.audits.results import AttackResults
 from memory_assets.controls.blind import blind_baseline
@@ -36,6 +36,9 @@ from memory_assets.subjects import ClassifierSubject
 
 CONCLUSION_VERSION = "1"
 _CONTROL_SEED = 0
+TRAINED_HERE = Control(
+    "provenance", True, None, None, None, "This audit trained the model, on the listed members."
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Evidence:
     memorization: Path
     information: Path
     started_at: datetime
+    trained_here: bool = False
 
 
 def code_version(subject: ClassifierSubject) -> str:
@@ -104,7 +108,7 @@ def _controls(
         blind_baseline(prepared.data.x[pairs], side, _CONTROL_SEED, prepared.data.y[pairs]),
         recipe_match(pool, target),
         resolution(measurements, Gate(subject.gate)),
-        _provenance(path, prepared),
+        TRAINED_HERE if evidence.trained_here else _provenance(path, prepared),
     ]
 
 
@@ -115,6 +119,13 @@ def _utility(target: Signals) -> list[Measurement]:
         return []
     estimate = rate(int(correct.sum()), correct.size)
     return [Measurement("utility", "target", "held_out_accuracy", "probability", estimate, 1)]
+
+
+def _accounted(subject: ClassifierSubject, prepared: Prepared) -> list[Measurement]:
+    if subject.recipe is None:
+        return []
+    records = len(prepared.pairing.pairs) + len(prepared.pairing.common)
+    return accounted(subject.recipe.recipe(), records)
 
 
 def _record_scores(audit_id: str, scores: pa.Table, records: dict[str, np.ndarray]) -> pa.Table:
@@ -135,10 +146,15 @@ def _record_scores(audit_id: str, scores: pa.Table, records: dict[str, np.ndarra
 def _with_claim(
     subject: ClassifierSubject, measured: Sequence[Measurement], decision: Decision
 ) -> tuple[Verdict, str]:
-    """The verdict once the owner's claimed epsilon, if any, was held against the lower bound."""
-    if subject.claimed_epsilon is None or decision.verdict == "insufficient evidence":
+    """The verdict once a claimed epsilon was held against the lower bound.
+
+    The claim is the owner's, or else the accountant's for training with differential privacy.
+    """
+    accounted = (m.estimate.value for m in measured if m.metric == REPLACE_ONE)
+    claimed = subject.claimed_epsilon or next(accounted, None)
+    if claimed is None or decision.verdict == "insufficient evidence":
         return decision.verdict, decision.reason
-    claim = check_claimed(subject.claimed_epsilon, measured)
+    claim = check_claimed(claimed, measured)
     if claim is None:
         return decision.verdict, decision.reason
     verdict = "fail" if claim.verdict == "falsified" else decision.verdict
@@ -174,6 +190,7 @@ def conclude(
             *pool_findings.read_measurements(evidence.memorization),
             *pool_findings.read_measurements(evidence.information),
             *_utility(target),
+            *_accounted(subject, evidence.prepared),
         ]
         try:
             controls = _controls(subject, root, evidence, (pool, target), measured)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.attacks.evaluate import Evaluation
+from memory_assets.models.privacy import privacy_spent
+from memory_assets.models.recipe import Recipe
 from memory_assets.statistics import epsilon
 from memory_assets.statistics.epsilon import (
     Bonferroni,
@@ -18,12 +20,13 @@ from memory_assets.statistics.epsilon import (
     epsilon_measurements,
     gaussian_dp_epsilon,
 )
-from memory_assets.statistics.estimate import Measurement
+from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import CONFIDENCE
 from memory_assets.statistics.one_run import one_run_from_pairs
 
 EPSILON_VERSION = str(epsilon.FORMULA_VERSION)
 GAUSSIAN_DELTA = 1e-5
+REPLACE_ONE = "replace_one_epsilon"
 GUESSED_SHARE = 0.1
 """Of the pairs, fixed beforehand: a one-run audit gains from guessing only where it is sure."""
 
@@ -65,6 +68,27 @@ def _measurement(bound: EpsilonBound) -> Measurement:
     return Measurement(
         "epsilon", "all attacks", "epsilon", "nats", bound.estimate, epsilon.FORMULA_VERSION
     )
+
+
+def accounted(recipe: Recipe, records: int) -> list[Measurement]:
+    """What an accountant grants a recipe with differential privacy, trained on so many records.
+
+    `accountant_epsilon` at delta 1e-5 for adding or removing one record, and
+    `replace_one_epsilon`, twice that (group privacy), which the bounds are held against: they
+    audit which of two records was trained on. None for another recipe, or without noise.
+
+    Raises:
+        InputError: the accountant is not installed.
+    """
+    if recipe.dp is None or recipe.dp.noise_multiplier == 0:
+        return []
+    spent = privacy_spent(recipe, records, GAUSSIAN_DELTA).epsilon
+    return [
+        Measurement(
+            "epsilon", "accountant", metric, "nats", Estimate(value, None, None, n=records), 1
+        )
+        for metric, value in (("accountant_epsilon", spent), (REPLACE_ONE, 2 * spent))
+    ]
 
 
 def check_claimed(claimed: float, measurements: Sequence[Measurement]) -> ClaimCheck | None:

@@ -1,5 +1,5 @@
 -- One row a subject and version, in order of release, with its newest audit.
--- Versions without a given order come first, by their first audit.
+-- Versions without a given order come first, by their first audit. Options are no releases.
 CREATE OR REPLACE VIEW versions AS
 WITH audited AS (
     SELECT
@@ -10,6 +10,7 @@ WITH audited AS (
         max(finished_at) AS audited_at,
         arg_max(audit_id, (finished_at, started_at, audit_id)) AS audit_id
     FROM audits
+    WHERE NOT starts_with(model_version, 'option:')
     GROUP BY subject, model_version
 )
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_project.automation import on_any_version
+from dagster_project.components.option_assets import option_keys
+from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
 from memory_assets.artifacts import home
 from memory_assets.models.checkpoints import list_versions
@@ -15,6 +17,7 @@ from memory_assets.subjects import ClassifierSubject
 def history_asset(subjects: Sequence[ClassifierSubject], root: Path) -> dg.AssetsDefinition:
     """The asset below every subject's reports, of all versions."""
     reports = [dg.AssetKey([subject.subject, "roi_report"]) for subject in subjects]
+    options = [key for subject in subjects for key in option_keys(SubjectGraph(subject, root))]
 
     @dg.asset(
         key=dg.AssetKey(["portfolio", "history"]),
@@ -23,7 +26,8 @@ def history_asset(subjects: Sequence[ClassifierSubject], root: Path) -> dg.Asset
         kinds={"duckdb"},
         code_version="1",
         automation_condition=on_any_version(),
-        deps=[dg.AssetDep(key, partition_mapping=dg.AllPartitionMapping()) for key in reports],
+        deps=[dg.AssetDep(key, partition_mapping=dg.AllPartitionMapping()) for key in reports]
+        + [dg.AssetDep(key) for key in options],
         description=(
             "Every audit ever made, in DuckDB: appended whole, never twice, never changed. "
             "Readers open the published file at any time; ask it with `memory-assets query`."

@@ -1,0 +1,92 @@
+"""Mitigated recipes as options of a subject: each with a small pool and a target of its own.
+
+The target of an option is trained here, on the owner's members, by the option's recipe. Beside the
+options stands `original`, the unchanged recipe treated the same way: with the same number of shadow
+models and a target trained the same way, what differs between the audits is the mitigation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from memory_assets.artifacts import Artifact, ArtifactStore
+from memory_assets.audits.classifier import SIGNALS_VERSION, TENSORS, device_name
+from memory_assets.audits.ways import questions_about
+from memory_assets.digest import digest, digest_file
+from memory_assets.models.recipe import Recipe
+from memory_assets.pool.blocks import TRAINER_VERSION, load_block, train_rows, without_duplicates
+from memory_assets.pool.query import target_signals
+from memory_assets.pool.signal_files import save_signals
+from memory_assets.records.prepared import Prepared
+from memory_assets.subjects import ClassifierSubject, RecipeSpec
+
+ORIGINAL = "original"
+
+
+def option_names(subject: ClassifierSubject) -> tuple[str, ...]:
+    """The options to audit, the unchanged recipe first; none where the owner names none."""
+    return (ORIGINAL, *subject.options) if subject.options else ()
+
+
+def option_version(name: str) -> str:
+    """The model version under which an option stands in the history."""
+    return f"option:{name}"
+
+
+def option_subject(subject: ClassifierSubject, name: str) -> ClassifierSubject:
+    """The same subject with the recipe of one option and the small pool of options.
+
+    Raises:
+        InputError: unknown mitigation or setting.
+    """
+    assert subject.recipe is not None  # a subject with options has a recipe
+    recipe = subject.recipe.recipe()
+    if name != ORIGINAL:
+        recipe = recipe.with_options(name, subject.options[name])
+    pool = subject.pool.model_copy(update={"models": subject.pool.option_models})
+    changed = {"recipe": RecipeSpec(**asdict(recipe)), "pool": pool, "depth": None, "options": {}}
+    return subject.model_copy(update=changed)
+
+
+def _trained_rows(recipe: Recipe, prepared: Prepared):
+    pairing = prepared.pairing
+    common = pairing.common
+    if recipe.deduplicate:
+        common = without_duplicates(prepared.data.x, common, pairing.pairs.ravel())
+    return train_rows(pairing.pairs, common, pairing.target_side[None])[0]
+
+
+def option_target(option: ClassifierSubject, prepared: Prepared, store: ArtifactStore) -> Artifact:
+    """Train the target of one option as the owner would: a safetensors file of its weights."""
+    from memory_assets.models.checkpoints import Manifest, save_checkpoint
+    from memory_assets.pool.trainer import train_target
+
+    assert option.recipe is not None
+    recipe = option.recipe.recipe()
+    rows = _trained_rows(recipe, prepared)
+
+    def build(path: Path) -> None:
+        state = train_target(recipe, prepared.data.x, prepared.data.y, rows, device=device_name())
+        manifest = Manifest(asdict(recipe), prepared.members_digest, prepared.data.digest)
+        save_checkpoint(path, state, manifest)
+
+    key = digest("option", recipe, rows, prepared.key, device_name(), TRAINER_VERSION)
+    return store.get_or_build("option-targets", key, build, TENSORS)
+
+
+def option_signals(
+    option: ClassifierSubject, prepared: Prepared, target: Path, store: ArtifactStore
+) -> tuple[Artifact, str]:
+    """What an option's target answers; and the digest of its weights."""
+    assert option.recipe is not None
+    recipe, side = option.recipe.recipe(), prepared.pairing.target_side
+    weights = digest_file(target)
+
+    def build(path: Path) -> None:
+        state = load_block(target)
+        questions = questions_about(prepared)
+        save_signals(target_signals(recipe, state, questions, side, device_name()), path)
+
+    key = digest("option", weights, prepared.key, device_name(), SIGNALS_VERSION)
+    return store.get_or_build("signals", key, build, TENSORS), weights

@@ -1,0 +1,42 @@
+-- What does each mitigation cost in quality, and what does it spare in leakage?
+-- $subject: one subject; all without it
+-- Options are compared with 'original', the unchanged recipe audited in the same way.
+WITH options AS (
+    SELECT
+        subject,
+        substr(model_version, length('option:') + 1) AS option,
+        arg_max(audit_id, (finished_at, started_at, audit_id)) AS audit_id
+    FROM audits
+    WHERE starts_with(model_version, 'option:')
+    GROUP BY subject, model_version
+)
+
+SELECT
+    options.subject,
+    options.option,
+    measurements.family,
+    measurements.name,
+    measurements.metric,
+    measurements.unit,
+    measurements.value,
+    measurements.ci_low,
+    measurements.ci_high,
+    measurements.n,
+    measurements.status
+FROM options
+INNER JOIN measurements ON options.audit_id = measurements.audit_id
+WHERE
+    options.subject = coalesce($subject, options.subject)
+    AND (
+        (measurements.family = 'membership' AND measurements.metric IN ('auc', 'tpr_at_fpr_0.01'))
+        OR measurements.metric IN (
+            'held_out_accuracy', 'mean_memorization', 'accountant_epsilon', 'epsilon'
+        )
+    )
+ORDER BY
+    options.subject,
+    measurements.family,
+    measurements.name,
+    measurements.metric,
+    options.option <> 'original',
+    options.option;
