@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +9,13 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from memory_assets.errors import InputError
+from memory_assets.records.array_files import read_npy, read_npz, read_safetensors
 from memory_assets.records.dataset import Dataset, import_attribute
+from memory_assets.records.image_folder import read_images
+from memory_assets.records.labels import as_labels
 from memory_assets.subjects import RecordsSpec
 
 _TABLES = {".parquet": parquet.read_table, ".csv": csv.read_csv}
-
-
-def _labels(values: np.ndarray, where: str) -> tuple[np.ndarray, int]:
-    """Labels as 0..classes-1; texts are numbered in sorted order, integers taken as they are."""
-    if values.dtype.kind in "iu":
-        return values.astype(np.int64), int(values.max(initial=0)) + 1
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise InputError(f"{where}: {int((~np.isfinite(values)).sum())} labels are missing")
-    names, codes = np.unique(values.astype(str), return_inverse=True)
-    return codes.astype(np.int64), len(names)
 
 
 def _column(table: pa.Table, name: str, path: Path, field: str) -> np.ndarray:
@@ -44,7 +36,7 @@ def _read_table(path: Path, spec: RecordsSpec) -> Dataset:
         raise InputError(f"{path}: not a readable {path.suffix[1:]} table ({reason})") from error
     if table.num_rows == 0:
         raise InputError(f"{path}: no records; expected at least one row")
-    y, classes = _labels(_column(table, spec.label, path, "label"), f"{path}: {spec.label!r}")
+    y, classes = as_labels(_column(table, spec.label, path, "label"), f"{path}: {spec.label!r}")
     ids = (_column(table, spec.id, path, "id") if spec.id else np.arange(table.num_rows)).astype(
         str
     )
@@ -63,23 +55,13 @@ def _read_table(path: Path, spec: RecordsSpec) -> Dataset:
     return Dataset(ids, np.stack(columns, axis=1), y, classes, source=str(path))
 
 
-def _read_npz(path: Path, spec: RecordsSpec) -> Dataset:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            missing = [name for name in ("x", spec.label) if name not in arrays]
-            if missing:
-                raise InputError(
-                    f"{path}: no array {missing[0]!r}; expected x and {spec.label} (and id)"
-                )
-            x, labels = arrays["x"].astype(np.float32), arrays[spec.label]
-            named = spec.id or "id"
-            ids = (arrays[named] if named in arrays else np.arange(len(x))).astype(str)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not a readable npz file of plain arrays ({error})") from error
-    y, classes = _labels(labels, f"{path}: {spec.label!r}")
-    return Dataset(ids, x, y, classes, source=str(path))
+FORMATS = {
+    ".parquet": _read_table,
+    ".csv": _read_table,
+    ".npz": read_npz,
+    ".npy": read_npy,
+    ".safetensors": read_safetensors,
+}
 
 
 def load_records(spec: RecordsSpec, root: Path) -> Dataset:
@@ -100,10 +82,14 @@ def load_records(spec: RecordsSpec, root: Path) -> Dataset:
             )
         return data
     path = root / str(spec.path)
+    if path.is_dir():
+        return read_images(path)
     if not path.is_file():
         raise InputError(f"records.path: no file {path}")
-    if path.suffix in _TABLES:
-        return _read_table(path, spec)
-    if path.suffix == ".npz":
-        return _read_npz(path, spec)
-    raise InputError(f"records.path: {path.name}; expected a .parquet, .csv or .npz file")
+    read = FORMATS.get(path.suffix)
+    if read is None:
+        raise InputError(
+            f"records.path: {path.name}; expected a file {', '.join(FORMATS)}, or a folder of "
+            "images with one folder a class"
+        )
+    return read(path, spec)
