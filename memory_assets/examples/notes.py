@@ -16,6 +16,7 @@ import ast
 import sys
 import time
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from memory_assets.records.texts import Texts
 MEMBERS, HELD_OUT = "members.jsonl", "held_out.jsonl"
 MANIFEST, MODELS = "canaries.json", "models"
 _PAD = "<pad>"
+_TOKENIZER_SHARE = 6  # characters in all, over those of one side: four parts are the tokenizer's
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ RECIPE = NotesRecipe()
 EPOCHS = {"v1": RECIPE.epochs, "v2": 6}
 
 
-def prose() -> list[str]:
+@cache
+def prose() -> tuple[str, ...]:
     """Paragraphs of 150 to 900 characters from the docstrings of scipy and scikit-learn.
 
     Mostly letters, no code, each once, in the order of files: the same for the same versions.
@@ -73,7 +76,7 @@ def prose() -> list[str]:
                         text = " ".join(part.split())
                         if _is_prose(text):
                             found[text] = None
-    return list(found)
+    return tuple(found)
 
 
 def _is_prose(text: str) -> bool:
@@ -90,9 +93,11 @@ def split_prose(recipe: NotesRecipe = RECIPE) -> tuple[Texts, Texts, list[str]]:
     parts: list[list[str]] = [[], [], []]
     size = 0
     for place, i in enumerate(order):
+        if size >= _TOKENIZER_SHARE * recipe.characters:
+            break
         parts[place % 2 if size < 2 * recipe.characters else 2].append(paragraphs[i])
         size += len(paragraphs[i])
-    source = f"docstrings of scipy and scikit-learn {digest(paragraphs)[:12]}"
+    source = f"docstrings of scipy and scikit-learn {digest(list(paragraphs))[:12]}"
     members, held_out = (
         Texts(tuple(f"{name}-{i:04d}" for i in range(len(part))), tuple(part), source)
         for name, part in zip(("note", "unseen"), parts[:2], strict=True)

@@ -12,7 +12,7 @@ from memory_assets.language.secret_audit import reweighted
 from memory_assets.records.secrets import Manifest, Secret
 from memory_assets.records.texts import Texts
 from memory_assets.statistics.estimate import Estimate
-from memory_assets.statistics.intervals import rate
+from memory_assets.statistics.intervals import clopper_pearson, rate
 
 OPTIONS = LanguageOptions(
     prefix=8, suffix=8, references=200, generated=10, control_texts=50, proposals=32,
@@ -87,8 +87,8 @@ def test_reweighting_by_hand():
     tiers = {0: rate(0, 9), 1: rate(1, 10), 4: rate(5, 10)}
     got = reweighted(tiers, {1: 60, 2: 20, 9: 20})
     assert got.value == pytest.approx(0.8 * 0.1 + 0.2 * 0.5)
-    low = [0.8 * (0.1 - tiers[1].ci_low), 0.2 * (0.5 - tiers[4].ci_low)]
-    assert got.ci_low == pytest.approx(max(0, got.value - np.hypot(*low)))
+    gap = [0.8 * (0.1 - clopper_pearson(1, 10)[0]), 0.2 * (0.5 - clopper_pearson(5, 10)[0])]
+    assert got.ci_low == pytest.approx(max(0, 0.18 - np.hypot(gap[0], gap[1])))
     assert reweighted({0: rate(0, 9)}, {1: 1.0}).status == "unresolvable"
     assert reweighted({1: Estimate.not_run()}, {1: 1.0}).status == "unresolvable"
 
@@ -123,7 +123,7 @@ def test_without_held_out_texts_the_rest_is_measured(trained):
         trained.folder, trained.members, options=replace(OPTIONS, generated=0), device="cpu"
     )
     assert value(alone, "loss", "auc").status == "not_run"
-    assert value(alone, "discoverable", "extraction_rate").k > 0
+    assert value(alone, "discoverable", "extraction_rate").ci_low > 0
     assert {c.control for c in alone.controls if not c.passed} == {
         "held_out_texts",
         "held_out_extraction",

@@ -1,0 +1,92 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import TINY, sentences
+
+from memory_assets.examples import notes
+from memory_assets.language.audit import audit_language_model
+from memory_assets.language.model import load_language_model
+from memory_assets.language.options import LanguageOptions
+from memory_assets.records.canaries import TEMPLATES, make_secrets, plant
+from memory_assets.records.secrets import Manifest, check_manifest
+from memory_assets.records.texts import load_texts, measure_overlap
+
+SMALL = replace(
+    notes.RECIPE, characters=4_000, vocabulary=320, layers=1, width=16, heads=1, per_tier=1
+)
+
+
+@pytest.fixture(scope="module")
+def split():
+    return notes.split_prose()
+
+
+def test_the_prose_is_enough_and_split_at_random(split):
+    members, held_out, rest = split
+    for texts in (members, held_out):
+        assert 100_000 <= sum(map(len, texts.texts)) <= 150_000
+        assert all(150 <= len(text) <= 900 for text in texts.texts)
+    assert not set(members.texts) & set(held_out.texts)
+    assert not (set(members.texts) | set(held_out.texts)) & set(rest)
+    assert measure_overlap(members, held_out).near.mean() < 0.1
+    assert members.digest == notes.split_prose()[0].digest
+    assert members.digest != notes.split_prose(replace(notes.RECIPE, seed=9))[0].digest
+
+
+def test_make_writes_a_whole_subject_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(notes, "EPOCHS", {"v1": 2, "v2": 1})
+    made = notes.make(tmp_path, SMALL)
+    assert len(made) == 5
+    assert notes.make(tmp_path, SMALL) == []
+    members = load_texts(tmp_path / notes.MEMBERS, id_column="id")
+    manifest = Manifest.read(tmp_path / notes.MANIFEST)
+    assert check_manifest(manifest, members) == []
+    assert manifest.corpus == members.digest
+    first, second = (load_language_model(tmp_path / notes.MODELS / v) for v in ("v1", "v2"))
+    assert first.digest != second.digest
+    assert first.encode("account code 123456").shape == (len(first.encode("account code ")) + 6,)
+    assert json.loads((tmp_path / notes.MODELS / "v1" / "config.json").read_text())["n_layer"] == 1
+
+
+def test_training_is_decided_by_the_seed(tmp_path, monkeypatch):
+    monkeypatch.setattr(notes, "EPOCHS", {"v1": 1})
+    digests = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 3)):
+        notes.make(tmp_path / name, replace(SMALL, seed=seed))
+        digests.append(load_language_model(tmp_path / name / notes.MODELS / "v1").digest)
+    assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_extraction_rises_with_repetition_and_controls_stay_at_chance(tmp_path, seed):
+    members, held_out = sentences("m", 60, seed), sentences("h", 110, 100 + seed)
+    secrets = make_secrets([TEMPLATES["account-en"]], (0, 1, 4, 16), 6, seed=seed)
+    planted, manifest = plant(members, secrets, seed=seed)
+    recipe = replace(TINY, epochs=12, lr=6e-3, seed=seed)
+    notes.train_tokenizer(list(sentences("t", 200, 4).texts), recipe, tmp_path)
+    notes.train(planted, tmp_path, recipe, tmp_path)
+    audit = audit_language_model(
+        tmp_path,
+        planted,
+        held_out,
+        manifest=manifest,
+        options=LanguageOptions(prefix=8, suffix=8, references=1000),
+        device="cpu",
+    )
+    mean = {
+        m.stratum: m.estimate.value or 0.0
+        for m in audit.measurements
+        if (m.name, m.metric) == ("exposure", "mean_exposure")
+    }
+    tiers = [mean[f"repetitions={r}"] for r in (1, 4, 16)]
+    assert tiers == sorted(tiers)
+    assert tiers[2] > mean["unplanted"] + 4
+    assert next(c for c in audit.controls if c.control == "unplanted_canaries").passed
+    extracted = {
+        r: np.mean([f.extracted for f in audit.secrets if f.repetitions == r]) for r in (0, 1, 16)
+    }
+    assert extracted[0] == 0
+    assert extracted[1] <= extracted[16]
