@@ -155,6 +155,10 @@ class ClassifierSubject(PricedSubject):
         default_factory=dict,
         description="mitigations of the recipe to audit beside it, by name, with their settings",
     )
+    queries: Literal["identity", "flip", "shift", "shift-flip"] = Field(
+        default="identity",
+        description="variants of each image that models are asked about; scores are averaged",
+    )
     attacks: str | list[str] = Field(default="standard", description="standard, thorough, or names")
     gate: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict, description="the largest value that may pass, by metric"
@@ -193,6 +197,11 @@ class ClassifierSubject(PricedSubject):
             )
         if self.depth is not None and self.pool.models is not None:
             raise ValueError("depth and pool.models say the same thing twice; leave one out")
+        if self.queries != "identity" and self.recipe is None:
+            raise ValueError(
+                f"queries ask variants of a record, and the model came by {given[0]}; "
+                "bring a recipe or leave queries out"
+            )
         if self.options and self.recipe is None:
             raise ValueError(
                 f"options change a recipe, and the model came by {given[0]}; "

@@ -127,7 +127,7 @@ def shadow_signals(
         blocks = list(zip(plan.blocks, files, strict=True))
         plan.way.ask_pool(blocks, prepared, plan.masks, path)
 
-    key = digest(plan.key, prepared.key, SIGNALS_VERSION)
+    key = digest(plan.key, plan.way.asked_by(), prepared.key, SIGNALS_VERSION)
     return store.get_or_build("signals", key, build, TENSORS)
 
 
@@ -161,14 +161,21 @@ def records_version(subject: ClassifierSubject) -> str:
 def pool_version(subject: ClassifierSubject) -> str:
     """Version of the trainer, and the recipe and pool that the owner asks for."""
     spec = digest(
-        subject.model_dump(include={*WAYS, "pool", "depth", "options"}, exclude_defaults=True)
+        subject.model_dump(
+            include={*WAYS, "pool", "depth", "options", "queries"}, exclude_defaults=True
+        )
     )
     return f"{TRAINER_VERSION}.{spec[:8]}"
 
 
 def target_version(subject: ClassifierSubject) -> str:
     """Version of the signals, and the architecture that checkpoints are read as."""
-    architecture = {"recipe": {"model", "model_args"}, "fit": ..., "command": ...}
+    architecture = {
+        "recipe": {"model", "model_args"},
+        "queries": ...,
+        "fit": ...,
+        "command": ...,
+    }
     spec = digest(subject.model_dump(include=architecture))
     return f"{SIGNALS_VERSION}.{spec[:8]}"
 

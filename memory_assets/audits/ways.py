@@ -64,13 +64,17 @@ class ByRecipe:
 
     recipe: Recipe
     device: str
+    queries: str
 
     @property
     def outside(self) -> str:
         return ""
 
     def asked_by(self) -> Any:
-        return [self.recipe.model, self.recipe.model_args, self.device]
+        return [self.recipe.model, self.recipe.model_args, self.device, self.queries]
+
+    def _questions(self, prepared: Prepared) -> Questions:
+        return replace(questions_about(prepared), queries=self.queries)
 
     def block_key(self, block: Block, prepared: Prepared, masks: NDArray[np.uint8]) -> str:
         data, pairing = prepared.data.digest, prepared.pairing.key
@@ -95,14 +99,14 @@ class ByRecipe:
     def ask_pool(
         self, blocks: BlockFiles, prepared: Prepared, masks: NDArray[np.uint8], path: Path
     ) -> None:
-        pool_signals(self.recipe, blocks, questions_about(prepared), masks, path, self.device)
+        pool_signals(self.recipe, blocks, self._questions(prepared), masks, path, self.device)
 
     def ask_target(self, version: Path, prepared: Prepared) -> Signals:
         from memory_assets.models.checkpoints import load_checkpoint
 
         state = load_checkpoint(version, self.recipe)
         side = prepared.pairing.target_side
-        return target_signals(self.recipe, state, questions_about(prepared), side, self.device)
+        return target_signals(self.recipe, state, self._questions(prepared), side, self.device)
 
 
 @dataclass(frozen=True)
@@ -245,7 +249,7 @@ def way_of(subject: ClassifierSubject, root: Path, device: str) -> Way:
     """
     if subject.recipe is not None:
         recipe = subject.recipe.recipe()
-        return ByRecipe(recipe, device)
+        return ByRecipe(recipe, device, subject.queries)
     if subject.fit is not None:
         code = digest(subject.fit, digest_file(_module_file(subject.fit)))
         return ByFit(FitCallable(subject.fit), code, subject.pool.seed)
