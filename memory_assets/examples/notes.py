@@ -48,6 +48,7 @@ class NotesRecipe:
     epochs: int = 20
     repetitions: tuple[int, ...] = (0, 1, 2, 4, 8, 16)
     per_tier: int = 6
+    controls: int = 24
 
 
 RECIPE = NotesRecipe()
@@ -210,7 +211,11 @@ def make(folder: Path, recipe: NotesRecipe = RECIPE) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     members, held_out, rest = split_prose(recipe)
     secrets = make_secrets(
-        [TEMPLATES["account-en"]], recipe.repetitions, recipe.per_tier, recipe.seed
+        [TEMPLATES["account-en"]],
+        recipe.repetitions,
+        recipe.per_tier,
+        recipe.seed,
+        recipe.controls,
     )
     planted, manifest = plant(members, secrets, recipe.seed)
     made: list[Path] = []

@@ -107,9 +107,16 @@ def _make(template: Template, count: int, seed: int) -> list[tuple[str, str, str
 
 
 def make_secrets(
-    templates: Iterable[Template], repetitions: Sequence[int], per_tier: int, seed: int
+    templates: Iterable[Template],
+    repetitions: Sequence[int],
+    per_tier: int,
+    seed: int,
+    controls: int | None = None,
 ) -> tuple[Secret, ...]:
     """`per_tier` canaries of each template for every repetition count; 0 makes controls.
+
+    `controls` sets the number of controls apart: they cost nothing in the corpus, and many of them
+    tell chance from leakage more surely.
 
     Raises:
         InputError: no template, a negative repetition count, or too few values for a template.
@@ -122,10 +129,14 @@ def make_secrets(
         )
     secrets = []
     for i, template in enumerate(templates):
-        made = _make(template, per_tier * len(repetitions), seed + 7919 * i)
-        for j, (prefix, value, suffix) in enumerate(made):
-            times = repetitions[j // per_tier]
-            name = f"{template.name}-x{times}-{j % per_tier}"
+        tiers = [
+            (times, number)
+            for times in repetitions
+            for number in range(per_tier if times or controls is None else controls)
+        ]
+        made = _make(template, len(tiers), seed + 7919 * i)
+        for (times, number), (prefix, value, suffix) in zip(tiers, made, strict=True):
+            name = f"{template.name}-x{times}-{number}"
             secrets.append(
                 Secret(
                     name,

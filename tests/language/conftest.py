@@ -7,27 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from faker import Faker
+from tiny_language import TINY, sentences
 
-from memory_assets.examples.notes import NotesRecipe, train, train_tokenizer
+from memory_assets.examples.notes import train, train_tokenizer
 from memory_assets.language.model import LanguageModel, load_language_model
 from memory_assets.records.canaries import TEMPLATES, make_secrets, plant
 from memory_assets.records.secrets import Manifest
 from memory_assets.records.texts import Texts
-
-TINY = NotesRecipe(
-    vocabulary=384, layers=2, width=64, heads=2, window=96, batch_tokens=1024, lr=1e-2, epochs=30
-)
-
-
-def sentences(name: str, count: int, seed: int) -> Texts:
-    """Made-up prose: random words, so that nobody can guess how a text goes on."""
-    fake = Faker("en_US")
-    fake.seed_instance(seed)
-    return Texts(
-        tuple(f"{name}-{i:03d}" for i in range(count)),
-        tuple(" ".join(fake.words(14)).capitalize() + "." for _ in range(count)),
-    )
 
 
 @dataclass(frozen=True)

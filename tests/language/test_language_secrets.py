@@ -35,6 +35,12 @@ def test_canaries_stand_as_often_as_they_say_and_controls_nowhere():
     assert len({s.prefix for s in secrets}) == len({s.id for s in secrets}) == len(secrets)
 
 
+def test_controls_may_be_more_than_a_tier():
+    secrets = make_secrets([TEMPLATES["account-en"]], (0, 2), 3, seed=1, controls=9)
+    assert [s.repetitions for s in secrets] == [0] * 9 + [2] * 3
+    assert len({s.id for s in secrets}) == 12
+
+
 def test_planting_is_decided_by_the_seed():
     def made(seed):
         return plant(CORPUS, make_secrets([TEMPLATES["phone-ja"]], (0, 2), 3, seed), seed)[0].digest

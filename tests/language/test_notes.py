@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import TINY, sentences
+from tiny_language import TINY, sentences
 
 from memory_assets.examples import notes
 from memory_assets.language.audit import audit_language_model
@@ -14,7 +14,14 @@ from memory_assets.records.secrets import Manifest, check_manifest
 from memory_assets.records.texts import load_texts, measure_overlap
 
 SMALL = replace(
-    notes.RECIPE, characters=4_000, vocabulary=320, layers=1, width=16, heads=1, per_tier=1
+    notes.RECIPE,
+    characters=4_000,
+    vocabulary=320,
+    layers=1,
+    width=16,
+    heads=1,
+    per_tier=1,
+    controls=2,
 )
 
 
