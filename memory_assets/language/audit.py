@@ -47,7 +47,9 @@ def _plan(
         plan["recall"] = tokens * 1.25
     if reference and {"reference"} & set(options.attacks):
         plan["reference"] = tokens
-    plan["generation"] = 4.0 * options.generated * (options.prefix + options.suffix)
+    # A step of generation reads the whole model for one token a row: as dear as a few more rows.
+    steps = options.prefix + options.suffix
+    plan["generation"] = 2.0 * steps * max(options.generated, 16 if options.generated else 0)
     if manifest is not None:
         values = options.references + options.candidates + options.proposals
         plan["secrets"] = 1.0 * len(manifest.secrets) * values * _VALUE_TOKENS
