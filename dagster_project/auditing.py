@@ -12,12 +12,14 @@ import dagster as dg
 from dagster_project.components.option_assets import OPTION_ASSETS, option_graphs
 from dagster_project.components.options import SubjectGraph
 from dagster_project.definitions import build_definitions
+from dagster_project.executors import IN_PROCESS, executor_name, portable_job
 from dagster_project.failures import StepFailed
 from dagster_project.instance import end_abandoned_runs, owner_tag, prepare_dagster_home
 from dagster_project.references import sweep_runs
 from dagster_project.sensors.sources import report_source
-from dagster_project.sensors.versions import report_versions
+from dagster_project.sensors.versions import DATA_VERSION, report_versions
 from memory_assets.artifacts import ArtifactStore, home
+from memory_assets.audits.standing import standing_pool
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.subjects import ClassifierSubject
@@ -26,6 +28,10 @@ POOL_ASSETS = ("dataset", "shadow_models", "shadow_signals", "memorization", "in
 VERSION_ASSETS = ("target_signals", "attack_scores", "leakage")
 MONEY_ASSETS = ("risk", "audit_plan", "roi_report")
 
+# The event log belongs in the UI; the terminal shows progress and the result.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+Result = dg.ExecuteInProcessResult | dg.JobExecutionResult
 Progress = Callable[[str], None]
 """Called with a few words on what is being done now."""
 
@@ -61,12 +67,11 @@ class AuditRun:
 @dataclass(frozen=True)
 class _Runner:
     job: dg.JobDefinition
+    root: Path
     instance: dg.DagsterInstance
     progress: Progress
 
-    def run(
-        self, label: str, keys: list[dg.AssetKey], version: str | None = None
-    ) -> dg.ExecuteInProcessResult:
+    def run(self, label: str, keys: list[dg.AssetKey], version: str | None = None) -> Result:
         """Materialize these assets now, as a run that the UI shows like any other.
 
         A check that fails is a result, not an error: the audit ran. A step that fails is one.
@@ -74,6 +79,9 @@ class _Runner:
         Raises:
             InputError: a step refused its input. StepFailed: a step broke.
         """
+        if executor_name() != IN_PROCESS:
+            self.progress(f"{label}, by {executor_name()}")
+            return self._elsewhere(keys, version)
         run_id = str(uuid.uuid4())
 
         def watch(event: dg.EventLogEntry) -> None:
@@ -83,8 +91,7 @@ class _Runner:
         self.instance.add_event_listener(run_id, watch)
         result = self.job.execute_in_process(
             instance=self.instance,
-            # The event log belongs in the UI; the terminal shows progress and the result.
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config=_QUIET,
             asset_selection=keys,
             partition_key=version,
             run_id=run_id,
@@ -96,10 +103,46 @@ class _Runner:
                 _raise_for(event)
         return result
 
+    def _elsewhere(self, keys: list[dg.AssetKey], version: str | None) -> Result:
+        """The same run with its steps placed by the executor that the setting names."""
+        partition = {} if version is None else {"dagster/partition": version}
+        with dg.execute_job(
+            portable_job(self.root, self.job.name),
+            self.instance,
+            run_config=_QUIET,
+            tags={**owner_tag(), **partition},
+            asset_selection=keys,
+        ) as result:
+            for event in result.all_events:
+                if event.is_step_failure:
+                    _raise_for(event)
+            return result
+
+    def pool(self, subject: ClassifierSubject, graph: SubjectGraph) -> tuple[int, int]:
+        """Bring a subject's pool up to date; returns the blocks trained and those reused.
+
+        A pool that stands, and of which the lineage says the same, is not run again.
+        """
+        keys = {name: graph.key(name) for name in POOL_ASSETS}
+        standing = standing_pool(subject, self.root, graph.store)
+        if standing is not None:
+            known = self.instance.get_latest_materialization_events(list(keys.values()))
+            shown = {name: _data_version(known.get(key)) for name, key in keys.items()}
+            if shown == standing.keys:
+                return 0, standing.blocks
+        done = self.run(f"{subject.subject} pool", list(keys.values()))
+        counts = _metadata(done, keys["shadow_models"])
+        return int(str(counts["blocks trained now"])), int(str(counts["blocks reused"]))
+
     def record(self) -> int:
         """Bring the history up to date; returns how many audits were added."""
         history = dg.AssetKey(["portfolio", "history"])
         return int(str(_metadata(self.run("history", [history]), history)["audits added"]))
+
+
+def _data_version(event: dg.EventLogEntry | None) -> str | None:
+    materialization = event.asset_materialization if event else None
+    return (materialization.tags or {}).get(DATA_VERSION) if materialization else None
 
 
 def _raise_for(event: dg.DagsterEvent) -> None:
@@ -116,18 +159,16 @@ def _raise_for(event: dg.DagsterEvent) -> None:
     raise StepFailed(f"step {event.step_key} failed: {message}")
 
 
-def _metadata(result: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str, object]:
+def _metadata(result: Result, key: dg.AssetKey) -> dict[str, object]:
     """What an asset's materialization in this run says of itself."""
-    for event in result.get_asset_materialization_events():
-        if event.asset_key == key:
+    for event in result.all_events:
+        if event.is_step_materialization and event.asset_key == key:
             metadata = event.step_materialization_data.materialization.metadata
             return {name: value.value for name, value in metadata.items()}
     return {}
 
 
-def _audited(
-    subject: ClassifierSubject, done: dg.ExecuteInProcessResult, graph: SubjectGraph
-) -> Audited:
+def _audited(subject: ClassifierSubject, done: Result, graph: SubjectGraph) -> Audited:
     facts = _metadata(done, graph.key("leakage"))
     bundle = AuditBundle.read(Path(str(facts["path"])))
     version = bundle.audit.model_version
@@ -166,7 +207,9 @@ def run_audits(
     with dg.DagsterInstance.get() as instance:
         end_abandoned_runs(instance)
         definitions = build_definitions(root)
-        runner = _Runner(definitions.resolve_implicit_global_asset_job_def(), instance, progress)
+        runner = _Runner(
+            definitions.resolve_implicit_global_asset_job_def(), root, instance, progress
+        )
         audits: list[Audited] = []
         options: list[Audited] = []
         trained = reused = added = 0
@@ -178,12 +221,8 @@ def run_audits(
                 report_source(subject, root, instance)
                 seen = report_versions(subject, root, graph.versions, instance)
                 versions = _versions(subject, list(seen.seen), version)
-                pool = runner.run(
-                    f"{subject.subject} pool", [graph.key(name) for name in POOL_ASSETS]
-                )
-                counts = _metadata(pool, graph.key("shadow_models"))
-                trained += int(str(counts["blocks trained now"]))
-                reused += int(str(counts["blocks reused"]))
+                made = runner.pool(subject, graph)
+                trained, reused = trained + made[0], reused + made[1]
                 for name in versions:
                     done = runner.run(
                         f"{subject.subject} {name}",

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import dagster as dg
 
+from dagster_project.automation import RUN_BY_AUTOMATION
 from dagster_project.components.classifier_audit import ClassifierAudit  # noqa: F401
 from dagster_project.defs.portfolio.history import history_asset
+from dagster_project.executors import executor
 from dagster_project.references import reference_io_manager
 from dagster_project.sensors.abandoned import abandoned_runs
 from dagster_project.subjects import read_subjects
@@ -31,12 +33,14 @@ def with_portfolio(
                 default_status=dg.DefaultSensorStatus.RUNNING,
                 minimum_interval_seconds=AUTOMATION_INTERVAL_SECONDS,
                 description="Recomputes what changed, and only that.",
+                run_tags={RUN_BY_AUTOMATION: "yes"},
+                # A version is one run: a backfill over versions would be another thing to wait for.
+                emit_backfills=False,
             ),
             abandoned_runs,
         ],
         resources={"io_manager": reference_io_manager},
-        # Starting a process for every step would cost more than most of the steps.
-        executor=dg.in_process_executor,
+        executor=executor(),
     )
     return dg.Definitions.merge(graphs, portfolio)
 

@@ -1,0 +1,111 @@
+"""Where steps run: in this process, unless one setting names another executor of Dagster.
+
+Nothing else changes with it. Blocks of shadow models are steps that hand each other paths and
+digests, so whatever runs them needs the state folder and the project, and stores the same bits.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+
+# `dg.build_reconstructable_job` takes no job over assets.
+from dagster._core.code_pointer import CustomPointer, ModuleCodePointer
+from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
+
+from memory_assets.errors import InputError
+
+SETTING = "MEMORY_ASSETS_EXECUTOR"
+CONFIG = "MEMORY_ASSETS_EXECUTOR_CONFIG"
+IN_PROCESS = "in_process"
+
+_EXECUTORS = {
+    IN_PROCESS: ("dagster", "in_process_executor"),
+    "multiprocess": ("dagster", "multiprocess_executor"),
+    "ray": ("dagster_ray", "ray_executor"),
+    "celery": ("dagster_celery", "celery_executor"),
+    "k8s": ("dagster_k8s", "k8s_job_executor"),
+}
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    # Imports are paid for once: a step's process is forked from a server that has them.
+    "multiprocess": {
+        "max_concurrent": os.cpu_count() or 1,
+        "start_method": {
+            "forkserver": {"preload_modules": ["torch", "dagster_project.definitions"]}
+        },
+    },
+    "ray": {"ray": {"num_cpus": 1}},
+}
+
+
+def _config(name: str) -> dict[str, Any] | None:
+    text = os.environ.get(CONFIG)
+    if not text:
+        return _DEFAULTS.get(name)
+    try:
+        given = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{CONFIG}: not YAML or JSON ({error})") from error
+    if not isinstance(given, dict):
+        raise InputError(f"{CONFIG}: {text!r}; expected a mapping, such as {{max_concurrent: 4}}")
+    return given
+
+
+def executor_name() -> str:
+    """The name of the executor that the setting asks for.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    name = os.environ.get(SETTING) or IN_PROCESS
+    if name not in _EXECUTORS:
+        raise InputError(f"{SETTING}: {name!r}; expected one of {', '.join(_EXECUTORS)}")
+    return name
+
+
+def executor() -> dg.ExecutorDefinition:
+    """The executor that `MEMORY_ASSETS_EXECUTOR` names, configured.
+
+    `MEMORY_ASSETS_EXECUTOR_CONFIG` (YAML or JSON) takes the place of the default configuration.
+
+    Raises:
+        InputError: an unknown name, a package that is not installed, or a configuration that the
+            executor refuses.
+    """
+    name = executor_name()
+    module, attribute = _EXECUTORS[name]
+    try:
+        found: dg.ExecutorDefinition = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        package = module.replace("_", "-")
+        raise InputError(
+            f"{SETTING}: {name} needs {package}, which is not installed; "
+            f"install it, or choose {IN_PROCESS} or multiprocess"
+        ) from error
+    config = _config(name)
+    if config is None:
+        return found
+    try:
+        return found.configured(config)
+    except dg.DagsterInvalidConfigError as error:
+        reason = error.errors[0].message if error.errors else str(error)
+        raise InputError(f"{CONFIG}: {reason}") from error
+
+
+def project(root: str) -> dg.Definitions:
+    """The graph of a project, as another process builds it again."""
+    from dagster_project.definitions import build_definitions
+
+    return build_definitions(Path(root))
+
+
+def portable_job(root: Path, name: str) -> ReconstructableJob:
+    """The job of this name in the form that steps in other processes are started from."""
+    pointer = CustomPointer(ModuleCodePointer(__name__, "project", str(root)), [str(root)], [])
+    return ReconstructableRepository(pointer).get_reconstructable_job(name)
