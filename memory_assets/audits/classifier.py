@@ -39,6 +39,7 @@ BLOCK_KIND, TENSORS = "shadow-models", ".safetensors"
 RECORDS_VERSION = str(_PAIRING)
 TRAINER_VERSION = str(_TRAINER)
 SIGNALS_VERSION = "1"
+SIGNALS_KIND = "signals"
 _DRIVER = Path("/proc/driver/nvidia")
 
 
@@ -127,8 +128,12 @@ def shadow_signals(
         blocks = list(zip(plan.blocks, files, strict=True))
         plan.way.ask_pool(blocks, prepared, plan.masks, path)
 
-    key = digest(plan.key, plan.way.asked_by(), prepared.key, SIGNALS_VERSION)
-    return store.get_or_build("signals", key, build, TENSORS)
+    return store.get_or_build(SIGNALS_KIND, signals_key(plan, prepared), build, TENSORS)
+
+
+def signals_key(plan: PoolPlan, prepared: Prepared) -> str:
+    """The key of a pool's signals, known before anything is trained."""
+    return digest(plan.key, plan.way.asked_by(), prepared.key, SIGNALS_VERSION)
 
 
 def target_signals(
@@ -149,7 +154,7 @@ def target_signals(
     def build(target: Path) -> None:
         save_signals(way.ask_target(path, prepared), target)
 
-    return store.get_or_build("signals", key, build, TENSORS), weights
+    return store.get_or_build(SIGNALS_KIND, key, build, TENSORS), weights
 
 
 def records_version(subject: ClassifierSubject) -> str:

@@ -24,6 +24,7 @@ from memory_assets.statistics.estimate import Estimate, Measurement
 MEMORIZATION_VERSION = ".".join(
     str(part.FORMULA_VERSION) for part in (per_record, influence, gain, kinds)
 )
+MEMORIZATION, INFORMATION = "memorization", "information"
 INFORMATION_VERSION = str(information.FORMULA_VERSION)
 _NULL_SEED = 0
 _FEWEST = 2
@@ -70,6 +71,16 @@ def _unmeasured(prepared: Prepared, folder: Path) -> None:
     _save([_not_run(*metric)], folder)
 
 
+def memorization_key(signals_key: str, prepared: Prepared) -> str:
+    """The key of what `memorization` finds in the pool whose signals have this key."""
+    return digest(MEMORIZATION, signals_key, prepared.key, MEMORIZATION_VERSION)
+
+
+def information_key(signals_key: str, prepared: Prepared) -> str:
+    """The key of what `informativeness` finds in the pool whose signals have this key."""
+    return digest(INFORMATION, signals_key, prepared.key, INFORMATION_VERSION)
+
+
 def memorization(prepared: Prepared, pool: Path, store: ArtifactStore) -> Artifact:
     """Memorization, influence and kind of every record of the audit set.
 
@@ -108,8 +119,8 @@ def memorization(prepared: Prepared, pool: Path, store: ArtifactStore) -> Artifa
         )
         _save(found.measurements, folder)
 
-    key = digest("memorization", pool.stem, prepared.key, MEMORIZATION_VERSION)
-    return store.get_or_build("memorization", key, build)
+    key = memorization_key(pool.stem, prepared)
+    return store.get_or_build(MEMORIZATION, key, build)
 
 
 def informativeness(prepared: Prepared, pool: Path, store: ArtifactStore) -> Artifact:
@@ -148,8 +159,8 @@ def informativeness(prepared: Prepared, pool: Path, store: ArtifactStore) -> Art
         )
         _save(found.measurements, folder)
 
-    key = digest("information", pool.stem, prepared.key, INFORMATION_VERSION)
-    return store.get_or_build("information", key, build)
+    key = information_key(pool.stem, prepared)
+    return store.get_or_build(INFORMATION, key, build)
 
 
 def read_measurements(folder: Path) -> tuple[Measurement, ...]:
