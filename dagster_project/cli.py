@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dagster_project.commands.new import new
+from dagster_project.commands import money
 from dagster_project.failures import StepFailed
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError
@@ -44,7 +46,7 @@ class Lang(StrEnum):
     ja = "ja"
 
 
-def _project_root() -> Path:
+def project_root() -> Path:
     """The project whose `dagster_project/defs` is meant: here, or where the package stands."""
     here = Path.cwd()
     return here if (here / "dagster_project" / "defs").is_dir() else Path(__file__).parents[1]
@@ -117,7 +119,7 @@ def audit(
     """Audit every version of these models; what exists is reused, nothing is trained twice."""
     from dagster_project.subjects import choose, read_subjects
 
-    root = _project_root()
+    root = project_root()
     chosen = choose(read_subjects(root), subjects or [])
     with _progress() as progress:
         progress("loading the lineage graph")
@@ -158,7 +160,7 @@ def gate(
     """For CI: exit 0 when the gate passes, 1 when it fails, is inconclusive or has no verdict."""
     from dagster_project.gating import decide
 
-    decision = decide(_project_root(), subject, version)
+    decision = decide(project_root(), subject, version)
     if output is Format.json:
         print(json.dumps(decision.as_dict(), ensure_ascii=False, indent=2))
     elif output is Format.csv:
@@ -208,8 +210,11 @@ def report(
         str | None, typer.Option(help="The version; the one audited last without it.")
     ] = None,
     lang: Annotated[Lang, typer.Option(help="Language of the page.")] = Lang.en,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check that nobody changed it; exit 1 if so.")
+    ] = False,
 ) -> None:
-    """Say where the report of a version is."""
+    """Say where the report of a version is, and whether it still is what was written."""
     from dagster_project.gating import last_version
 
     version = version or last_version(subject)
@@ -218,6 +223,9 @@ def report(
         raise InputError(
             f"report {subject} {version}: none at {page}; run memory-assets audit {subject}"
         )
+    if verify:
+        money.verify_report(page)
+        return
     print(page)
 
 
@@ -227,7 +235,7 @@ def doctor() -> None:
     """Check this machine and project, and say what to do about what is missing."""
     from dagster_project.doctor import examine
 
-    findings = examine(_project_root())
+    findings = examine(project_root())
     rows: list[list[object]] = [[f.state, f.subject, f.detail] for f in findings]
     _print_table("Doctor", ["state", "what", "detail"], rows)
     if any(f.state == "bad" for f in findings):
@@ -242,12 +250,18 @@ def ui(
     """Open the lineage graph on 127.0.0.1, with the daemon that re-audits what changes."""
     from dagster_project.instance import prepare_dagster_home, run_dagster_dev
 
-    root = _project_root()
+    root = project_root()
     prepare_dagster_home()
     os.environ.setdefault("MEMORY_ASSETS_HOME", str(home()))
     os.chdir(root)
     _out.print(f"Dagster on http://127.0.0.1:{port} - stop it with Ctrl-C")
     raise typer.Exit(run_dagster_dev(port))
+
+
+app.command()(_one_line_errors(new))
+
+
+money.register(app, _one_line_errors, _print_table, _project_root)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from dataclasses import dataclass
@@ -68,10 +69,10 @@ def _natural(name: str) -> list[tuple[int, str]]:
 def list_versions(folder: Path) -> dict[str, Path]:
     """The versions in a folder, in natural order: `v1.safetensors`, or `v1/` with one such file.
 
-    A model that came as its outputs has a Parquet or CSV file a version; a CSV file counts where
-    its header names outputs. A file of another kind is listed too, so that it is refused with a
-    clear error when read and not passed over in silence. Hidden files and files that are still
-    being written (`.tmp`, `.part`) are left out.
+    A model that came as its outputs has a Parquet or CSV file a version; such a file counts where
+    its columns name the outputs of one model. A file of another kind is listed too, so that it is
+    refused with a clear error when read and not passed over in silence. Hidden files and files
+    that are still being written (`.tmp`, `.part`) are left out.
     """
     found: dict[str, Path] = {}
     if not folder.is_dir():
@@ -79,16 +80,35 @@ def list_versions(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.suffix in (".tmp", ".part", ".md", ".json"):
             continue
-        if path.suffix == ".csv" and not _holds_outputs(path):
-            continue  # the list of members
+        if path.suffix in (".csv", ".parquet") and not _may_hold_outputs(path):
+            continue  # the list of members, or the records
         found[path.name if path.is_dir() else path.stem] = path
     return {name: found[name] for name in sorted(found, key=_natural)}
 
 
-def _holds_outputs(path: Path) -> bool:
-    with path.open("rb") as f:
-        header = f.readline(1 << 16)
-    return b"logit_0" in header or b"prob_0" in header
+def columns(path: Path) -> list[str]:
+    """The names of the columns of a Parquet or CSV file, the table itself unread.
+
+    Raises:
+        InputError: not such a file.
+    """
+    try:
+        if path.suffix == ".parquet":
+            from pyarrow import parquet
+
+            return list(parquet.read_schema(path).names)
+        with path.open(newline="", encoding="utf-8-sig") as f:
+            return next(csv.reader(f), [])
+    except (ValueError, OSError, csv.Error) as error:  # pyarrow's errors are ValueErrors too
+        raise InputError(f"{path}: not a readable {path.suffix[1:]} table") from error
+
+
+def _may_hold_outputs(path: Path) -> bool:
+    try:
+        names = columns(path)
+    except InputError:
+        return path.suffix == ".parquet"  # listed, and refused when it is read
+    return bool({"logit_0", "prob_0"} & set(names)) and "model" not in names
 
 
 def read_manifest(path: Path) -> Manifest | None:
