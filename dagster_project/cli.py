@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dagster_project.commands.new import new
 from dagster_project.commands import money
+from dagster_project.commands.new import new
 from dagster_project.failures import StepFailed
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError
@@ -261,7 +261,7 @@ def ui(
 app.command()(_one_line_errors(new))
 
 
-money.register(app, _one_line_errors, _print_table, _project_root)
+money.register(app, _one_line_errors, _print_table, project_root)
 
 
 if __name__ == "__main__":

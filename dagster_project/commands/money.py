@@ -1,0 +1,198 @@
+"""memory-assets profile, action, history: the inputs of the price, and what was done about it."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from memory_assets.artifacts import home
+from memory_assets.errors import InputError
+from memory_assets.history.questions import ask
+from memory_assets.history.store import Action, History
+
+PrintTable = Callable[[str, list[str], list[list[object]]], None]
+_CURRENT = """
+    select action_id, subject, model_version, kind, description, owner, status, due_on
+    from current_actions where action_id = $action_id
+"""
+_LISTED = """
+    select action_id, subject, model_version, kind, description, owner, status, due_on
+    from current_actions where subject = coalesce($subject, subject)
+    order by status = 'open' desc, due_on nulls last, action_id
+"""
+
+
+def _day(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()
+    except ValueError:
+        raise InputError(f"--due {text!r}: give a date as YYYY-MM-DD") from None
+
+
+def _audited(subject: str, version: str | None) -> str:
+    """The version that an action speaks of: the given one, else the one audited last."""
+    sql = (
+        "select model_version from audits where subject = $subject "
+        "and model_version = coalesce($version, model_version) order by finished_at desc limit 1"
+    )
+    rows = ask(home(), sql, {"subject": subject, "version": version}).to_pylist()
+    if not rows:
+        named = subject if version is None else f"{subject} {version}"
+        raise InputError(f"{named}: never audited; run memory-assets audit {subject}")
+    return rows[0]["model_version"]
+
+
+def show_profile(name: str | None, root: Path, table: PrintTable) -> None:
+    """Print a profile's inputs with their grounds, or the shipped profiles.
+
+    Raises:
+        InputError: no such profile, or anything wrong in it.
+    """
+    from memory_assets.risk.describe import describe
+    from memory_assets.risk.reading import load_profile, shipped_profiles
+
+    if name is None:
+        rows: list[list[object]] = []
+        for shipped in shipped_profiles():
+            profile = load_profile(shipped)
+            rows.append([shipped, profile.title, profile.currency])
+        table("Profiles", ["name", "title", "currency"], rows)
+        return
+    here = root / name
+    found = describe(load_profile(here if here.is_file() else name))
+    lines: list[list[object]] = [
+        [
+            line.name,
+            f"{line.mean:,.6g}",
+            f"{line.low:,.6g} to {line.high:,.6g}",
+            line.unit,
+            line.basis + (" (default)" if line.defaulted else ""),
+            line.source + (" (not verified)" if line.verified is False else ""),
+        ]
+        for line in found.lines
+    ]
+    table(found.title, ["input", "mean", "5% to 95%", "unit", "ground", "source"], lines)
+    print("Grounds: " + ", ".join(f"{n} {basis}" for basis, n in found.by_basis.items() if n))
+    first = [f"{s.name} ({s.basis})" for s in found.matter_most]
+    print("These three decide most; measure them first: " + ", ".join(first))
+
+
+def verify_report(page: Path) -> None:
+    """Say whether a report still is what was written; exit 1 where it is not.
+
+    Raises:
+        InputError: the file cannot be read, or is not a report.
+    """
+    from memory_assets.reports.page import verify
+
+    if verify(page):
+        print(f"{page}: unchanged since it was written")
+        return
+    print(f"{page}: CHANGED since it was written")
+    raise typer.Exit(1)
+
+
+def _record(action: Action, action_id: str = "") -> None:
+    recorded = History(home()).record_action(action, getpass.getuser(), action_id)
+    version = f"{action.subject} {action.model_version}"
+    print(f"{recorded}: {action.kind} of {version}, {action.status}")
+    print(f"The next memory-assets audit {action.subject} puts it into the report.")
+
+
+def _revise(action_id: str, status: str, remark: str | None) -> None:
+    rows = ask(home(), _CURRENT, {"action_id": action_id}).to_pylist()
+    if not rows:
+        raise InputError(f"no action {action_id!r}; memory-assets action list shows them")
+    row: dict[str, Any] = {name: value for name, value in rows[0].items() if name != "action_id"}
+    action = Action(**row | {"status": status})
+    if remark:
+        action = replace(action, description=f"{action.description} ({remark})")
+    _record(action, action_id)
+
+
+def register(
+    app: typer.Typer, guarded: Callable[..., Any], table: PrintTable, root: Callable[[], Path]
+) -> None:
+    """Add the commands; `guarded` turns what the user can put right into one line."""
+    action = typer.Typer(no_args_is_help=True, help="Corrective actions and sign-offs.")
+    history = typer.Typer(no_args_is_help=True, help="The history's file.")
+    app.add_typer(action, name="action")
+    app.add_typer(history, name="history")
+
+    @app.command()
+    @guarded
+    def profile(
+        name: Annotated[
+            str | None, typer.Argument(help="A shipped profile or a TOML file; without, the list.")
+        ] = None,
+    ) -> None:
+        """Show what a profile says, on what ground, and which three inputs matter most."""
+        show_profile(name, root(), table)
+
+    @action.command("add")
+    @guarded
+    def add(
+        subject: Annotated[str, typer.Argument(help="The audited subject.")],
+        description: Annotated[str, typer.Argument(help="What is to be done.")],
+        owner: Annotated[str, typer.Option(help="Who does it.")],
+        due: Annotated[str | None, typer.Option(help="By when, as YYYY-MM-DD.")] = None,
+        version: Annotated[
+            str | None, typer.Option(help="The version; the last one audited.")
+        ] = None,
+    ) -> None:
+        """Record a corrective action."""
+        audited = _audited(subject, version)
+        kind = "corrective action"
+        _record(Action(subject, audited, kind, description, owner, "open", _day(due)))
+
+    @action.command("list")
+    @guarded
+    def listed(
+        subject: Annotated[str | None, typer.Option(help="Only this subject.")] = None,
+    ) -> None:
+        """Show corrective actions and sign-offs as they stand."""
+        found = ask(home(), _LISTED, {"subject": subject})
+        rows: list[list[object]] = [list(row.values()) for row in found.to_pylist()]
+        table("Actions", found.column_names, rows)
+
+    @action.command("close")
+    @guarded
+    def close(
+        action_id: Annotated[str, typer.Argument(help="Its id, from action list.")],
+        reject: Annotated[bool, typer.Option("--reject", help="Not done, and not to be.")] = False,
+        remark: Annotated[str | None, typer.Option(help="What to add to it.")] = None,
+    ) -> None:
+        """Close a corrective action: done, or rejected."""
+        _revise(action_id, "rejected" if reject else "done", remark)
+
+    @action.command("sign")
+    @guarded
+    def sign(
+        subject: Annotated[str, typer.Argument(help="The audited subject.")],
+        owner: Annotated[str, typer.Option(help="Who signs.")],
+        version: Annotated[
+            str | None, typer.Option(help="The version; the last one audited.")
+        ] = None,
+        remark: Annotated[str, typer.Option(help="What is approved.")] = "approved for release",
+        refuse: Annotated[bool, typer.Option("--refuse", help="Record a refusal.")] = False,
+    ) -> None:
+        """Sign a version off, or refuse to."""
+        status = "rejected" if refuse else "done"
+        _record(Action(subject, _audited(subject, version), "sign-off", remark, owner, status))
+
+    @history.command("rebuild")
+    @guarded
+    def rebuild() -> None:
+        """Make the history anew from the audits on disk; what only the old file holds is kept."""
+        from memory_assets.audits.record import bundles
+
+        done = History(home()).rebuild(bundles(home()))
+        print(f"{done.appended} audits and prices read again, {done.kept} kept from the old file")
