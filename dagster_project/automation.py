@@ -16,17 +16,26 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+RUN_BY_AUTOMATION = "memory-assets/automation"
+"""Tag of runs that the automation asked for."""
+
 RUN_BY_HAND = "memory-assets/process"
 """Tag of runs that the command line executes: what they updated needs no second run."""
+
+_RUN_OF_A_VERSION = "dagster/partition"
 
 
 def _since_handled(event: dg.AutomationCondition) -> dg.AutomationCondition:
     """True from an event until a run was asked for; an event in that same tick is not lost."""
-    handled = dg.AutomationCondition.newly_requested() | (
+    by_hand = (
         dg.AutomationCondition.newly_updated()
         & dg.AutomationCondition.any_new_update_has_run_tags(tag_keys={RUN_BY_HAND})
     )
-    return event.since(handled & ~event)
+    return event.since((dg.AutomationCondition.newly_requested() & ~event) | by_hand)
+
+
+def _all_updates_by(*tags: str) -> dg.AutomationCondition:
+    return dg.AutomationCondition.all_new_updates_have_run_tags(tag_keys=set(tags))
 
 
 def _own_events() -> dg.AutomationCondition:
@@ -45,9 +54,13 @@ def on_change(
     to both would mix old with new. With `together`, an asset runs in the run of the input that
     changes; without, it waits to see whether that input came out different.
     """
+    # Below an input that automation or the command line ran for one version, everything was
+    # asked for in that same run. (`executed_with_root_target` alone sees the last version only.)
     upstream = (
         dg.AutomationCondition.data_version_changed()
         & ~dg.AutomationCondition.executed_with_root_target()
+        & ~_all_updates_by(RUN_BY_AUTOMATION, _RUN_OF_A_VERSION)
+        & ~_all_updates_by(RUN_BY_HAND, _RUN_OF_A_VERSION)
     )
     if together:
         upstream |= dg.AutomationCondition.will_be_requested()

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import automation_projects as tiny
 import pytest
-from automation_projects import POOL_ASSETS, VERSION_ASSETS, SteppedDaemon, of
+from automation_projects import CONCLUSION, POOL_ASSETS, VERSION_ASSETS, SteppedDaemon, of
 
 from memory_assets.history.questions import ask
+
+pytestmark = pytest.mark.slow
 
 HISTORY = Counter({"portfolio/history": 1})
 
@@ -104,15 +106,13 @@ def test_a_bumped_instrument_runs_what_it_computes_and_what_reads_that(
 ):
     monkeypatch.setattr("dagster_project.components.pool_assets.findings.INFORMATION_VERSION", "99")
     done = without_history(daemon.settle())
-    assert done == of("tiny", "information") + of(
-        "tiny", "leakage", "roi_report", versions=["v1"]
-    )
+    assert done == of("tiny", "information") + of("tiny", *CONCLUSION, versions=["v1"])
 
 
 def test_a_changed_gate_gives_a_new_verdict_and_runs_no_attack(daemon: SteppedDaemon):
     daemon.subjects["tiny"] = tiny.tiny_subject("tiny", gate={"auc": 0.9})
     done = without_history(daemon.settle())
-    assert done == of("tiny", "leakage", "roi_report", versions=["v1"])
+    assert done == of("tiny", *CONCLUSION, versions=["v1"])
 
 
 def test_a_changed_recipe_retrains_the_pool(daemon: SteppedDaemon):
@@ -125,13 +125,13 @@ def test_a_changed_recipe_retrains_the_pool(daemon: SteppedDaemon):
     assert done == of("tiny", *pool) + of("tiny", *VERSION_ASSETS, versions=["v1"])
 
 
-def test_a_failed_gate_is_reported_recorded_and_not_repeated(daemon: SteppedDaemon, home: Path):
+def test_a_blocked_version_is_reported_recorded_and_not_repeated(daemon: SteppedDaemon, home: Path):
     daemon.subjects["tiny"] = tiny.tiny_subject("tiny", gate={"auc": 0.0})
     done = daemon.settle()
-    assert done == of("tiny", "leakage", "roi_report", versions=["v1"]) + HISTORY
+    assert done == of("tiny", *CONCLUSION, versions=["v1"]) + HISTORY
     assert daemon.settle() == Counter()
     last = "select verdict from audits order by finished_at desc limit 1"
-    assert ask(home, last)["verdict"].to_pylist() == ["fail"]
+    assert ask(home, last)["verdict"].to_pylist() == ["insufficient evidence"]
 
 
 def test_a_missing_input_holds_back_its_subject_until_it_is_there(tmp_path, home):
@@ -205,6 +205,10 @@ def test_an_audit_by_hand_needs_no_second_run(daemon: SteppedDaemon):
     keys = [tiny.SubjectGraph(daemon.subjects["tiny"], daemon.root).key(n) for n in VERSION_ASSETS]
     tags = {"memory-assets/process": "here:1"}
     job.execute_in_process(
-        instance=daemon.instance, asset_selection=keys, partition_key="v2", tags=tags
+        instance=daemon.instance,
+        asset_selection=keys,
+        partition_key="v2",
+        tags=tags,
+        raise_on_error=False,
     )
     assert daemon.settle() == HISTORY

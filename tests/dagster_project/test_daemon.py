@@ -1,0 +1,155 @@
+"""A real daemon on a real project: what it notices, what it leaves alone, and how it is killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import automation_projects as tiny
+import duckdb
+import pytest
+import yaml
+
+CHECKOUT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 240
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("daemon")]
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """The shipped project with one tiny subject in place of the shipped ones."""
+    root = tmp_path / "project"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(CHECKOUT / "dagster_project", root / "dagster_project", ignore=ignored)
+    for name in ("pyproject.toml", "workspace.yaml"):
+        shutil.copy(CHECKOUT / name, root / name)
+    defs = root / "dagster_project" / "defs"
+    for shipped in defs.glob("*/defs.yaml"):
+        shutil.rmtree(shipped.parent)
+    (defs / "tiny").mkdir()
+    (defs / "tiny" / "__init__.py").touch()
+    attributes = tiny.tiny_subject("tiny").model_dump(exclude_unset=True)
+    described = {"type": "dagster_project.ClassifierAudit", "attributes": attributes}
+    (defs / "tiny" / "defs.yaml").write_text(yaml.safe_dump(described))
+    tiny.write_records(root / "tiny")
+    (root / "tiny" / "checkpoints").mkdir()
+    return root
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@contextmanager
+def daemon(root: Path) -> Iterator[subprocess.Popen]:
+    """`memory-assets ui` in a process group of its own, and gone afterwards with all it started."""
+    environment = os.environ | {
+        "MEMORY_ASSETS_HOME": str(root / "home"),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": f"{root}{os.pathsep}{CHECKOUT}",
+    }
+    environment.pop("DAGSTER_HOME", None)
+    command = [sys.executable, "-m", "dagster_project.cli", "ui", "--port", str(free_port())]
+    with (root / "daemon.log").open("a") as log:
+        process = subprocess.Popen(
+            command, cwd=root, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                process.wait(60)
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes below one, by the parents that /proc names."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        parents[int(stat.parent.name)] = int(fields[1])
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found
+
+
+def kill_all(process: subprocess.Popen) -> None:
+    """What a power cut does: every process at once, none told."""
+    for pid in descendants(process.pid):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    process.wait(30)
+
+
+def audits(root: Path) -> list[tuple[str, str]]:
+    """Version and digest of the weights of every audit in the history."""
+    path = root / "home" / "history.duckdb"
+    if not path.exists():
+        return []
+    with duckdb.connect(str(path), read_only=True) as con:
+        sql = "select model_version, model_digest from audits order by finished_at"
+        return con.execute(sql).fetchall()
+
+
+def wait_for(what: Callable[[], bool], root: Path) -> float:
+    """Seconds until something is true."""
+    began = time.monotonic()
+    while not what():
+        if time.monotonic() - began > PATIENCE_SECONDS:
+            raise AssertionError((root / "daemon.log").read_text()[-4000:])
+        time.sleep(0.5)
+    return time.monotonic() - began
+
+
+def test_a_daemon_audits_what_changed_and_nothing_else(project: Path):
+    tiny.write_checkpoint(project / "tiny", "v1", seed=1)
+    with daemon(project):
+        first = wait_for(lambda: len(audits(project)) == 1, project)
+        tiny.write_checkpoint(project / "tiny", "v2", seed=2)
+        new = wait_for(lambda: len(audits(project)) == 2, project)
+        print(f"first audit {first:.0f} s after start, new checkpoint to verdict {new:.0f} s")
+
+        (project / "tiny" / "checkpoints" / "v2.safetensors").touch()
+        time.sleep(30)
+        assert len(audits(project)) == 2
+
+        tiny.write_checkpoint(project / "tiny", "v2", seed=3)
+        wait_for(lambda: len(audits(project)) == 3, project)
+        versions = [version for version, _ in audits(project)]
+        assert versions == ["v1", "v2", "v2"]
+        assert len({digest for _, digest in audits(project)}) == 3
+
+
+def test_a_daemon_killed_in_the_middle_audits_nothing_twice_and_forgets_nothing(project: Path):
+    tiny.write_checkpoint(project / "tiny", "v1", seed=1)
+    with daemon(project) as running:
+        wait_for(lambda: len(audits(project)) == 1, project)
+        for seed in (2, 3, 4):
+            tiny.write_checkpoint(project / "tiny", f"v{seed}", seed=seed)
+        signals = project / "home" / "artifacts" / "signals"
+        before = len(list(signals.glob("*")))
+        # A version was asked its answers: its run is somewhere before its verdict.
+        wait_for(lambda: len(list(signals.glob("*"))) > before, project)
+        kill_all(running)
+    assert len(audits(project)) < 4
+    with daemon(project):
+        wait_for(lambda: len(audits(project)) == 4, project)
+        time.sleep(20)
+    assert sorted(version for version, _ in audits(project)) == ["v1", "v2", "v3", "v4"]
