@@ -170,6 +170,12 @@ def gate(
     else:
         _out.print(f"{decision.subject} {decision.version}: [bold]{decision.verdict}[/bold]")
         _out.print(escape(decision.reason))
+        for worse in decision.regressions:
+            _out.print(
+                f"worse than {worse['previous_version']}: {worse['name']} {worse['metric']} "
+                f"{_cell(worse['previous_value'])} -> {_cell(worse['value'])}",
+                highlight=False,
+            )
     passed = decision.verdict == "pass"
     if not (passed or (allow_inconclusive and decision.verdict == "inconclusive")):
         raise typer.Exit(1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -112,10 +111,10 @@ def _revise(action_id: str, status: str, remark: str | None) -> None:
     if not rows:
         raise InputError(f"no action {action_id!r}; memory-assets action list shows them")
     row: dict[str, Any] = {name: value for name, value in rows[0].items() if name != "action_id"}
-    action = Action(**row | {"status": status})
+    row["status"] = status
     if remark:
-        action = replace(action, description=f"{action.description} ({remark})")
-    _record(action, action_id)
+        row["description"] = f"{row['description']} ({remark})"
+    _record(Action(**row), action_id)
 
 
 def register(

@@ -162,7 +162,7 @@ class History:
             revision = last[0] if last else None
             if action_id and revision is None:
                 raise InputError(f"no action {action_id}; `memory-assets query open_actions`")
-            new_id = action_id or digest(action, recorded_by, now.isoformat())[:12]
+            new_id = action_id or digest(repr(action), recorded_by, now.isoformat())[:12]
             con.execute(
                 "INSERT INTO actions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [

@@ -125,7 +125,8 @@ def _losses(mine: Account, scenario: Scenario) -> dict[str, Figure]:
     tail, retained = kept.tail_mean(0.95), kept.mean()
     spread = mine.one_off / annuity(decision.discount_rate.mean, decision.horizon)
     carried = (
-        mine.retained.mean(axis=0)
+        # Uninsured, what a future is expected to lose: its few simulated years are mostly empty.
+        (mine.retained.mean(axis=0) if mine.insured else mine.years.given)
         + p.transfer.premium.mean
         + mine.premium_change
         + decision.audit_cost.mean * p.exposure.releases.mean

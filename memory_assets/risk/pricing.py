@@ -14,7 +14,7 @@ from memory_assets.risk.distribution import Beta, weakest
 from memory_assets.risk.evidence import Evidence
 from memory_assets.risk.figure import absent, exact, over_counts
 from memory_assets.risk.gate import decide
-from memory_assets.risk.leakage import LeakRate, weighted_posterior
+from memory_assets.risk.leakage import LeakRate, membership_rate, weighted_posterior
 from memory_assets.risk.learning import Forecast, discounted
 from memory_assets.risk.options import AS_IS, Option, line_up
 from memory_assets.risk.plan import AuditPlan, Choices, Control, plan_audits
@@ -29,15 +29,34 @@ from memory_assets.risk.value import memorized_value, uncounted_training_gain
 _FEWEST_FUTURES = 100
 
 
+def _belief(rates: tuple[LeakRate, ...], scenario: Scenario) -> Beta | None:
+    """What is believed of the priced leak rate; None where none was measured.
+
+    Where only membership is priced it is the rate at which members are told, at the mean prior: no
+    audit learns how many of the people asked about are members.
+    """
+    if rates:
+        return weighted_posterior(rates)
+    attack = scenario.membership(AS_IS)
+    if attack is None:
+        return None
+    tpr, fpr, prior = scenario.membership_draws(attack)
+    told = membership_rate(tpr, fpr, float(prior.mean()))
+    mean, spread = float(told.mean()), float(told.var())
+    if not 0 < mean < 1 or spread <= 0:
+        return None
+    pseudo = mean * (1 - mean) / spread - 1
+    return Beta(a=mean * pseudo, b=(1 - mean) * pseudo, basis=scenario.prior_basis)
+
+
 def _plan(
-    results: Sequence[OptionResult], rates: tuple[LeakRate, ...], profile: Profile
+    results: Sequence[OptionResult], belief: Beta | None, profile: Profile
 ) -> AuditPlan | None:
     """The audit plan among all options and withdrawal; None where no rate was measured."""
     loss = results[0].expected_loss.value or 0.0
-    if not rates or loss <= 0:
+    if belief is None or loss <= 0:
         return None
     decision = profile.decision
-    belief = weighted_posterior(rates)
     controls = [
         Control(
             name=r.name,
@@ -176,7 +195,7 @@ def price(
             [(r.name, r.leaks.value or 0.0, r.value.value, r.cost.value or 0.0) for r in results]
         ),
         tornado=tornado(profile, evidence, rates),
-        plan=_plan(results, rates, profile),
+        plan=_plan(results, _belief(rates, scenario), profile),
         break_even_growth=absent("ratio", basis, none_such)
         if growth is None
         else exact(growth, "ratio", basis),
