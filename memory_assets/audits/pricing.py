@@ -293,7 +293,7 @@ def price_version(
 
 
 def next_audit_days(report: RiskReport | None, cadence_days: int) -> int:
-    """Days until the next audit: the owner's cadence, or sooner where the plan says that it pays."""
+    """Days until the next audit: the cadence of the owner, or sooner where the plan says so."""
     every = report.plan.every_years if report and report.plan else None
     return cadence_days if every is None else max(1, min(cadence_days, round(every * 365)))
 

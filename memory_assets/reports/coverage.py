@@ -75,3 +75,8 @@ def coverage(found: ReportInput, t: Catalogue) -> Html:
         if skipped
         else el("p", t("coverage.nothing")),
     )
+
+
+def covered_threats(found: ReportInput) -> tuple[int, int]:
+    """How many of the EDPB's threats a test of this audit speaks to, and how many there are."""
+    return sum(bool(_covering(found, threat)) for threat in _THREATS), len(_THREATS)

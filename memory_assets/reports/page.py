@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from memory_assets.errors import InputError
-from memory_assets.reports import evidence, sections
+from memory_assets.reports import evidence, governance, money, sections
 from memory_assets.reports.catalogue import LANGUAGES, Catalogue, catalogue
 from memory_assets.reports.coverage import coverage
 from memory_assets.reports.inputs import ReportInput
@@ -56,17 +56,25 @@ def manifest(found: ReportInput, t: Catalogue) -> Html:
 
 SECTIONS: tuple[tuple[str, Section], ...] = (
     ("limits", evidence.limits),
+    ("value", money.value_against_risk),
     ("evidence", evidence.evidence),
     ("history", evidence.history),
     ("memorization", sections.memorization_section),
     ("information", sections.information),
     ("epsilon", sections.epsilon),
     ("utility", sections.utility),
+    ("losses", money.losses),
+    ("options", money.options_compared),
+    ("insurance", money.insurance),
+    ("audit_plan", governance.audit_plan),
     ("controls", sections.controls),
     ("coverage", coverage),
+    ("compliance", governance.compliance),
+    ("actions", governance.actions),
     ("limitations", sections.limitations),
     ("manifest", manifest),
     ("glossary", sections.glossary),
+    ("checklist", governance.checklist),
 )
 
 

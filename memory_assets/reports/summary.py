@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from memory_assets.reports.catalogue import Catalogue
 from memory_assets.reports.coverage import not_run_rows
+from memory_assets.reports.decision import decision
 from memory_assets.reports.findings import change, family, headline, memorization, rate_of
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.markup import Html, bullets, el, join
@@ -144,6 +145,7 @@ def summary(found: ReportInput, t: Catalogue) -> Html:
             el("p", reason, class_="reason") if reason else None,
             class_=f"verdict {key}",
         ),
+        decision(found, t),
         el("h2", t("meaning.heading"), id="meaning"),
         _meaning(found, t),
         el("h2", t("next.heading"), id="next"),

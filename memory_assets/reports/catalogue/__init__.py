@@ -12,6 +12,8 @@ from typing import Any
 from memory_assets.errors import InputError
 
 LANGUAGES: tuple[str, ...] = ("en", "ja")
+_PARTS = ("", "money.")
+"""Files of a language: what an audit found, and what it means in money."""
 
 
 @dataclass(frozen=True)
@@ -51,5 +53,8 @@ def catalogue(lang: str) -> Catalogue:
     """
     if lang not in LANGUAGES:
         raise InputError(f"no report in language {lang!r}: choose one of {', '.join(LANGUAGES)}")
-    text = files(__name__).joinpath(f"{lang}.toml").read_text(encoding="utf-8")
-    return Catalogue(lang, _flat(tomllib.loads(text)))
+    texts: dict[str, str] = {}
+    for part in _PARTS:
+        text = files(__name__).joinpath(f"{part}{lang}.toml").read_text(encoding="utf-8")
+        texts |= _flat(tomllib.loads(text))
+    return Catalogue(lang, texts)

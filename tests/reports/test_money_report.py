@@ -1,0 +1,164 @@
+"""The report's sections on money, in both languages."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import date
+from html import unescape
+from itertools import pairwise
+
+import pytest
+from report_samples import sample
+
+from memory_assets.reports.amounts import amount, money
+from memory_assets.reports.catalogue import catalogue
+from memory_assets.reports.inputs import ActionLine, ReportInput
+from memory_assets.reports.page import render
+from memory_assets.risk.evidence import Evidence, Membership, Stratum, Utility
+from memory_assets.risk.pricing import price
+from memory_assets.risk.reading import load_profile
+from memory_assets.statistics.estimate import Estimate
+
+SECTIONS = ("value", "losses", "options", "insurance", "audit_plan", "compliance", "actions")
+
+
+def priced(verdict: str = "fail", profile_name: str = "healthcare-jp") -> ReportInput:
+    found = sample(verdict)
+    profile = load_profile(profile_name)
+    evidence = Evidence(
+        audit_id=found.bundle.audit.audit_id,
+        verdict=verdict,
+        strata=(Stratum("1 copy", 1, 1000, 0.95), Stratum("10+ copies", 12, 300, 0.05)),
+        membership=Membership("lira_online", tp=40, members=1000, fp=5, non_members=1000),
+        utility=Utility("accuracy", Estimate(0.90, 0.88, 0.92, n=1000, k=900), 0.99),
+    )
+    action = ActionLine(
+        "v2", "corrective action", "X-1", "Y-1", "open", date(2026, 9, 1), date(2026, 7, 21)
+    )
+    bundle = replace(found.bundle, audit=replace(found.bundle.audit, reason=""))
+    return replace(
+        found,
+        bundle=bundle,
+        risk=price(evidence, profile, years=3000),
+        profile=profile,
+        actions=(action,),
+    )
+
+
+@pytest.fixture(scope="module")
+def found() -> ReportInput:
+    return priced()
+
+
+@pytest.fixture(scope="module", params=["en", "ja"])
+def page(request, found) -> tuple[str, str]:
+    return request.param, render(found, request.param)
+
+
+def words(html: str) -> str:
+    body = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+    return unescape(re.sub(r"<[^>]+>", " ", body))
+
+
+def test_every_section_is_there_in_both_languages(page):
+    lang, html = page
+    t = catalogue(lang)
+    for name in (*SECTIONS, "checklist"):
+        assert f'id="{name}"' in html
+        assert t(f"section.{name}") in html
+    assert t("decision.heading") in html
+
+
+def test_page_with_money_stays_accessible_and_self_contained(page):
+    _, html = page
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    levels = [int(level) for level in re.findall(r"<h([1-6])", html)]
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert not re.search(r"<script|<iframe|<link|https?://", html)
+    images = re.findall(r"<img [^>]*>", html)
+    assert len(images) >= 9
+    assert all(re.search(r'alt="[^"]+"', image) for image in images)
+    assert all("scope=" in cell for cell in re.findall(r"<th[ >][^>]*>?", html))
+
+
+def test_japanese_page_shows_no_english_sentence_of_the_risk_model(found):
+    html = words(render(found, "ja"))
+    risk = found.risk
+    assert risk is not None
+    assert risk.gate is not None
+    assert risk.plan is not None
+    english = [*risk.gate.reasons, risk.plan.reason, risk.title, *(i.note for i in risk.inputs)]
+    english += [f.note for option in risk.options for _, f in option.figures()]
+    assert not [text for text in english if text and text in html]
+    # Names of attacks, digests, ids and abbreviations are no sentences: two words in a row are.
+    sentences = re.findall(r"[A-Za-z]{2,}(?: [A-Za-z]{2,}){2,}", html)
+    described = found.description
+    assert not [s for s in sentences if s not in described and s not in found.name]
+
+
+def test_same_input_gives_the_same_bytes(found):
+    assert render(found, "ja") == render(priced(), "ja")
+
+
+def test_money_is_no_leave_to_break_a_limit(found):
+    t = catalogue("en")
+    rich = replace(found.risk, gate=replace(found.risk.gate, choice="go"))  # type: ignore
+    html = words(render(replace(found, risk=rich)))
+    assert t("decision.limits_broken") in html
+    assert t("decision.label_money_only", label=t("decision.label_go")) in html
+    passed = replace(found.bundle, audit=replace(found.bundle.audit, verdict="pass"))
+    html = words(render(replace(found, risk=rich, bundle=passed)))
+    assert t("decision.limits_broken") not in html
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_insufficient_evidence_prices_nothing(lang):
+    html = render(priced("insufficient evidence"), lang)
+    assert catalogue(lang)("decision.insufficient") in words(html)
+    assert 'id="losses"' not in html
+    assert 'id="options"' not in html
+    assert "円" not in words(html).replace("円グラフ", "")
+    assert "JPY" not in words(html)
+
+
+def test_compliance_is_never_claimed_and_open_points_are_shown(found):
+    t = catalogue("en")
+    html = words(render(found))
+    assert t("compliance.intro") in html
+    assert not re.search(r"\b(complies|is compliant|conforms)\b", html)
+    assert t("signoff.none") in html
+
+
+def test_actions_and_sign_off_are_shown(found):
+    signed = ActionLine("v2", "sign-off", "R-1", "S-1", "done", None, date(2026, 7, 22))
+    html = words(render(replace(found, actions=(*found.actions, signed))))
+    assert catalogue("en")("signoff.none") not in html
+    assert all(text in html for text in ("X-1", "Y-1", "R-1", "S-1"))
+
+
+def test_hostile_actions_are_text(found):
+    evil = replace(found.actions[0], description="<script>alert(1)</script>")
+    assert "<script" not in render(replace(found, actions=(evil,)))
+
+
+@pytest.mark.parametrize(
+    ("value", "english", "japanese"),
+    [
+        (0.0, "0", "0"),
+        (0.0000018, "0.0000018", "0.0000018"),
+        (268_123.0, "268,000", "26.8万"),
+        (1_234_567.0, "1.23 million", "123万"),
+        (-999_999.0, "−1 million", "−100万"),
+        (345_678_901.0, "346 million", "3.46億"),
+    ],
+)
+def test_amounts_in_the_units_of_the_language(value, english, japanese):
+    assert amount(value, catalogue("en")) == english
+    assert amount(value, catalogue("ja")) == japanese
+
+
+def test_money_below_one_unit_is_not_called_nothing():
+    assert money(0.2, "JPY", catalogue("ja")) == "1円未満"
+    assert money(0.0, "USD", catalogue("en")) == "USD 0"
