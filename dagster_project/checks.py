@@ -6,9 +6,14 @@ reported and recorded. What they stop is what the owner puts downstream, such as
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from memory_assets.history.bundle import AuditBundle
+from memory_assets.history.regressions import Regression
+
+_SHOWN = 20
 
 CONTROLS = {
     "negative": "A model that never saw the members, and permuted members, tell nothing.",
@@ -21,20 +26,29 @@ CONTROLS = {
 
 
 def check_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
-    """A blocking check for every control, and one for the gate."""
+    """A blocking check for every control and for the gate, and one that informs of regressions."""
     checks = {f"control_{name}": text for name, text in CONTROLS.items()}
     checks["gate"] = "No measured rate lies above what the owner allows."
     return [
         dg.AssetCheckSpec(name, asset=asset, description=text, blocking=True)
         for name, text in checks.items()
+    ] + [
+        dg.AssetCheckSpec(
+            "regression",
+            asset=asset,
+            description="Nothing is worse than in the version before, beyond both intervals.",
+        )
     ]
 
 
-def check_results(bundle: AuditBundle, asset: dg.AssetKey) -> list[dg.AssetCheckResult]:
-    """The checks of one audit.
+def check_results(
+    bundle: AuditBundle, asset: dg.AssetKey, worse: Sequence[Regression]
+) -> list[dg.AssetCheckResult]:
+    """The checks of one audit; `worse` is what got worse since the version before.
 
     A failed control or a failed gate is an error; an inconclusive gate is a warning, which does
-    not block: nothing was shown against the version.
+    not block: nothing was shown against the version. A regression warns: whether what got worse
+    is too much, the gate says.
     """
     audit = bundle.audit
     results = [
@@ -56,4 +70,14 @@ def check_results(bundle: AuditBundle, asset: dg.AssetKey) -> list[dg.AssetCheck
         description=f"{audit.verdict}: {audit.reason}",
         metadata={"verdict": audit.verdict},
     )
-    return [*results, gate]
+    regression = dg.AssetCheckResult(
+        asset_key=asset,
+        check_name="regression",
+        passed=not worse,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(worse)} figures got worse; the first: {worse[0]}" if worse else "none",
+        metadata={
+            "worse": dg.MetadataValue.md("\n".join(f"- {w}" for w in worse[:_SHOWN]) or "nothing")
+        },
+    )
+    return [*results, gate, regression]

@@ -26,10 +26,20 @@ _GATES = """
     where audit_id = $audit_id and family = 'gate' order by metric, name
 """
 
+_WORSE = """
+    select name, stratum, metric, value, ci_low, ci_high, previous_version, previous_value,
+        previous_ci_low, previous_ci_high
+    from regressions where audit_id = $audit_id order by abs(difference) desc
+"""
+
 
 @dataclass(frozen=True)
 class GateDecision:
-    """What CI acts on; `gates` has a row for each threshold with the rate it was held against."""
+    """What CI acts on.
+
+    `gates` has a row for each threshold with the rate it was held against, `regressions` one for
+    each figure that is worse than in the version before, beyond both intervals. Those inform.
+    """
 
     subject: str
     version: str
@@ -37,6 +47,7 @@ class GateDecision:
     verdict: str
     reason: str
     gates: tuple[dict[str, Any], ...]
+    regressions: tuple[dict[str, Any], ...]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -70,9 +81,10 @@ def decide(root: Path, name: str, version: str | None) -> GateDecision:
         )
     row = rows[0]
     gates = tuple(ask(home(), _GATES, {"audit_id": row["audit_id"]}).to_pylist())
+    worse = tuple(ask(home(), _WORSE, {"audit_id": row["audit_id"]}).to_pylist())
     verdict, reason = row["verdict"], row["reason"]
     path = list_versions(root / subject.checkpoints).get(version)
     if path is not None and identify(version, path).digest != row["model_digest"]:
         verdict = "insufficient evidence"
         reason = f"{path.name} changed since its audit; run memory-assets audit {name}"
-    return GateDecision(name, version, row["audit_id"], verdict, reason, gates)
+    return GateDecision(name, version, row["audit_id"], verdict, reason, gates, worse)

@@ -18,6 +18,8 @@ from memory_assets.audits.conclusion import CONCLUSION_VERSION, Evidence, conclu
 from memory_assets.audits.reporting import REPORT_VERSION, write_report
 from memory_assets.audits.results import AttackResults
 from memory_assets.history.bundle import AuditBundle
+from memory_assets.history.regressions import regressions_of
+from memory_assets.models.checkpoints import list_versions
 from memory_assets.records.prepared import Prepared
 from memory_assets.statistics.estimate import Measurement
 
@@ -265,9 +267,11 @@ def _roi_report(graph: SubjectGraph) -> dg.AssetsDefinition:
             attacks = Path(leakage.facts["attacks"])
             priced = risk.path if risk.key != leakage.key else None
             pages = write_report(graph.subject, graph.store, bundle, attacks, priced, graph.root)
+            released = list(list_versions(graph.root / graph.subject.checkpoints))
+            worse = regressions_of(graph.store.root, bundle, released)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(f"{leakage.key}:{risk.key}"),
-            check_results=check_results(bundle, graph.key("roi_report")),
+            check_results=check_results(bundle, graph.key("roi_report"), worse),
             metadata={
                 "verdict": bundle.audit.verdict,
                 "reason": bundle.audit.reason,
