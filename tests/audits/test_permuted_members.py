@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from memory_assets.attacks.evaluate import evaluate
 from memory_assets.attacks.registry import select
 from memory_assets.audits.ways import questions_about
+from memory_assets.controls.scoring import FAMILY_LEVEL, attack_aucs
 from memory_assets.examples import digits
 from memory_assets.pool.blocks import build_block, cut_blocks, save_block
 from memory_assets.pool.masks import draw_masks
@@ -45,8 +45,9 @@ def signals(tmp_path_factory):
 
 
 def aucs(pool, target):
-    found = evaluate(pool, target, select("standard", MODELS), prior=0.5)
-    return {m.name: m.estimate for m in found.measurements if m.metric == "auc"}
+    """Of each attack, over pairs, at a confidence that holds for all of them together."""
+    attacks = {attack.name: attack.score for attack in select("standard", MODELS)}
+    return attack_aucs(attacks, pool, target, confidence=1 - FAMILY_LEVEL / len(attacks))
 
 
 def test_v1_is_found_by_its_shadows(signals):
