@@ -90,7 +90,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
         memorization: Reference,
         information: Reference,
     ) -> Result:
-        run = context.instance.get_run_record_by_id(context.run_id)
+        run = context.instance.get_run_record_by_id(context.run.run_id)
         began = run.start_time if run and run.start_time else time.time()
         prepared, store = Prepared.load(dataset.path), graph.store
         with clear_failures():
@@ -132,11 +132,6 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
 def option_graphs(graph: SubjectGraph) -> list[SubjectGraph]:
     """One for every option of a subject, the unchanged recipe first."""
     return [graph.of_option(name) for name in options.option_names(graph.subject)]
-
-
-def option_keys(graph: SubjectGraph) -> list[dg.AssetKey]:
-    """The audits of a subject's options."""
-    return [option.key("leakage") for option in option_graphs(graph)]
 
 
 def option_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition]:
