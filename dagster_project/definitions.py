@@ -9,19 +9,21 @@ import dagster as dg
 
 from dagster_project.automation import RUN_BY_AUTOMATION
 from dagster_project.components.classifier_audit import ClassifierAudit  # noqa: F401
+from dagster_project.components.language_model_audit import LanguageModelAudit  # noqa: F401
 from dagster_project.defs.portfolio.history import history_asset
 from dagster_project.executors import executor
 from dagster_project.references import reference_io_manager
 from dagster_project.sensors.abandoned import abandoned_runs
+from dagster_project.sensors.notices import failures_sensor, notices_sensor
 from dagster_project.subjects import read_subjects
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.subjects import AuditedSubject
 
 PROJECT_ROOT = Path(__file__).parents[1]
 AUTOMATION_INTERVAL_SECONDS = 5
 
 
 def with_portfolio(
-    graphs: dg.Definitions, subjects: Sequence[ClassifierSubject], root: Path
+    graphs: dg.Definitions, subjects: Sequence[AuditedSubject], root: Path
 ) -> dg.Definitions:
     """The subjects' graphs with what spans them, and the sensors that keep all up to date."""
     portfolio = dg.Definitions(
@@ -38,6 +40,8 @@ def with_portfolio(
                 emit_backfills=False,
             ),
             abandoned_runs,
+            notices_sensor(root),
+            failures_sensor(root),
         ],
         resources={"io_manager": reference_io_manager},
         executor=executor(),

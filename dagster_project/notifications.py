@@ -1,0 +1,128 @@
+"""Tell people what needs them: failed audits and gates, regressions, audits that are due.
+
+To the log always, to a webhook where one is set. A notice names a subject, a version and a figure;
+it never carries a record, a label or a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from memory_assets.errors import InputError
+
+Event = Literal["failed audit", "failed gate", "regression", "audit due"]
+EVENTS: tuple[Event, ...] = ("failed audit", "failed gate", "regression", "audit due")
+SETTINGS_FILE = "notifications.yaml"
+_URL, _FORMAT = "MEMORY_ASSETS_WEBHOOK", "MEMORY_ASSETS_WEBHOOK_FORMAT"
+_TIMEOUT_SECONDS = 5.0
+
+log = logging.getLogger("memory_assets.notifications")
+
+
+class Settings(BaseModel):
+    """What `notifications.yaml` may say; the environment goes before it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    webhook: str | None = Field(default=None, description="http or https address to post to")
+    format: Literal["json", "slack"] = "json"
+    events: tuple[Event, ...] = EVENTS
+
+    @field_validator("webhook")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        if url is not None and urlsplit(url).scheme not in ("http", "https"):
+            raise ValueError("expected an address that begins with http:// or https://")
+        return url
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One thing that somebody should know. `key` is the same for the same thing."""
+
+    event: Event
+    subject: str
+    version: str
+    text: str
+    key: str
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def read_settings(root: Path) -> Settings:
+    """What `notifications.yaml` beside the project's `pyproject.toml` says; environment first.
+
+    Raises:
+        InputError: not YAML, an unknown key, or a value of the wrong kind.
+    """
+    path = root / SETTINGS_FILE
+    given: Any = {}
+    if path.is_file():
+        try:
+            given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except yaml.YAMLError as error:
+            raise InputError(f"{path}: not YAML ({error})") from error
+    if not isinstance(given, dict):
+        raise InputError(f"{path}: expected keys webhook, format and events")
+    if url := os.environ.get(_URL):
+        given["webhook"] = url
+    if form := os.environ.get(_FORMAT):
+        given["format"] = form
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        # The address may hold a token: the value is not repeated.
+        raise InputError(f"{path} or {_URL}: {where}: {first['msg']}") from error
+
+
+def _body(notice: Notice, form: str) -> bytes:
+    if form == "slack":
+        head = f"{notice.event}: {notice.subject} {notice.version}".strip()
+        return json.dumps({"text": f"*{head}*\n{notice.text}"}, ensure_ascii=False).encode()
+    return json.dumps(notice.as_dict(), ensure_ascii=False).encode()
+
+
+def post(notice: Notice, settings: Settings, attempts: int = 1, pause_seconds: float = 1.0) -> bool:
+    """Send one notice; True when it was taken, or when there is nobody to send it to.
+
+    Never raises: what cannot be delivered is logged, and nothing waits for it.
+    """
+    if settings.webhook is None or notice.event not in settings.events:
+        return True
+    request = urllib.request.Request(
+        settings.webhook,
+        data=_body(notice, settings.format),
+        headers={"Content-Type": "application/json; charset=utf-8"},
+        method="POST",
+    )
+    for attempt in range(attempts):
+        if attempt:
+            time.sleep(pause_seconds * 2 ** (attempt - 1))
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS):
+                return True
+        except (OSError, ValueError) as error:
+            # Of an error only its kind and code: its text may hold the address.
+            code = getattr(error, "code", "")
+            log.warning("webhook not reached: %s %s", type(error).__name__, code)
+    return False
+
+
+def note(notice: Notice) -> None:
+    """Write a notice to the log."""
+    log.warning("%s: %s %s: %s", notice.event, notice.subject, notice.version, notice.text)
