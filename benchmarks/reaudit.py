@@ -22,7 +22,7 @@ RECIPE = {
     "model": "memory_assets.models.cnn:small_cnn",
     "model_args": {"channels": 1, "size": 8, "width": 16, "classes": 10},
     "lr": 0.05,
-    "epochs": 30,
+    "epochs": 60,
     "batch_size": 32,
     "seed": 7,
 }
@@ -35,6 +35,17 @@ attributes:
   checkpoints: models/images
   pool: {{models: {MODELS}}}
   gate: {{tpr_at_fpr_0.01: 0.05}}
+"""
+
+# The libraries that an audit loads, the graph, and the store of its runs: paid by any command.
+START_UP = """
+import great_tables, matplotlib.figure, PIL.Image, sklearn.datasets, sklearn.kernel_ridge
+import scipy.stats, torch, dagster as dg
+from dagster_project.auditing import build_definitions
+from dagster_project.instance import prepare_dagster_home
+prepare_dagster_home()
+build_definitions().resolve_implicit_global_asset_job_def()
+dg.DagsterInstance.get().get_runs(limit=1)
 """
 
 
@@ -94,10 +105,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         folder = _project(root)
-        loading = (
-            "import torch, scipy.stats; from dagster_project.auditing import build_definitions"
-        )
-        start_up = _cpu("-c", f"{loading}; build_definitions()", root=root)
+        start_up = _cpu("-c", START_UP, root=root)
         first = _cpu("-m", "dagster_project.cli", "audit", root=root) - start_up
         shutil.copy(root / "later.v2", folder / "v2.safetensors")
         again = _cpu("-m", "dagster_project.cli", "audit", "--version", "v2", root=root) - start_up
