@@ -8,5 +8,6 @@ import dagster as dg
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*data_version.*")
 
 from dagster_project.components.classifier_audit import ClassifierAudit  # noqa: E402
+from dagster_project.components.language_model_audit import LanguageModelAudit  # noqa: E402
 
-__all__ = ["ClassifierAudit"]
+__all__ = ["ClassifierAudit", "LanguageModelAudit"]

@@ -9,23 +9,21 @@ from pathlib import Path
 
 import dagster as dg
 
-from dagster_project.components.option_assets import OPTION_ASSETS, option_graphs
+from dagster_project.components.option_assets import OPTION_ASSETS
 from dagster_project.components.options import SubjectGraph
 from dagster_project.definitions import build_definitions
 from dagster_project.executors import IN_PROCESS, executor_name, portable_job
 from dagster_project.failures import StepFailed
 from dagster_project.instance import end_abandoned_runs, owner_tag, prepare_dagster_home
+from dagster_project.kinds import kind_of
 from dagster_project.references import sweep_runs
 from dagster_project.sensors.sources import report_source
 from dagster_project.sensors.versions import DATA_VERSION, report_versions
 from memory_assets.artifacts import ArtifactStore, home
-from memory_assets.audits.standing import standing_pool
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.subjects import AuditedSubject
 
-POOL_ASSETS = ("dataset", "shadow_models", "shadow_signals", "memorization", "information")
-VERSION_ASSETS = ("target_signals", "attack_scores", "leakage")
 MONEY_ASSETS = ("risk", "audit_plan", "roi_report")
 
 # The event log belongs in the UI; the terminal shows progress and the result.
@@ -118,26 +116,32 @@ class _Runner:
                     _raise_for(event)
             return result
 
-    def pool(self, subject: ClassifierSubject, graph: SubjectGraph) -> tuple[int, int]:
+    def pool(self, subject: AuditedSubject, graph: SubjectGraph) -> tuple[int, int]:
         """Bring a subject's pool up to date; returns the blocks trained and those reused.
 
         A pool that stands, and of which the lineage says the same, is not run again.
         """
-        keys = {name: graph.key(name) for name in POOL_ASSETS}
-        standing = standing_pool(subject, self.root, graph.store)
+        kind = kind_of(subject)
+        keys = {name: graph.key(name) for name in kind.pool}
+        standing = kind.standing(subject, self.root, graph.store)
         if standing is not None:
             known = self.instance.get_latest_materialization_events(list(keys.values()))
             shown = {name: _data_version(known.get(key)) for name, key in keys.items()}
             if shown == standing.keys:
                 return 0, standing.blocks
         done = self.run(f"{subject.subject} pool", list(keys.values()))
-        counts = _metadata(done, keys["shadow_models"])
-        return int(str(counts["blocks trained now"])), int(str(counts["blocks reused"]))
+        return _blocks(done, graph)
 
     def record(self) -> int:
         """Bring the history up to date; returns how many audits were added."""
         history = dg.AssetKey(["portfolio", "history"])
         return int(str(_metadata(self.run("history", [history]), history)["audits added"]))
+
+
+def _blocks(done: Result, graph: SubjectGraph) -> tuple[int, int]:
+    """Blocks of shadow models that a run trained and reused; none where a kind has no such."""
+    counts = _metadata(done, graph.key("shadow_models"))
+    return int(str(counts.get("blocks trained now", 0))), int(str(counts.get("blocks reused", 0)))
 
 
 def _data_version(event: dg.EventLogEntry | None) -> str | None:
@@ -168,14 +172,14 @@ def _metadata(result: Result, key: dg.AssetKey) -> dict[str, object]:
     return {}
 
 
-def _audited(subject: ClassifierSubject, done: Result, graph: SubjectGraph) -> Audited:
+def _audited(subject: AuditedSubject, done: Result, graph: SubjectGraph) -> Audited:
     facts = _metadata(done, graph.key("leakage"))
     bundle = AuditBundle.read(Path(str(facts["path"])))
     version = bundle.audit.model_version
     return Audited(subject.subject, version, bundle, bool(facts["reused"]))
 
 
-def _versions(subject: ClassifierSubject, seen: list[str], wanted: str | None) -> list[str]:
+def _versions(subject: AuditedSubject, seen: list[str], wanted: str | None) -> list[str]:
     if not seen:
         raise InputError(
             f"{subject.checkpoints}: no checkpoints of {subject.subject}; put one file or folder "
@@ -191,7 +195,7 @@ def _versions(subject: ClassifierSubject, seen: list[str], wanted: str | None) -
 
 
 def run_audits(
-    subjects: list[ClassifierSubject], root: Path, version: str | None, progress: Progress
+    subjects: list[AuditedSubject], root: Path, version: str | None, progress: Progress
 ) -> AuditRun:
     """Bring these subjects' pools, audits, reports and the history up to date.
 
@@ -217,7 +221,7 @@ def run_audits(
             lock = store.lock(f"audit-{subject.subject}")
             progress(f"{subject.subject}: waiting for another audit" if lock.is_locked else "")
             with lock:
-                graph = SubjectGraph(subject, root)
+                graph, kind = SubjectGraph(subject, root), kind_of(subject)
                 report_source(subject, root, instance)
                 seen = report_versions(subject, root, graph.versions, instance)
                 versions = _versions(subject, list(seen.seen), version)
@@ -226,16 +230,15 @@ def run_audits(
                 for name in versions:
                     done = runner.run(
                         f"{subject.subject} {name}",
-                        [graph.key(asset) for asset in VERSION_ASSETS],
+                        [graph.key(asset) for asset in kind.version],
                         name,
                     )
                     audits.append(_audited(subject, done, graph))
-                for option in option_graphs(graph) if version is None else ():
+                for option in kind.options(graph) if version is None else ():
                     keys = [option.key(asset) for asset in OPTION_ASSETS]
                     done = runner.run(f"{subject.subject} {option.option}", keys)
-                    counts = _metadata(done, option.key("shadow_models"))
-                    trained += int(str(counts["blocks trained now"]))
-                    reused += int(str(counts["blocks reused"]))
+                    made = _blocks(done, option)
+                    trained, reused = trained + made[0], reused + made[1]
                     options.append(_audited(subject, done, option))
                 if any(not a.reused for a in (*audits, *options)):
                     # What a version costs is held against its siblings, and its report shows them.

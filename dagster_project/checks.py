@@ -6,7 +6,7 @@ reported and recorded. What they stop is what the owner puts downstream, such as
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
@@ -24,10 +24,20 @@ CONTROLS = {
     "provenance": "The checkpoint was trained on the members that the owner lists.",
 }
 
+LANGUAGE_CONTROLS = {
+    "held_out_texts": "There are texts enough that the model never saw to compare with.",
+    "held_out_extraction": "Texts that the model never saw are not completed word for word.",
+    "untrained_model": "The same architecture with random weights tells nothing.",
+    "blind_baseline": "Members and held-out texts cannot be told apart without the model.",
+    "unplanted_canaries": "Secrets that were never planted are exposed no more than chance.",
+}
 
-def check_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+
+def check_specs(
+    asset: dg.AssetKey, controls: Mapping[str, str] = CONTROLS
+) -> list[dg.AssetCheckSpec]:
     """A blocking check for every control and for the gate, and one that informs of regressions."""
-    checks = {f"control_{name}": text for name, text in CONTROLS.items()}
+    checks = {f"control_{name}": text for name, text in controls.items()}
     checks["gate"] = "No measured rate lies above what the owner allows."
     return [
         dg.AssetCheckSpec(name, asset=asset, description=text, blocking=True)
@@ -42,9 +52,14 @@ def check_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 
 
 def check_results(
-    bundle: AuditBundle, asset: dg.AssetKey, worse: Sequence[Regression]
+    bundle: AuditBundle,
+    asset: dg.AssetKey,
+    worse: Sequence[Regression],
+    controls: Mapping[str, str] = CONTROLS,
 ) -> list[dg.AssetCheckResult]:
     """The checks of one audit; `worse` is what got worse since the version before.
+
+    Of `controls`, those that the owner's input did not allow are warnings.
 
     A failed control or a failed gate is an error; an inconclusive gate is a warning, which does
     not block: nothing was shown against the version. A regression warns: whether what got worse
@@ -70,6 +85,18 @@ def check_results(
         description=f"{audit.verdict}: {audit.reason}",
         metadata={"verdict": audit.verdict},
     )
+    ran = {control.control for control in bundle.controls}
+    absent = [
+        dg.AssetCheckResult(
+            asset_key=asset,
+            check_name=f"control_{name}",
+            passed=False,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="not run: what it needs was not given",
+        )
+        for name in controls
+        if name not in ran
+    ]
     regression = dg.AssetCheckResult(
         asset_key=asset,
         check_name="regression",
@@ -80,4 +107,4 @@ def check_results(
             "worse": dg.MetadataValue.md("\n".join(f"- {w}" for w in worse[:_SHOWN]) or "nothing")
         },
     )
-    return [*results, gate, regression]
+    return [*results, *absent, gate, regression]

@@ -10,7 +10,7 @@ from dagster_project.subjects import choose, read_subjects
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError
 from memory_assets.history.questions import ask
-from memory_assets.models.checkpoints import identify, list_versions
+from memory_assets.models.checkpoints import list_versions
 
 _LAST = """
     select model_version from audits
@@ -84,7 +84,7 @@ def decide(root: Path, name: str, version: str | None) -> GateDecision:
     worse = tuple(ask(home(), _WORSE, {"audit_id": row["audit_id"]}).to_pylist())
     verdict, reason = row["verdict"], row["reason"]
     path = list_versions(root / subject.checkpoints).get(version)
-    if path is not None and identify(version, path).digest != row["model_digest"]:
+    if path is not None and subject.fingerprint(path) != row["model_digest"]:
         verdict = "insufficient evidence"
         reason = f"{path.name} changed since its audit; run memory-assets audit {name}"
     return GateDecision(name, version, row["audit_id"], verdict, reason, gates, worse)

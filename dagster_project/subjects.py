@@ -14,9 +14,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from memory_assets.errors import InputError
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.language_subjects import LanguageModelSubject
+from memory_assets.subjects import AuditedSubject, ClassifierSubject
 
-KINDS: dict[str, type[ClassifierSubject]] = {"dagster_project.ClassifierAudit": ClassifierSubject}
+KINDS: dict[str, type[AuditedSubject]] = {
+    "dagster_project.ClassifierAudit": ClassifierSubject,
+    "dagster_project.LanguageModelAudit": LanguageModelSubject,
+}
 """The component types that audit a subject, and what each takes."""
 
 
@@ -48,7 +52,7 @@ def _first_mistake(error: ValidationError, model: type[BaseModel]) -> str:
     return f"{key}: {first['input']!r}; {expected[0].lower()}{expected[1:]}"
 
 
-def read_subject(path: Path) -> ClassifierSubject | None:
+def read_subject(path: Path) -> AuditedSubject | None:
     """The subject in a `defs.yaml`, or None where the file defines something else.
 
     Raises:
@@ -72,13 +76,13 @@ def read_subject(path: Path) -> ClassifierSubject | None:
         raise InputError(f"{path}: {_first_mistake(error, model)}") from error
 
 
-def read_subjects(root: Path) -> dict[str, ClassifierSubject]:
+def read_subjects(root: Path) -> dict[str, AuditedSubject]:
     """All subjects of a project, by name.
 
     Raises:
         InputError: as `read_subject`, or two subjects of one name.
     """
-    found: dict[str, ClassifierSubject] = {}
+    found: dict[str, AuditedSubject] = {}
     for path in sorted((root / "dagster_project" / "defs").glob("*/defs.yaml")):
         subject = read_subject(path)
         if subject is None:
@@ -91,7 +95,7 @@ def read_subjects(root: Path) -> dict[str, ClassifierSubject]:
     return found
 
 
-def choose(subjects: dict[str, ClassifierSubject], names: Iterable[str]) -> list[ClassifierSubject]:
+def choose(subjects: dict[str, AuditedSubject], names: Iterable[str]) -> list[AuditedSubject]:
     """The named subjects, or all of them where none is named.
 
     Raises:

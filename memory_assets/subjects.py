@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from memory_assets.attacks.registry import select
 from memory_assets.digest import digest
+from memory_assets.models.checkpoints import checkpoint_file, fingerprint
 from memory_assets.models.recipe import DpSgd, Recipe
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -128,12 +131,65 @@ class PricedSubject(_Spec):
     )
 
 
-class ClassifierSubject(PricedSubject):
-    """Everything an owner says about one audited classifier."""
+class AuditedSubject(PricedSubject):
+    """What every audited model has, of whatever kind it is."""
 
     subject: str
     title: str = ""
     owner: str = Field(default="team:privacy", description="team:name or an e-mail address")
+    gate: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict, description="the largest value that may pass, by metric"
+    )
+    prior: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5, description="share of members among the people an attacker would ask about"
+    )
+    cadence_days: int = Field(default=90, ge=1, description="how often an audit is due")
+    checkpoints: str = Field(description="folder with one version per file or folder")
+
+    @field_validator("subject")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        # The name reaches asset keys, file names and SQL.
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                "expected a lower-case letter, then letters, digits and -, at most 63 in all"
+            )
+        return name
+
+    @property
+    def slug(self) -> str:
+        """The name as Dagster wants names: letters, digits and underscores."""
+        return self.subject.replace("-", "_")
+
+    @property
+    @abstractmethod
+    def config_digest(self) -> str:
+        """What decides the numbers and the verdict, apart from data, pool and weights."""
+
+    @abstractmethod
+    def sources(self, root: Path) -> dict[str, Path]:
+        """The files that are watched for changes, by names that do not depend on `root`.
+
+        Raises:
+            InputError: one of them is not there.
+        """
+
+    def weights(self, version: Path) -> list[Path]:
+        """The files that make a version; their bytes are its identity.
+
+        Raises:
+            InputError: there are none, or it is not clear which.
+        """
+        return [checkpoint_file(version)]
+
+    def fingerprint(self, version: Path) -> str:
+        """The digest of a version's files, as its audit records it."""
+        return fingerprint(self.weights(version))
+
+
+class ClassifierSubject(AuditedSubject):
+    """Everything an owner says about one audited classifier."""
+
     records: RecordsSpec
     recipe: RecipeSpec | None = Field(default=None, description="how the model was trained")
     fit: str | None = Field(
@@ -160,32 +216,15 @@ class ClassifierSubject(PricedSubject):
         description="variants of each image that models are asked about; scores are averaged",
     )
     attacks: str | list[str] = Field(default="standard", description="standard, thorough, or names")
-    gate: dict[str, Annotated[float, Field(ge=0)]] = Field(
-        default_factory=dict, description="the largest value that may pass, by metric"
-    )
-    prior: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.5, description="share of members among the people an attacker would ask about"
-    )
     claimed_epsilon: float | None = Field(
         default=None, gt=0, description="epsilon the owner claims"
     )
-    cadence_days: int = Field(default=90, ge=1, description="how often an audit is due")
 
     @field_validator("attacks")
     @classmethod
     def _known_attacks(cls, attacks: str | list[str]) -> str | list[str]:
         select(attacks, models=0)
         return attacks
-
-    @field_validator("subject")
-    @classmethod
-    def _plain_name(cls, name: str) -> str:
-        # The name reaches asset keys, file names and SQL.
-        if not _NAME.fullmatch(name):
-            raise ValueError(
-                "expected a lower-case letter, then letters, digits and -, at most 63 in all"
-            )
-        return name
 
     @model_validator(mode="after")
     def _one_way(self) -> ClassifierSubject:
@@ -224,13 +263,12 @@ class ClassifierSubject(PricedSubject):
             return 0
         return self.pool.models or DEPTHS[self.depth or "standard"]
 
-    @property
-    def slug(self) -> str:
-        """The name as Dagster wants names: letters, digits and underscores."""
-        return self.subject.replace("-", "_")
+    def sources(self, root: Path) -> dict[str, Path]:
+        from memory_assets.records.sources import source_files
+
+        return source_files(self.records, root)
 
     @property
     def config_digest(self) -> str:
-        """What decides the numbers and the verdict, apart from data, pool and weights."""
         attacks = self.attacks if isinstance(self.attacks, str) else sorted(self.attacks)
         return digest(attacks, self.gate, self.prior, self.claimed_epsilon)

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import dagster as dg
 
 from dagster_project.automation import on_change
 from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.audits.options import option_subject
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.subjects import AuditedSubject, ClassifierSubject
 
 _SHARED = ("source", "dataset")
 """What the options of a subject have in common with it."""
 
 
+S = TypeVar("S", bound=AuditedSubject)
+
+
 @dataclass(frozen=True)
-class SubjectGraph:
+class SubjectGraph(Generic[S]):
     """A subject, the folder its paths are taken from, and its versions as Dagster partitions.
 
     `option` names the mitigated recipe whose assets are meant, "" for the subject itself.
     """
 
-    subject: ClassifierSubject
+    subject: S
     root: Path
     option: str = ""
 
@@ -52,7 +55,9 @@ class SubjectGraph:
             return dg.AssetKey([self.subject.subject, "options", self.option, name])
         return dg.AssetKey([self.subject.subject, name])
 
-    def of_option(self, name: str) -> SubjectGraph:
+    def of_option(
+        self: SubjectGraph[ClassifierSubject], name: str
+    ) -> SubjectGraph[ClassifierSubject]:
         """The same for one mitigated recipe: its assets stand under `options/<name>`."""
         return SubjectGraph(option_subject(self.subject, name), self.root, name)
 

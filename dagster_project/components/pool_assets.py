@@ -17,15 +17,16 @@ from memory_assets.records.prepared import Prepared
 Result = dg.MaterializeResult[Reference]
 
 
-def _source(graph: SubjectGraph) -> dg.AssetSpec:
+def source_spec(graph: SubjectGraph) -> dg.AssetSpec:
+    """What a subject's owner brings and keeps."""
     return dg.AssetSpec(
         graph.key("source"),
         group_name=graph.subject.slug,
         owners=[graph.subject.owner],
         kinds={"file"},
         description=(
-            "The files that the records come from and the list of members, kept by their owner. "
-            "Other bytes there train the pool again and re-audit every version."
+            "The files behind a subject's records and members, kept by their owner. Other bytes "
+            "there make anew what rests on them and re-audit every version."
         ),
     )
 
@@ -93,14 +94,15 @@ def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
         pool="gpu",
         retry_policy=dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL),
     )
-    def train_block(context: dg.OpExecutionContext, block: Reference) -> Reference:
+    def train_block(context: dg.OpExecutionContext, block: Reference) -> dg.Output[Reference]:
         number, dataset = block.facts["number"], Prepared.load(Path(block.facts["dataset"]))
         with clear_failures():
             made = audit.train_block(
                 graph.subject, graph.root, dataset, number, graph.store, pipes_session(context)
             )
         context.log.info("block %d: %s", number, "reused" if made.reused else "trained")
-        return Reference.to(made, number=number)
+        # A step that opened a Pipes session may return nothing less.
+        return dg.Output(Reference.to(made, number=number))
 
     @dg.op(name=f"{slug}__gather_pool")
     def gather_pool(dataset: Reference, blocks: list[Reference]) -> dg.Output[Reference]:
@@ -277,7 +279,7 @@ def measurement_table(folder: Path) -> str:
 
 def pool_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """What is made once for all versions of the model."""
-    return [_source(graph), _dataset(graph), *pool_of(graph)]
+    return [source_spec(graph), _dataset(graph), *pool_of(graph)]
 
 
 def pool_of(graph: SubjectGraph) -> list[dg.AssetsDefinition]:

@@ -2,13 +2,14 @@
 
 import base64
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 
 from dagster_project.automation import on_change
-from dagster_project.checks import check_results, check_specs
+from dagster_project.checks import CONTROLS, check_results, check_specs
 from dagster_project.components.money_assets import money_assets
 from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
@@ -34,7 +35,7 @@ def _number(measurement: Measurement) -> str:
     return f"{e.value:.4f} [{e.ci_low:.4f}, {e.ci_high:.4f}]"
 
 
-def _attack_table(measurements: tuple[Measurement, ...]) -> str:
+def attack_table(measurements: tuple[Measurement, ...]) -> str:
     """The evidence as a Markdown table: a row an attack, a column a metric."""
     metrics = ("auc", "tpr_at_fpr_0.1", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001")
     cells = {(m.name, m.metric): _number(m) for m in measurements if m.family == "membership"}
@@ -47,18 +48,19 @@ def _attack_table(measurements: tuple[Measurement, ...]) -> str:
     return "\n".join(lines)
 
 
-def _inline_png(png: bytes) -> dg.MarkdownMetadataValue:
+def inline_png(png: bytes) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(
         f"![ROC, log-log](data:image/png;base64,{base64.b64encode(png).decode()})"
     )
 
 
-def _checkpoint(graph: SubjectGraph) -> dg.AssetSpec:
+def checkpoint_spec(graph: SubjectGraph, kinds: set[str]) -> dg.AssetSpec:
+    """The versions of a subject as what they are: made elsewhere."""
     return dg.AssetSpec(
         graph.key("checkpoint"),
         group_name=graph.subject.slug,
         owners=[graph.subject.owner],
-        kinds={"pytorch", "safetensors"},
+        kinds=kinds,
         partitions_def=graph.versions,
         description=(
             f"The weights of each version, made elsewhere and found in "
@@ -154,8 +156,8 @@ def _attack_scores(graph: SubjectGraph) -> dg.AssetsDefinition:
             data_version=dg.DataVersion(made.key),
             metadata={
                 "dagster/row_count": results.scores.num_rows,
-                "attacks": dg.MetadataValue.md(_attack_table(results.measurements)),
-                "ROC": _inline_png(roc_png(results.curves)),
+                "attacks": dg.MetadataValue.md(attack_table(results.measurements)),
+                "ROC": inline_png(roc_png(results.curves)),
                 "path": dg.MetadataValue.path(str(made.path)),
                 "dagster/column_schema": dg.TableSchema(
                     [
@@ -248,14 +250,18 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
     return leakage  # pyright: ignore[reportReturnType]
 
 
-def _roi_report(graph: SubjectGraph) -> dg.AssetsDefinition:
+def roi_report_asset(
+    graph: SubjectGraph, controls: Mapping[str, str] = CONTROLS
+) -> dg.AssetsDefinition:
+    """The report of a version of any kind, with a check for each of its `controls`."""
+
     @dg.asset(
         **graph.options(
             "roi_report", {"html"}, REPORT_VERSION, on_change(apart_from=[graph.key("leakage")])
         ),
         partitions_def=graph.versions,
         ins={name: dg.AssetIn(graph.key(name)) for name in ("leakage", "risk")},
-        check_specs=check_specs(graph.key("roi_report")),
+        check_specs=check_specs(graph.key("roi_report"), controls),
         description=(
             "One self-contained page on this version for the people who decide. Its checks say "
             "whether the version may go on: hang a deployment below this asset."
@@ -271,7 +277,7 @@ def _roi_report(graph: SubjectGraph) -> dg.AssetsDefinition:
             worse = regressions_of(graph.store.root, bundle, released)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(f"{leakage.key}:{risk.key}"),
-            check_results=check_results(bundle, graph.key("roi_report"), worse),
+            check_results=check_results(bundle, graph.key("roi_report"), worse, controls),
             metadata={
                 "verdict": bundle.audit.verdict,
                 "reason": bundle.audit.reason,
@@ -288,10 +294,10 @@ def _roi_report(graph: SubjectGraph) -> dg.AssetsDefinition:
 def version_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """checkpoint, target_signals, attack_scores, leakage, its price and roi_report, by version."""
     return [
-        _checkpoint(graph),
+        checkpoint_spec(graph, {"pytorch", "safetensors"}),
         _target_signals(graph),
         _attack_scores(graph),
         _leakage(graph),
         *money_assets(graph),
-        _roi_report(graph),
+        roi_report_asset(graph),
     ]

@@ -12,8 +12,7 @@ import dagster as dg
 from dagster_project.sensors.versions import DATA_VERSION, INTERVAL_SECONDS, Seen
 from memory_assets.digest import digest, digest_file
 from memory_assets.errors import InputError
-from memory_assets.records.sources import source_files
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.subjects import AuditedSubject
 
 
 @dataclass(frozen=True)
@@ -24,14 +23,14 @@ class SourceState:
     fingerprint: str
 
 
-def look(subject: ClassifierSubject, root: Path, before: Mapping[str, Seen]) -> SourceState:
+def look(subject: AuditedSubject, root: Path, before: Mapping[str, Seen]) -> SourceState:
     """Fingerprint a subject's source files; an unchanged size and time spare reading one again.
 
     Raises:
         InputError: a file is not there.
     """
     files: dict[str, Seen] = {}
-    for name, path in source_files(subject.records, root).items():
+    for name, path in subject.sources(root).items():
         stat, last = path.stat(), before.get(name)
         if last and (last.size, last.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
             files[name] = last
@@ -40,7 +39,7 @@ def look(subject: ClassifierSubject, root: Path, before: Mapping[str, Seen]) -> 
     return SourceState(files, digest({name: seen.digest for name, seen in files.items()}))
 
 
-def _event(subject: ClassifierSubject, state: SourceState) -> dg.AssetMaterialization:
+def _event(subject: AuditedSubject, state: SourceState) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(
         asset_key=[subject.subject, "source"],
         description=f"{len(state.files)} files",
@@ -60,7 +59,7 @@ def _cursor(state: SourceState) -> str:
     return json.dumps({n: [s.size, s.mtime_ns, s.digest] for n, s in sorted(state.files.items())})
 
 
-def source_sensor(subject: ClassifierSubject, root: Path) -> dg.SensorDefinition:
+def source_sensor(subject: AuditedSubject, root: Path) -> dg.SensorDefinition:
     """Reports a subject's source files when their bytes changed."""
 
     @dg.sensor(
@@ -85,7 +84,7 @@ def source_sensor(subject: ClassifierSubject, root: Path) -> dg.SensorDefinition
     return watch
 
 
-def report_source(subject: ClassifierSubject, root: Path, instance: dg.DagsterInstance) -> bool:
+def report_source(subject: AuditedSubject, root: Path, instance: dg.DagsterInstance) -> bool:
     """What the sensor does, at once and without a daemon; True if something changed.
 
     Raises:

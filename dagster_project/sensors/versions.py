@@ -10,8 +10,8 @@ from pathlib import Path
 import dagster as dg
 
 from memory_assets.errors import InputError
-from memory_assets.models.checkpoints import checkpoint_file, identify, list_versions
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.models.checkpoints import fingerprint, list_versions
+from memory_assets.subjects import AuditedSubject
 
 INTERVAL_SECONDS = 10
 DATA_VERSION = "dagster/data_version"
@@ -19,7 +19,7 @@ DATA_VERSION = "dagster/data_version"
 
 @dataclass(frozen=True)
 class Seen:
-    """A version's file as last seen; an unchanged size and time spare reading it again."""
+    """A version's files as last seen; an unchanged size and time spare reading them again."""
 
     size: int
     mtime_ns: int
@@ -36,34 +36,34 @@ class Observation:
     events: tuple[dg.AssetMaterialization, ...]
 
 
-def observe(subject: ClassifierSubject, root: Path, before: Mapping[str, Seen]) -> Observation:
+def observe(subject: AuditedSubject, root: Path, before: Mapping[str, Seen]) -> Observation:
     """Compare a subject's checkpoint folder with what was seen `before`, by the files' bytes."""
     seen: dict[str, Seen] = {}
     events: list[dg.AssetMaterialization] = []
     for version, path in list_versions(root / subject.checkpoints).items():
         try:
-            file = checkpoint_file(path)
-            stat = file.stat()
+            files = subject.weights(path)
+            stats = [file.stat() for file in files]
         except (InputError, FileNotFoundError):
             continue  # a folder still being filled; it is seen again when it is whole
         last = before.get(version)
-        if last and (last.size, last.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+        size, mtime_ns = sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)
+        if last and (last.size, last.mtime_ns) == (size, mtime_ns):
             seen[version] = last
             continue
-        found = identify(version, path)
-        seen[version] = Seen(stat.st_size, stat.st_mtime_ns, found.digest)
-        if last is None or last.digest != found.digest:
+        seen[version] = Seen(size, mtime_ns, fingerprint(files))
+        if last is None or last.digest != seen[version].digest:
             events.append(
                 dg.AssetMaterialization(
                     asset_key=[subject.subject, "checkpoint"],
                     partition=version,
-                    description=f"{file.name}, {stat.st_size:,} bytes",
+                    description=f"{', '.join(file.name for file in files)}, {size:,} bytes",
                     metadata={
-                        "path": dg.MetadataValue.path(str(file)),
-                        "sha256": found.digest,
-                        "bytes": stat.st_size,
+                        "path": dg.MetadataValue.path(str(files[0] if len(files) == 1 else path)),
+                        "sha256": seen[version].digest,
+                        "bytes": size,
                     },
-                    tags={DATA_VERSION: found.digest},
+                    tags={DATA_VERSION: seen[version].digest},
                 )
             )
     return Observation(
@@ -83,7 +83,7 @@ def from_cursor(cursor: str | None) -> dict[str, Seen]:
 
 
 def versions_sensor(
-    subject: ClassifierSubject, root: Path, versions: dg.DynamicPartitionsDefinition
+    subject: AuditedSubject, root: Path, versions: dg.DynamicPartitionsDefinition
 ) -> dg.SensorDefinition:
     """Reports each new or changed checkpoint once, with the digest of its bytes."""
 
@@ -116,7 +116,7 @@ def versions_sensor(
 
 
 def report_versions(
-    subject: ClassifierSubject,
+    subject: AuditedSubject,
     root: Path,
     versions: dg.DynamicPartitionsDefinition,
     instance: dg.DagsterInstance,

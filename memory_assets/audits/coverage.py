@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import singledispatch
+
 from memory_assets.attacks.registry import ATTACKS, select
 from memory_assets.history.bundle import AuditBundle
+from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.reports.inputs import NotRun, NotRunReason
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.subjects import AuditedSubject, ClassifierSubject
 
+LANGUAGE_SCORES = ("loss", "min_k", "min_k_plus_plus", "zlib", "reference", "recall")
 _FAMILIES = ("memorization", "information")
 
 
@@ -16,7 +20,18 @@ def _too_few(subject: ClassifierSubject) -> NotRunReason:
     return "needs_input" if none else "too_small"
 
 
-def not_run(subject: ClassifierSubject, bundle: AuditBundle) -> tuple[NotRun, ...]:
+@singledispatch
+def not_run(subject: AuditedSubject, bundle: AuditBundle) -> tuple[NotRun, ...]:
+    """What the audit of a subject did without, by its kind.
+
+    Raises:
+        TypeError: a kind that nobody has said it of.
+    """
+    raise TypeError(f"{type(subject).__name__}: no coverage known for {bundle.audit.kind}")
+
+
+@not_run.register
+def _(subject: ClassifierSubject, bundle: AuditBundle) -> tuple[NotRun, ...]:
     """Attacks and estimators that this audit did without.
 
     What a way to bring a model rules out is `needs_input`: altered copies can only be asked of
@@ -37,4 +52,24 @@ def not_run(subject: ClassifierSubject, bundle: AuditBundle) -> tuple[NotRun, ..
         rows.append(NotRun("exact_scores", "needs_input"))
     if not subject.options:
         rows.append(NotRun("mitigations", "not_selected" if by_weights else "needs_input"))
+    return tuple(rows)
+
+
+@not_run.register
+def _(subject: LanguageModelSubject, bundle: AuditBundle) -> tuple[NotRun, ...]:
+    """Scores, games and controls that this audit did without: most of them want an input."""
+    ran = {m.name for m in bundle.measurements if m.estimate.status != "not_run"}
+    tried = {m.name for m in bundle.measurements}
+    chosen = subject.probes.options().attacks
+    rows = [
+        NotRun(name, "needs_input" if name in chosen else "not_selected")
+        for name in LANGUAGE_SCORES
+        if name not in ran
+    ]
+    if "exposure" not in ran:
+        rows.append(NotRun("exposure", "too_small" if "exposure" in tried else "needs_input"))
+    if "unintended" not in ran:
+        rows.append(NotRun("unintended", "needs_input"))
+    if "discoverable" not in ran:
+        rows.append(NotRun("extraction", "too_small"))
     return tuple(rows)

@@ -28,7 +28,7 @@ from memory_assets.risk.profile import Profile
 from memory_assets.risk.reading import load_profile
 from memory_assets.risk.report import RiskReport, RiskRow
 from memory_assets.statistics.estimate import Estimate, Measurement
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.subjects import AuditedSubject
 
 YEARS = 200_000
 _SEED = 0
@@ -273,7 +273,7 @@ def price_audit(
 
 
 def price_version(
-    subject: ClassifierSubject, root: Path, audited: Audited, store: ArtifactStore
+    subject: AuditedSubject, root: Path, audited: Audited, store: ArtifactStore
 ) -> Artifact | None:
     """Price the audit of one version of a subject; None where it names no profile.
 

@@ -10,7 +10,7 @@ from memory_assets.artifacts import ArtifactStore
 from memory_assets.digest import digest
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.subjects import AuditedSubject
 
 AUDIT_KIND = "audit"
 RISK_KIND = "risk"
@@ -35,7 +35,7 @@ class Recorded:
 
 
 def record_audits(
-    root: Path, subjects: Iterable[ClassifierSubject], versions: Mapping[str, Sequence[str]]
+    root: Path, subjects: Iterable[AuditedSubject], versions: Mapping[str, Sequence[str]]
 ) -> Recorded:
     """Append every audit and price of the store that the history does not hold, and publish.
 

@@ -17,8 +17,9 @@ from memory_assets.history.bundle import Audit, AuditBundle
 from memory_assets.history.questions import ask, to_csv, trend
 from memory_assets.reports.catalogue import LANGUAGES
 from memory_assets.reports.inputs import TREND, ActionLine, ReportInput
+from memory_assets.reports.recited import read_recited
 from memory_assets.risk import profile_file
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.subjects import AuditedSubject
 
 REPORT_VERSION = "2"
 _ACTIONS = """
@@ -46,7 +47,7 @@ def _actions(store: ArtifactStore, subject: str) -> tuple[ActionLine, ...]:
 
 
 def write_report(
-    subject: ClassifierSubject,
+    subject: AuditedSubject,
     store: ArtifactStore,
     bundle: AuditBundle,
     attacks: Path,
@@ -94,6 +95,7 @@ def write_report(
         owner=subject.owner,
         gate=subject.gate,
         not_run=not_run(subject, bundle),
+        recited=read_recited(attacks),
         artifacts={"attack scores": attacks.name, **({"risk": priced.name} if priced else {})},
         next_audit=bundle.audit.finished_at.date() + timedelta(days=days),
         risk=risk,

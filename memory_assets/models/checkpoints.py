@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memory_assets.digest import digest_file
+from memory_assets.digest import digest, digest_file
 from memory_assets.errors import InputError
 from memory_assets.models.recipe import Recipe
 
@@ -179,6 +180,13 @@ def load_checkpoint(path: Path, recipe: Recipe) -> dict[str, np.ndarray]:
                 "this model cannot be audited, export it again"
             )
     return {name: state[name] for name in expected}
+
+
+def fingerprint(files: Sequence[Path]) -> str:
+    """The digest of a version's bytes: of one file that file's, of several that of all by name."""
+    if len(files) == 1:
+        return digest_file(files[0])
+    return digest([[file.name, digest_file(file)] for file in sorted(files)])
 
 
 def identify(version: str, path: Path) -> CheckpointFile:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from memory_assets.history.bundle import AuditBundle
+from memory_assets.reports.recited import RecitedSecret
 
 if (
     TYPE_CHECKING
@@ -92,6 +93,7 @@ class ReportInput:
     risk: RiskReport | None = None
     profile: Profile | None = None
     actions: tuple[ActionLine, ...] = ()
+    recited: tuple[RecitedSecret, ...] = ()
 
     @property
     def name(self) -> str:

@@ -6,18 +6,22 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_project.automation import on_any_version
-from dagster_project.components.option_assets import option_keys
 from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
+from dagster_project.kinds import kind_of
 from memory_assets.artifacts import home
 from memory_assets.models.checkpoints import list_versions
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.subjects import AuditedSubject
 
 
-def history_asset(subjects: Sequence[ClassifierSubject], root: Path) -> dg.AssetsDefinition:
+def history_asset(subjects: Sequence[AuditedSubject], root: Path) -> dg.AssetsDefinition:
     """The asset below every subject's reports, of all versions."""
     reports = [dg.AssetKey([subject.subject, "roi_report"]) for subject in subjects]
-    options = [key for subject in subjects for key in option_keys(SubjectGraph(subject, root))]
+    options = [
+        option.key("leakage")
+        for subject in subjects
+        for option in kind_of(subject).options(SubjectGraph(subject, root))
+    ]
 
     @dg.asset(
         key=dg.AssetKey(["portfolio", "history"]),

@@ -1,0 +1,252 @@
+"""The steps of a language model's audit: texts, what one version gives away, and the verdict.
+
+A step's key is a digest of all that it reads, as for classifiers. Reading a model is dear and a
+verdict is cheap, so they are two artifacts: another limit reads no model again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from memory_assets import __version__
+from memory_assets.artifacts import Artifact, ArtifactStore
+from memory_assets.audits.classifier import device_name
+from memory_assets.audits.record import AUDIT_KIND
+from memory_assets.audits.results import AttackResults
+from memory_assets.audits.standing import Standing
+from memory_assets.controls.verdict import Gate, decide
+from memory_assets.digest import digest
+from memory_assets.errors import InputError
+from memory_assets.history.bundle import (
+    RECORD_SCORES,
+    Audit,
+    AuditBundle,
+    controls_from,
+    controls_table,
+)
+from memory_assets.language_subjects import LanguageModelSubject, TextsSpec
+from memory_assets.models.checkpoints import fingerprint, list_versions
+from memory_assets.records.texts import Texts, load_texts
+from memory_assets.reports.inputs import RocCurve
+from memory_assets.reports.recited import RecitedSecret, save_recited
+
+TEXTS_VERSION = "1"
+FINDINGS_VERSION = "1"
+LANGUAGE_CONCLUSION_VERSION = "1"
+TEXTS_KIND, FINDINGS_KIND = "texts", "language-findings"
+_CONTROL_STRATA = ("held_out", "unplanted")
+"""What must show nothing stands beside the figures; no limit is held against it."""
+
+_MEMBERS, _HELD_OUT, _SECRETS = "members.jsonl", "held_out.jsonl", "canaries.json"
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What the owner brings besides models, loaded; `manifest` is a `secrets.Manifest`."""
+
+    members: Texts
+    held_out: Texts | None
+    manifest: object | None
+
+    @property
+    def key(self) -> str:
+        held_out = self.held_out.digest if self.held_out else None
+        secrets = None if self.manifest is None else digest(self.manifest)
+        return digest(self.members.digest, held_out, secrets, TEXTS_VERSION)
+
+
+def _texts(spec: TextsSpec, root: Path) -> Texts:
+    return load_texts(root / spec.path, spec.column, spec.id)
+
+
+def _load(subject: LanguageModelSubject, root: Path) -> _Given:
+    from memory_assets.records.secrets import Manifest, load_secrets
+
+    manifest = None
+    if subject.manifest is not None:
+        manifest = Manifest.read(root / subject.manifest)
+    elif subject.secrets is not None:
+        manifest = Manifest(load_secrets(root / subject.secrets))
+    held_out = _texts(subject.held_out, root) if subject.held_out else None
+    return _Given(_texts(subject.members, root), held_out, manifest)
+
+
+def prepare_texts(subject: LanguageModelSubject, root: Path, store: ArtifactStore) -> Artifact:
+    """Load members, held-out texts and secrets: a folder that `read_texts` reads.
+
+    Raises:
+        InputError: a file that cannot be read as texts or secrets, or no text at all.
+    """
+    given = _load(subject, root)
+
+    def build(folder: Path) -> None:
+        folder.mkdir(mode=0o700)
+        given.members.write(folder / _MEMBERS)
+        if given.held_out is not None:
+            given.held_out.write(folder / _HELD_OUT)
+        if given.manifest is not None:
+            given.manifest.write(folder / _SECRETS)  # type: ignore[attr-defined]
+
+    return store.get_or_build(TEXTS_KIND, given.key, build)
+
+
+def read_texts(folder: Path) -> tuple[Texts, Texts | None]:
+    """Members and held-out texts as `prepare_texts` wrote them."""
+    held_out = folder / _HELD_OUT
+    members = load_texts(folder / _MEMBERS, "text", "id")
+    return members, load_texts(held_out, "text", "id") if held_out.is_file() else None
+
+
+def standing_texts(
+    subject: LanguageModelSubject, root: Path, store: ArtifactStore
+) -> Standing | None:
+    """The texts as they must be now, or None where they are not in the store."""
+    key = _load(subject, root).key
+    return Standing({"texts": key}, 0) if store.exists(TEXTS_KIND, key) else None
+
+
+def texts_version(subject: LanguageModelSubject) -> str:
+    """Formula version of the texts, and what the owner says of them."""
+    spec = subject.model_dump(include={"members", "held_out", "manifest", "secrets"})
+    return f"{TEXTS_VERSION}.{digest(spec)[:8]}"
+
+
+def leakage_version(subject: LanguageModelSubject) -> str:
+    """Formula versions, and everything the owner chose that decides numbers or verdict."""
+    chosen = digest(subject.model_dump(include={"probes", "reference", "base"}))
+    steps = f"{FINDINGS_VERSION}.{LANGUAGE_CONCLUSION_VERSION}"
+    return f"{steps}.{chosen[:8]}.{subject.config_digest[:8]}"
+
+
+def _other(subject: LanguageModelSubject, root: Path, name: str | None) -> tuple[Path | None, str]:
+    """Another model folder of a subject, with its digest."""
+    if name is None:
+        return None, ""
+    folder = root / name
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected a Hugging Face model folder")
+    return folder, fingerprint(subject.weights(folder))
+
+
+def language_findings(
+    subject: LanguageModelSubject, root: Path, texts: Path, version: str, store: ArtifactStore
+) -> tuple[Artifact, str]:
+    """What one version gives away: a folder that `AttackResults.load` reads; and the digest of
+    the version's files. Beside the results lie the controls, notices and masked secrets.
+
+    Raises:
+        InputError: no such version, or one that cannot be opened safely.
+    """
+    path = list_versions(root / subject.checkpoints).get(version)
+    if path is None:
+        raise InputError(f"version {version!r}: gone from {subject.checkpoints}")
+    weights = subject.fingerprint(path)
+    reference, reference_digest = _other(subject, root, subject.reference)
+    base, base_digest = _other(subject, root, subject.base)
+    options, device = subject.probes.options(), device_name()
+    others = [reference_digest, base_digest]
+    key = digest(weights, texts.name, others, options, device, FINDINGS_VERSION)
+
+    def build(folder: Path) -> None:
+        from memory_assets.language.audit import audit_language_model
+        from memory_assets.records.secrets import Manifest
+
+        members, held_out = read_texts(texts)
+        secrets = texts / _SECRETS
+        found = audit_language_model(
+            path,
+            members,
+            held_out,
+            manifest=Manifest.read(secrets) if secrets.is_file() else None,
+            reference=reference,
+            options=options,
+            base=base,
+            device=device,
+        )
+        curves = []
+        for name, roc in found.rocs.items():
+            curve = roc.curve()
+            sizes = roc.members.size, roc.non_members.size
+            curves.append(RocCurve(name, curve.fpr, curve.tpr, *sizes))
+        AttackResults(found.record_scores, found.measurements, tuple(curves)).save(folder)
+        pq.write_table(controls_table(found.controls), folder / "controls.parquet")
+        (folder / "notices.json").write_text(
+            json.dumps(found.notices, ensure_ascii=False), encoding="utf-8"
+        )
+        recited = [
+            RecitedSecret(
+                id=f.secret.id,
+                repetitions=f.repetitions,
+                masked=f.secret.masked(),
+                extracted=f.extracted,
+                exposure=f.exposure.bits if f.exposure else None,
+            )
+            for f in found.secrets
+        ]
+        save_recited(recited, folder)
+
+    return store.get_or_build(FINDINGS_KIND, key, build), weights
+
+
+def conclude_language(
+    subject: LanguageModelSubject,
+    version: str,
+    weights: str,
+    texts: Path,
+    findings: Path,
+    started_at: datetime,
+    store: ArtifactStore,
+) -> Artifact:
+    """Bring an audit to its verdict: a folder that `AuditBundle.read` reads.
+
+    Raises:
+        InputError: a gate over a metric that was not measured.
+    """
+    config = digest(subject.config_digest, findings.name)
+    code = f"{__version__}; language {FINDINGS_VERSION}; conclusion {LANGUAGE_CONCLUSION_VERSION}"
+    audit_id = digest(subject.subject, version, weights, texts.name, config, code)
+
+    def build(folder: Path) -> None:
+        results = AttackResults.load(findings)
+        controls = controls_from(pq.read_table(findings / "controls.parquet"))
+        gated = [m for m in results.measurements if m.stratum not in _CONTROL_STRATA]
+        decision = decide(gated, controls, Gate(subject.gate))
+        audit = Audit(
+            audit_id=audit_id,
+            subject=subject.subject,
+            kind="language_model",
+            model_version=version,
+            model_digest=weights,
+            data_digest=texts.name,
+            pool_digest="",
+            config_digest=config,
+            code_version=code,
+            device=device_name(),
+            started_at=started_at,
+            finished_at=datetime.now(UTC),
+            verdict=decision.verdict,
+            reason=decision.reason,
+        )
+        scores = results.scores.set_column(
+            0, "audit_id", pa.array([audit_id] * results.scores.num_rows, pa.string())
+        )
+        folder.mkdir()
+        AuditBundle(
+            audit=audit,
+            measurements=(*results.measurements, *decision.gate_measurements),
+            controls=controls,
+            record_scores=scores.select(RECORD_SCORES.names).cast(RECORD_SCORES),
+        ).write(folder)
+
+    return store.get_or_build(AUDIT_KIND, audit_id, build)
+
+
+def read_notices(findings: Path) -> list[str]:
+    """What was left out of an audit and why, by id."""
+    return json.loads((findings / "notices.json").read_text(encoding="utf-8"))

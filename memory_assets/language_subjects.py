@@ -1,0 +1,157 @@
+"""A language model as its owner writes it: which texts, which secrets, how deep, what may pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from memory_assets.digest import digest
+from memory_assets.errors import InputError
+from memory_assets.subjects import AuditedSubject
+
+if TYPE_CHECKING:  # brings Faker along, which a project without language models need not wait for
+    from memory_assets.language.options import LanguageOptions
+
+_NO_PART = (".md", ".tmp", ".part")
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TextsSpec(_Spec):
+    """Texts in a Parquet, JSON lines or plain file, or in a folder of `.txt` files."""
+
+    path: str
+    column: str = Field(default="text", description="column or field that holds the text")
+    id: str | None = Field(default=None, description="column of text ids; numbers without it")
+
+
+class TrainingSpec(_Spec):
+    """How the training saw its texts: which secrets can have been learned at all."""
+
+    window: int | None = Field(default=None, ge=2, description="tokens a piece")
+    cut: Literal["split", "truncate"] = "split"
+    trained_after: str | None = Field(
+        default=None, description="mark in a text before which the loss was masked"
+    )
+
+
+class ProbesSpec(_Spec):
+    """How the audit looks; lengths are in tokens."""
+
+    prefix: int = Field(default=50, ge=1, description="tokens that the model is given")
+    suffix: int = Field(default=50, ge=1, description="tokens that it must recite")
+    window: int | None = Field(default=None, ge=2, description="longest piece read at once")
+    temperature: float = Field(default=1.0, gt=0)
+    top_k: int = Field(default=40, ge=0)
+    tries: int = Field(default=1000, ge=1)
+    probability: float = Field(default=0.5, gt=0, lt=1)
+    texts: int = Field(default=2000, ge=2, description="texts of each side, drawn at random")
+    control_texts: int = Field(default=200, ge=2)
+    generated: int = Field(default=50, ge=0, description="texts tried by real generation")
+    references: int = Field(default=2000, ge=100, description="values a secret is ranked among")
+    candidates: int = Field(default=100, ge=2)
+    proposals: int = Field(default=64, ge=1)
+    attacks: list[str] | None = Field(default=None, description="scores by name; all without it")
+    duplication_shares: dict[int, Annotated[float, Field(ge=0)]] | None = Field(
+        default=None, description="share of the real corpus by how often its texts repeat"
+    )
+    training: TrainingSpec = Field(default_factory=TrainingSpec)
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _valid(self) -> ProbesSpec:
+        if self.attacks is not None or self.duplication_shares is not None:
+            self.options()
+        return self
+
+    def options(self) -> LanguageOptions:
+        """The same choices as the instruments take them.
+
+        Raises:
+            InputError: an unknown attack, or a repetition count below 1.
+        """
+        from memory_assets.language.options import LanguageOptions
+        from memory_assets.language.preflight import Training
+        from memory_assets.language.signals import Sampling
+
+        own: dict[str, Any] = self.model_dump(
+            exclude={"temperature", "top_k", "training", "attacks"}
+        )
+        if self.attacks is not None:
+            own["attacks"] = tuple(self.attacks)
+        return LanguageOptions(
+            **own,
+            sampling=Sampling(self.temperature, self.top_k),
+            training=Training(**self.training.model_dump()),
+        )
+
+
+class LanguageModelSubject(AuditedSubject):
+    """Everything an owner says about one audited causal language model."""
+
+    members: TextsSpec = Field(description="texts that the model was trained on")
+    held_out: TextsSpec | None = Field(
+        default=None, description="texts of the same kind that it was not trained on"
+    )
+    manifest: str | None = Field(
+        default=None, description="canaries planted among the members, by memory-assets canaries"
+    )
+    secrets: str | None = Field(
+        default=None, description="CSV of secrets to try, with the columns prefix and value"
+    )
+    reference: str | None = Field(
+        default=None, description="folder of a model that did not see the members"
+    )
+    base: str | None = Field(default=None, description="folder of the base of LoRA adapters")
+    probes: ProbesSpec = Field(default_factory=ProbesSpec)
+
+    @model_validator(mode="after")
+    def _one_list(self) -> LanguageModelSubject:
+        if self.manifest is not None and self.secrets is not None:
+            raise ValueError("manifest and secrets both list secrets; leave one out")
+        return self
+
+    @property
+    def config_digest(self) -> str:
+        """What decides the verdict, apart from texts, weights and what was found of them."""
+        return digest(self.gate, self.prior)
+
+    def sources(self, root: Path) -> dict[str, Path]:
+        given = {
+            "members.path": self.members.path,
+            "held_out.path": self.held_out.path if self.held_out else None,
+            "manifest": self.manifest,
+            "secrets": self.secrets,
+            "reference": self.reference,
+            "base": self.base,
+        }
+        found: dict[str, Path] = {}
+        for field, name in given.items():
+            if name is None:
+                continue
+            path = root / name
+            if not path.exists():
+                raise InputError(f"{field}: no file or folder {path}")
+            inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+            if not inside:
+                raise InputError(f"{field}: the folder {path} is empty")
+            found |= {f"{name}/{p.relative_to(path)}" if path.is_dir() else name: p for p in inside}
+        return found
+
+    def weights(self, version: Path) -> list[Path]:
+        """The files of a Hugging Face folder; one without weights is still being filled."""
+        if version.is_file():
+            return [version]
+        files = sorted(
+            p
+            for p in version.iterdir()
+            if p.is_file() and not p.name.startswith(".") and p.suffix not in _NO_PART
+        )
+        if not any(p.suffix in _WEIGHTS for p in files):
+            raise InputError(f"{version}: no weights; expected a Hugging Face model folder")
+        return files
