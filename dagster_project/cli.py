@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dagster_project.commands import money
+from dagster_project.commands import money, query, register
 from dagster_project.commands.new import new
 from dagster_project.failures import StepFailed
 from memory_assets.artifacts import home
@@ -73,11 +73,6 @@ def _one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
 def _progress() -> Iterator[Callable[[str], None]]:
     with _err.status("starting") as status:
         yield lambda text: status.update(text) if text else None
-
-
-def _scoped(subject: str | None, version: str | None) -> dict[str, str]:
-    given = {"subject": subject, "version": version}
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def _print_table(title: str, columns: list[str], rows: list[list[object]]) -> None:
@@ -183,33 +178,6 @@ def gate(
 
 @app.command()
 @_one_line_errors
-def query(
-    question: Annotated[
-        str | None, typer.Argument(help="A named question, or SQL; without it, the list.")
-    ] = None,
-    subject: Annotated[str | None, typer.Option(help="Only this subject.")] = None,
-    version: Annotated[str | None, typer.Option(help="Only this version.")] = None,
-    output: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
-) -> None:
-    """Ask the history: a named question of an auditor, or any SQL, read only."""
-    from memory_assets.history import questions
-
-    if question is None:
-        rows: list[list[object]] = [[q.name, q.text] for q in questions.questions()]
-        _print_table("Questions", ["name", "what it answers"], rows)
-        return
-    answer = questions.ask(home(), question, _scoped(subject, version))
-    if output is Format.json:
-        print(questions.to_json(answer))
-    elif output is Format.csv:
-        print(questions.to_csv(answer), end="")
-    else:
-        found = [list(row.values()) for row in answer.to_pylist()]
-        _print_table(question, answer.column_names, found)
-
-
-@app.command()
-@_one_line_errors
 def report(
     subject: Annotated[str, typer.Argument(help="The audited subject.")],
     version: Annotated[
@@ -267,6 +235,8 @@ def ui(
 app.command()(_one_line_errors(new))
 
 
+query.register(app, _one_line_errors, _print_table)
+register.register(app, _one_line_errors, project_root)
 money.register(app, _one_line_errors, _print_table, project_root)
 
 

@@ -10,6 +10,7 @@ import dagster as dg
 from dagster_project.automation import RUN_BY_AUTOMATION
 from dagster_project.components.classifier_audit import ClassifierAudit  # noqa: F401
 from dagster_project.components.language_model_audit import LanguageModelAudit  # noqa: F401
+from dagster_project.defs.portfolio.dashboard import dashboard_asset
 from dagster_project.defs.portfolio.history import history_asset
 from dagster_project.executors import executor
 from dagster_project.references import reference_io_manager
@@ -27,7 +28,7 @@ def with_portfolio(
 ) -> dg.Definitions:
     """The subjects' graphs with what spans them, and the sensors that keep all up to date."""
     portfolio = dg.Definitions(
-        assets=[history_asset(subjects, root)],
+        assets=[(history := history_asset(subjects, root)), dashboard_asset(history.key)],
         sensors=[
             dg.AutomationConditionSensorDefinition(
                 "automation",

@@ -12,4 +12,4 @@ WHERE
     measurements.family IN (
         'membership', 'memorization', 'information', 'epsilon', 'extraction', 'exposure'
     );
-COMMENT ON VIEW leakage_trend IS 'Every leakage figure of every version of a subject, by its newest audit, in order of release.';
+COMMENT ON VIEW leakage_trend IS 'Every leakage figure of every version, by its newest audit, in order of release.';

@@ -54,4 +54,4 @@ WHERE
     AND present.ci_high IS NOT NULL
     AND past.ci_low IS NOT NULL
     AND past.ci_high IS NOT NULL;
-COMMENT ON VIEW changes IS 'Each figure of a version beside the same figure of the version before it: worse, better or not distinguishable.';
+COMMENT ON VIEW changes IS 'Each figure beside that of the version before: worse, better or not distinguishable.';

@@ -3,4 +3,4 @@ CREATE OR REPLACE VIEW regressions AS
 SELECT * EXCLUDE (change)
 FROM changes
 WHERE change = 'worse';
-COMMENT ON VIEW regressions IS 'Figures that are worse than in the previous version of the subject, beyond both intervals.';
+COMMENT ON VIEW regressions IS 'Figures that are worse than in the version before, beyond both intervals.';

@@ -1,20 +1,54 @@
 -- Bundles whose rows are not all there. Always empty; anything here means a damaged file.
 CREATE OR REPLACE VIEW incomplete AS
 WITH counted AS (
-    SELECT audit_id AS bundle_id, 'audits' AS table_name, count(*) AS row_count
-    FROM audits GROUP BY ALL
+    SELECT
+        audit_id AS bundle_id,
+        'audits' AS table_name,
+        count(*) AS row_count
+    FROM audits
+    GROUP BY ALL
     UNION ALL
-    SELECT audit_id, 'measurements', count(*) FROM measurements GROUP BY ALL
+    SELECT
+        audit_id,
+        'measurements',
+        count(*)
+    FROM measurements
+    GROUP BY ALL
     UNION ALL
-    SELECT audit_id, 'controls', count(*) FROM controls GROUP BY ALL
+    SELECT
+        audit_id,
+        'controls',
+        count(*)
+    FROM controls
+    GROUP BY ALL
     UNION ALL
-    SELECT audit_id, 'record_scores', count(*) FROM record_scores GROUP BY ALL
+    SELECT
+        audit_id,
+        'record_scores',
+        count(*)
+    FROM record_scores
+    GROUP BY ALL
     UNION ALL
-    SELECT risk_id, 'risk_runs', count(*) FROM risk_runs GROUP BY ALL
+    SELECT
+        risk_id,
+        'risk_runs',
+        count(*)
+    FROM risk_runs
+    GROUP BY ALL
     UNION ALL
-    SELECT risk_id, 'risk_estimates', count(*) FROM risk_estimates GROUP BY ALL
+    SELECT
+        risk_id,
+        'risk_estimates',
+        count(*)
+    FROM risk_estimates
+    GROUP BY ALL
     UNION ALL
-    SELECT risk_id, 'forecasts', count(*) FROM forecasts GROUP BY ALL
+    SELECT
+        risk_id,
+        'forecasts',
+        count(*)
+    FROM forecasts
+    GROUP BY ALL
 )
 
 SELECT

@@ -1,0 +1,92 @@
+"""memory-assets query: questions asked of the history, as table, JSON, CSV or Parquet."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from memory_assets.artifacts import home
+from memory_assets.errors import InputError
+
+PrintTable = Callable[[str, list[str], list[list[object]]], None]
+
+
+class Output(StrEnum):
+    table = "table"
+    json = "json"
+    csv = "csv"
+    parquet = "parquet"
+
+
+def _given(pairs: list[str], subject: str | None, version: str | None) -> dict[str, str]:
+    """Parameters by name; the two that most questions take have options of their own."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InputError(f"--param {pair!r}: expected name=value")
+        found[name] = value
+    scoped = {"subject": subject, "version": version}
+    return found | {name: value for name, value in scoped.items() if value is not None}
+
+
+def _write_parquet(answer: object, target: Path | None) -> None:
+    from pyarrow import parquet
+
+    if target is None and sys.stdout.isatty():
+        raise InputError("--format parquet: not for a terminal; give --to FILE, or pipe it on")
+    parquet.write_table(answer, target or sys.stdout.buffer)
+
+
+def register(
+    app: typer.Typer,
+    one_line_errors: Callable[[Callable[..., object]], Callable[..., object]],
+    print_table: PrintTable,
+) -> None:
+    """Add the command to the app."""
+
+    @app.command()
+    @one_line_errors
+    def query(
+        question: Annotated[
+            str | None, typer.Argument(help="A named question, or SQL; without it, the list.")
+        ] = None,
+        subject: Annotated[str | None, typer.Option(help="Only this subject.")] = None,
+        version: Annotated[str | None, typer.Option(help="Only this version.")] = None,
+        param: Annotated[
+            list[str] | None, typer.Option(help="A parameter of the question, name=value.")
+        ] = None,
+        output: Annotated[Output, typer.Option("--format", help="How to print it.")] = Output.table,
+        to: Annotated[
+            Path | None, typer.Option("--to", help="Write JSON, CSV or Parquet to this file.")
+        ] = None,
+    ) -> None:
+        """Ask the history: a named question of an auditor, or any SQL, read only."""
+        from memory_assets.history import questions
+
+        if question is None:
+            rows: list[list[object]] = [
+                [q.name, q.text, ", ".join(q.parameters)] for q in questions.questions()
+            ]
+            print_table("Questions", ["name", "what it answers", "parameters"], rows)
+            return
+        if to is not None and output is Output.table:
+            raise InputError("--to: expected --format json, csv or parquet with it")
+        answer = questions.ask(home(), question, _given(param or [], subject, version))
+        if output is Output.parquet:
+            _write_parquet(answer, to)
+        elif output is Output.table:
+            found = [list(row.values()) for row in answer.to_pylist()]
+            print_table(question, answer.column_names, found)
+        else:
+            as_json = output is Output.json
+            text = questions.to_json(answer) + "\n" if as_json else questions.to_csv(answer)
+            if to is None:
+                print(text, end="")
+            else:
+                to.write_text(text, encoding="utf-8")

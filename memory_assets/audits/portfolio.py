@@ -1,0 +1,52 @@
+"""All subjects on one page, from what the history holds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from memory_assets.history.questions import ask
+from memory_assets.reports.catalogue import LANGUAGES
+from memory_assets.reports.inputs import TREND, AuditLine, Due, PortfolioInput
+
+PORTFOLIO_VERSION = "1"
+_AUDITS = "SELECT subject, model_version, finished_at, verdict FROM audits ORDER BY finished_at"
+_TREND = "SELECT *, audited_at AS finished_at FROM leakage_trend ORDER BY subject, version_number"
+_PLAN = "SELECT subject, audited_at, due_at FROM audit_plan WHERE audited_at IS NOT NULL"
+
+
+def portfolio_input(root: Path, lang: str, as_of: datetime) -> PortfolioInput:
+    """What the history says of all subjects at a moment; links lead to the reports that exist."""
+    reports = root / "reports"
+    lines = []
+    for row in ask(root, _AUDITS).to_pylist():
+        parts = (row["subject"], row["model_version"], f"{lang}.html")
+        there = reports.joinpath(*parts).is_file()
+        link = "/".join(quote(part, safe="") for part in parts) if there else None
+        lines.append(AuditLine(**row, report=link))
+    trend = ask(root, _TREND)
+    kept = [name for name in trend.column_names if name in {*TREND.names, "family", "stratum"}]
+    plan = ask(root, _PLAN).to_pylist()
+    return PortfolioInput(
+        audits=tuple(lines),
+        trend=trend.select(kept),
+        due=tuple(Due(row["subject"], row["audited_at"], row["due_at"]) for row in plan),
+        as_of=as_of,
+    )
+
+
+def write_pages(root: Path) -> dict[str, Path]:
+    """Write `<home>/reports/portfolio.<lang>.html`; returns the pages by language.
+
+    Raises:
+        InputError: there is no history, or it does not read.
+    """
+    from memory_assets.reports.portfolio import write_portfolio
+
+    as_of = datetime.now(UTC)
+    pages: dict[str, Path] = {}
+    for lang in LANGUAGES:
+        found = portfolio_input(root, lang, as_of)
+        pages |= write_portfolio(found, root / "reports", (lang,))
+    return pages
