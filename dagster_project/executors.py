@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,29 +33,39 @@ _EXECUTORS = {
     "k8s": ("dagster_k8s", "k8s_job_executor"),
 }
 
-_DEFAULTS: dict[str, dict[str, Any]] = {
-    # Imports are paid for once: a step's process is forked from a server that has them.
-    "multiprocess": {
-        "max_concurrent": os.cpu_count() or 1,
-        "start_method": {
-            "forkserver": {"preload_modules": ["torch", "dagster_project.definitions"]}
-        },
-    },
-    "ray": {"ray": {"num_cpus": 1}},
-}
+# What a step's process must know wherever it is started.
+_PASSED = ("MEMORY_ASSETS_HOME", "DAGSTER_HOME", "OMP_NUM_THREADS")
 
 
-def _config(name: str) -> dict[str, Any] | None:
-    text = os.environ.get(CONFIG)
+def _defaults(name: str) -> dict[str, Any]:
+    if name == "multiprocess":
+        # Imports are paid for once: a step's process is forked from a server that has them.
+        preload = {"preload_modules": ["torch", "dagster_project.definitions"]}
+        return {"max_concurrent": os.cpu_count() or 1, "start_method": {"forkserver": preload}}
+    if name == "ray":
+        known = [variable for variable in _PASSED if variable in os.environ]
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        own = [f"PATH={path}", f"PYTHONPATH={Path.cwd()}"]
+        return {"ray": {"num_cpus": 1, "env_vars": [*known, *own]}}
+    return {}
+
+
+def _config(name: str) -> dict[str, Any]:
+    """The default configuration with what the owner gives put over it."""
+    text, config = os.environ.get(CONFIG), _defaults(name)
     if not text:
-        return _DEFAULTS.get(name)
+        return config
     try:
         given = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"{CONFIG}: not YAML or JSON ({error})") from error
     if not isinstance(given, dict):
         raise InputError(f"{CONFIG}: {text!r}; expected a mapping, such as {{max_concurrent: 4}}")
-    return given
+    for key, value in given.items():
+        inner = config.get(key)
+        both = isinstance(inner, dict) and isinstance(value, dict)
+        config[key] = {**inner, **value} if both else value
+    return config
 
 
 def executor_name() -> str:
@@ -72,11 +83,10 @@ def executor_name() -> str:
 def executor() -> dg.ExecutorDefinition:
     """The executor that `MEMORY_ASSETS_EXECUTOR` names, configured.
 
-    `MEMORY_ASSETS_EXECUTOR_CONFIG` (YAML or JSON) takes the place of the default configuration.
+    `MEMORY_ASSETS_EXECUTOR_CONFIG` (YAML or JSON) is put over the default configuration.
 
     Raises:
-        InputError: an unknown name, a package that is not installed, or a configuration that the
-            executor refuses.
+        InputError: an unknown name, or a package that is not installed.
     """
     name = executor_name()
     module, attribute = _EXECUTORS[name]
@@ -89,13 +99,7 @@ def executor() -> dg.ExecutorDefinition:
             f"install it, or choose {IN_PROCESS} or multiprocess"
         ) from error
     config = _config(name)
-    if config is None:
-        return found
-    try:
-        return found.configured(config)
-    except dg.DagsterInvalidConfigError as error:
-        reason = error.errors[0].message if error.errors else str(error)
-        raise InputError(f"{CONFIG}: {reason}") from error
+    return found.configured(config) if config else found
 
 
 def project(root: str) -> dg.Definitions:
