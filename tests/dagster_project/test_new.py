@@ -1,0 +1,114 @@
+"""memory-assets new: what it finds, what it asks for, what it says is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dagster_project.scaffold import Given, Written, write_subject
+from dagster_project.subjects import read_subject
+from memory_assets.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "dagster_project" / "defs").mkdir(parents=True)
+    folder = tmp_path / "Claims 2024"
+    folder.mkdir()
+    rows = [f"c{i},{i},{i % 2}" for i in range(20)]
+    (folder / "claims.csv").write_text("\n".join(["id,age,label", *rows]))
+    return folder
+
+
+def new(folder: Path, subject: str | None = None, **flags: object) -> Written:
+    return write_subject(folder.parent, folder, subject, Given(**flags))  # type: ignore[arg-type]
+
+
+def test_a_folder_with_records_and_weights(folder: Path) -> None:
+    (folder / "members.csv").write_text("id\nc1")
+    (folder / "weights").mkdir()
+    (folder / "weights" / "v1.safetensors").write_bytes(b"")
+    written = new(folder, recipe="memory_assets.models.mlp:mlp", depth="quick")
+    subject = read_subject(written.path)
+    assert subject is not None
+    assert (written.subject, subject.way, subject.models) == ("claims-2024", "recipe", 4)
+    assert subject.records.path == "Claims 2024/claims.csv"
+    assert (subject.records.id, subject.records.members) == ("id", "Claims 2024/members.csv")
+    assert subject.checkpoints == "Claims 2024/weights"
+    said = " ".join(written.missing)
+    assert "default hyper-parameters" in said
+    assert "members" not in said
+    assert "no version yet" not in said
+
+
+def test_a_folder_with_outputs_only(folder: Path) -> None:
+    (folder / "outputs").mkdir()
+    (folder / "outputs" / "v1.csv").write_text("record_id,prob_0,prob_1\nc1,0.5,0.5")
+    written = new(folder, "claims")
+    subject = read_subject(written.path)
+    assert subject is not None
+    assert subject.predictions is not None
+    assert subject.checkpoints == "Claims 2024/outputs"
+    said = " ".join(written.missing)
+    assert "only the loss attack runs" in said
+    assert "members.csv is not there" in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({}, "how was the model trained"),
+        ({"recipe": "a:b", "fit": "a:b"}, "--recipe and --fit; a model comes by one of them"),
+        ({"fit": "a:b", "label": "result"}, "no column 'result'; say with --label which of id"),
+        ({"fit": "no function"}, "new: fit: .*match pattern"),
+        ({"fit": "a:b", "depth": "deep"}, "new: depth"),
+    ],
+)
+def test_flags_that_are_refused(folder: Path, flags: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        new(folder, **flags)
+    assert not list((folder.parent / "dagster_project" / "defs").iterdir())
+
+
+def test_what_only_the_owner_can_say(folder: Path) -> None:
+    (folder / "more.csv").write_text("id,label\n1,0")
+    with pytest.raises(
+        InputError, match=r"claims.csv, .*more.csv could be it; say which with --rec"
+    ):
+        new(folder, fit="a:b")
+    for file in folder.glob("*.csv"):
+        file.unlink()
+    with pytest.raises(InputError, match=r"no records .*--loader"):
+        new(folder, fit="a:b")
+
+
+def test_a_subject_is_never_written_over(folder: Path) -> None:
+    new(folder, "claims", fit="a:b")
+    with pytest.raises(InputError, match="'claims': there already"):
+        new(folder, "claims", fit="a:b")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("end to end")
+def test_what_it_writes_passes_the_check_of_dagster(project) -> None:
+    rows = [f"c{i},{i},{i % 2}" for i in range(20)]
+    (project.root / "data").mkdir()
+    (project.root / "data" / "claims.csv").write_text("\n".join(["id,age,label", *rows]))
+    done = project.run("new", "data", "--subject", "claims", "--fit", "claims:fit")
+    assert done.returncode == 0, done.stderr
+    assert "holds no version yet" in done.stdout
+    dg = Path(sys.executable).with_name("dg")
+    checked = subprocess.run(
+        [dg, "check", "yaml"], cwd=project.root, capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    file = project.root / "dagster_project" / "defs" / "claims" / "defs.yaml"
+    file.write_text(file.read_text().replace("fit:", "fitt:"))
+    checked = subprocess.run(
+        [dg, "check", "yaml"], cwd=project.root, capture_output=True, text=True
+    )
+    assert checked.returncode != 0
+    assert "fitt" in checked.stdout + checked.stderr
