@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dagster_project.commands import money, query, register
+from dagster_project.commands.canaries import canaries
 from dagster_project.commands.new import new
 from dagster_project.failures import StepFailed
 from memory_assets.artifacts import home
@@ -233,6 +234,7 @@ def ui(
 
 
 app.command()(_one_line_errors(new))
+app.command()(_one_line_errors(canaries))
 
 
 query.register(app, _one_line_errors, _print_table)

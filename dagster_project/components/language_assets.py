@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
@@ -76,7 +77,7 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
     def leakage(context: dg.AssetExecutionContext, texts: Reference) -> Result:
         from memory_assets.reports.plots import roc_png
 
-        run = context.instance.get_run_record_by_id(context.run_id)
+        run = context.instance.get_run_record_by_id(context.run.run_id)
         began = run.start_time if run and run.start_time else time.time()
         version, store = context.partition_key, graph.store
         with clear_failures():
@@ -94,7 +95,7 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
             )
         bundle, results = AuditBundle.read(made.path), AttackResults.load(found.path)
         notices = audit.read_notices(found.path)
-        metadata: dict[str, object] = {
+        metadata: dict[str, Any] = {
             "verdict": bundle.audit.verdict,
             "reason": bundle.audit.reason,
             "attacks": dg.MetadataValue.md(attack_table(bundle.measurements)),

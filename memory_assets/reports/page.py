@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from memory_assets.errors import InputError
-from memory_assets.reports import evidence, governance, money, sections
+from memory_assets.reports import evidence, governance, money, recital, sections
 from memory_assets.reports.catalogue import LANGUAGES, Catalogue, catalogue
 from memory_assets.reports.coverage import coverage
 from memory_assets.reports.inputs import ReportInput
@@ -59,6 +59,7 @@ SECTIONS: tuple[tuple[str, Section], ...] = (
     ("value", money.value_against_risk),
     ("evidence", evidence.evidence),
     ("history", evidence.history),
+    ("recited", recital.recited),
     ("memorization", sections.memorization_section),
     ("information", sections.information),
     ("epsilon", sections.epsilon),

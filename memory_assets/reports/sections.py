@@ -69,7 +69,9 @@ def _exposed(records: Memorization, t: Catalogue) -> Html:
 
 def memorization_section(found: ReportInput, t: Catalogue) -> Html | None:
     """Totals, the histogram, the quadrant where influence is known, and the most exposed ids."""
-    records, measured = memorization(found), family(found, "memorization")
+    records = memorization(found)
+    # What a language model knows without shadow models stands with what it recites.
+    measured = [m for m in family(found, "memorization") if m.name != "unintended"]
     if records is None and not measured:
         return None
     parts = [el("p", t("memorization.intro")), _value_table("memorization", measured, t)]

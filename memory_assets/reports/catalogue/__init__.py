@@ -12,8 +12,8 @@ from typing import Any
 from memory_assets.errors import InputError
 
 LANGUAGES: tuple[str, ...] = ("en", "ja")
-_PARTS = ("", "money.")
-"""Files of a language: what an audit found, and what it means in money."""
+_PARTS = ("", "language.", "money.")
+"""Files of a language: an audit, what a language model recites, and what it means in money."""
 
 
 @dataclass(frozen=True)

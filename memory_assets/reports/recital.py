@@ -1,0 +1,112 @@
+"""The section on what a language model recites, with the controls of each figure beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memory_assets.reports.catalogue import Catalogue
+from memory_assets.reports.findings import family
+from memory_assets.reports.inputs import ReportInput
+from memory_assets.reports.markup import Html, el, join
+from memory_assets.reports.tables import count, estimate_cell, metric_label, table
+from memory_assets.statistics.estimate import Measurement
+
+_TEXTS = (
+    ("discoverable", "extraction_rate"),
+    ("np_discoverable", "sampled_extraction_rate"),
+    ("near_verbatim", "near_verbatim_rate"),
+)
+_SECRETS = (
+    ("secret", "secret_extraction_rate"),
+    ("pii_reconstruction", "reconstruction_rate"),
+    ("pii_inference", "inference_rate"),
+    ("exposure", "mean_exposure"),
+    ("exposure_extrapolated", "mean_exposure"),
+)
+_TIER = "repetitions="
+_MOST_SECRETS = 12
+
+
+def _stratum(stratum: str, t: Catalogue) -> str:
+    if stratum.startswith(_TIER):
+        return t("recited.repetitions", count=stratum.removeprefix(_TIER))
+    return t(f"recited.{stratum}") if f"recited.{stratum}" in t.texts else stratum
+
+
+def _by_stratum(
+    name: str, measured: Sequence[Measurement], columns: Sequence[tuple[str, str]], t: Catalogue
+) -> Html | None:
+    """A row a stratum, a column an instrument, and the largest sample behind the row."""
+    cells = {(m.stratum, m.name, m.metric): m.estimate for m in measured}
+    strata = dict.fromkeys(m.stratum for m in measured if (m.name, m.metric) in columns)
+    rows = []
+    for stratum in strata:
+        own = [cells.get((stratum, *column)) for column in columns]
+        shown = [
+            "" if e is None else estimate_cell(metric, e, t, "stacked")
+            for (_, metric), e in zip(columns, own, strict=True)
+        ]
+        size = max(e.n for e in own if e is not None)
+        rows.append([_stratum(stratum, t), count(size) if size else "–", *shown])
+    if not rows:
+        return None
+    headers = [t("recited.seen"), t("column.n"), *(t.name("attack", n) for n, _ in columns)]
+    return table(f"recited-{name}", t(f"recited.{name}_table"), headers, rows)
+
+
+def _most_exposed(found: ReportInput, t: Catalogue) -> Html | None:
+    secrets = sorted(
+        (s for s in found.recited if s.repetitions),
+        key=lambda s: (not s.extracted, -(s.exposure or 0.0), s.id),
+    )[:_MOST_SECRETS]
+    if not secrets:
+        return None
+    rows = [
+        [
+            s.id,
+            count(s.repetitions),
+            s.masked,
+            t("recited.yes" if s.extracted else "recited.no"),
+            "–" if s.exposure is None else f"{s.exposure:.1f}",
+        ]
+        for s in secrets
+    ]
+    headers = [t(f"recited.{c}") for c in ("secret", "copies", "masked", "extracted", "bits")]
+    return join(
+        el("h3", t("recited.exposed_heading")),
+        el("p", t("recited.exposed_intro", count=len(rows))),
+        table("recited-exposed", t("recited.exposed_heading"), headers, rows),
+    )
+
+
+def _unintended(found: ReportInput, t: Catalogue) -> Html | None:
+    measured = [m for m in family(found, "memorization") if m.name == "unintended"]
+    if not any(m.estimate.value is not None for m in measured):
+        return None
+    rows = [
+        [metric_label(m.metric, t), estimate_cell(m.metric, m.estimate, t), count(m.estimate.n)]
+        for m in measured
+    ]
+    headers = [t("column.metric"), t("column.value"), t("column.n")]
+    return join(
+        el("h3", t("recited.unintended_heading")),
+        el("p", t("recited.unintended_intro")),
+        table("recited-unintended", t("recited.unintended_heading"), headers, rows),
+    )
+
+
+def recited(found: ReportInput, t: Catalogue) -> Html | None:
+    """Extraction and exposure by repetition; held-out texts and unplanted secrets beside them."""
+    measured = [*family(found, "extraction"), *family(found, "exposure")]
+    if not measured:
+        return None
+    secrets = _by_stratum("secrets", measured, _SECRETS, t)
+    return join(
+        el("p", t("recited.intro")),
+        _by_stratum("texts", measured, _TEXTS, t),
+        el("h3", t("recited.secrets_heading")) if secrets else None,
+        el("p", t("recited.secrets_intro")) if secrets else None,
+        secrets,
+        _most_exposed(found, t),
+        _unintended(found, t),
+    )
