@@ -12,6 +12,7 @@ import dagster as dg
 from dagster_project.components.option_assets import OPTION_ASSETS
 from dagster_project.components.options import SubjectGraph
 from dagster_project.definitions import build_definitions
+from dagster_project.defs.portfolio.dashboard import KEY as DASHBOARD
 from dagster_project.executors import IN_PROCESS, executor_name, portable_job
 from dagster_project.failures import StepFailed
 from dagster_project.instance import end_abandoned_runs, owner_tag, prepare_dagster_home
@@ -104,17 +105,20 @@ class _Runner:
     def _elsewhere(self, keys: list[dg.AssetKey], version: str | None) -> Result:
         """The same run with its steps placed by the executor that the setting names."""
         partition = {} if version is None else {"dagster/partition": version}
-        with dg.execute_job(
-            portable_job(self.root, self.job.name),
-            self.instance,
-            run_config=_QUIET,
-            tags={**owner_tag(), **partition},
-            asset_selection=keys,
-        ) as result:
-            for event in result.all_events:
-                if event.is_step_failure:
-                    _raise_for(event)
-            return result
+        try:
+            with dg.execute_job(
+                portable_job(self.root, self.job.name),
+                self.instance,
+                run_config=_QUIET,
+                tags={**owner_tag(), **partition},
+                asset_selection=keys,
+            ) as result:
+                for event in result.all_events:
+                    if event.is_step_failure:
+                        _raise_for(event)
+                return result
+        except dg.DagsterInvalidConfigError as error:
+            raise InputError(f"{CONFIG}: {error.errors[0].message}") from error
 
     def pool(self, subject: AuditedSubject, graph: SubjectGraph) -> tuple[int, int]:
         """Bring a subject's pool up to date; returns the blocks trained and those reused.
@@ -133,9 +137,10 @@ class _Runner:
         return _blocks(done, graph)
 
     def record(self) -> int:
-        """Bring the history up to date; returns how many audits were added."""
+        """Bring the history and its page up to date; returns how many audits were added."""
         history = dg.AssetKey(["portfolio", "history"])
-        return int(str(_metadata(self.run("history", [history]), history)["audits added"]))
+        done = self.run("history", [history, DASHBOARD])
+        return int(str(_metadata(done, history)["audits added"]))
 
 
 def _blocks(done: Result, graph: SubjectGraph) -> tuple[int, int]:

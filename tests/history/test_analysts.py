@@ -1,0 +1,198 @@
+"""Questions of analysts with answers worked out by hand, and migrations from every version."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+from history_bundles import bundle, measured, rate, written
+
+from memory_assets.digest import digest
+from memory_assets.errors import InputError
+from memory_assets.history.bundle import RECORD_SCORES
+from memory_assets.history.questions import ask
+from memory_assets.history.regressions import regressions_of
+from memory_assets.history.schema import migrate, sql_folder
+from memory_assets.history.store import Action, History
+from memory_assets.statistics.estimate import Estimate
+
+
+def records(audit_id: str, lows: dict[str, float]) -> pa.Table:
+    rows = [
+        {
+            "audit_id": audit_id,
+            "record_id": name,
+            "member": True,
+            "attack": "loss",
+            "score": 0.0,
+            "memorization": low + 0.1,
+            "memorization_low": low,
+            "memorization_high": low + 0.2,
+            "influence": 0.0,
+        }
+        for name, low in lows.items()
+    ]
+    return pa.Table.from_pylist(rows, schema=RECORD_SCORES)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    """`b` is exposed from v2 on; the data changed between v1 and v2, and the AUC rose."""
+    root = tmp_path_factory.mktemp("home")
+    folder = root / "bundles"
+    lows = [{"a": 0.5, "b": 0.1}, {"a": 0.1, "b": 0.6}, {"a": 0.1, "b": 0.7}]
+    aucs = [0.55, 0.75, 0.70]
+    made = []
+    for i, (low, auc) in enumerate(zip(lows, aucs, strict=True)):
+        scores = records(digest("digits", f"v{i + 1}", "", i), low)
+        lower = Estimate(1.0 + i, 1.0 + i, None, n=100)
+        made.append(
+            bundle(
+                version=f"v{i + 1}",
+                day=i,
+                measurements=(
+                    measured("auc", rate(auc)),
+                    measured("auc", rate(auc - 0.1), name="loss"),
+                    measured("epsilon", lower, family="epsilon", name="all attacks"),
+                ),
+                record_scores=scores,
+            )
+        )
+    changed = made[1].audit.__class__(**made[1].audit.__dict__ | {"data_digest": "other"})
+    made[1] = made[1].__class__(changed, *list(made[1].__dict__.values())[1:])
+    history = History(root)
+    history.append_all([written(folder, one) for one in made])
+    history.record_action(
+        Action("digits", "v1", "sign-off", "released", "owner@example.com", "done"), "test"
+    )
+    return root
+
+
+def test_the_first_version_in_which_a_record_became_exposed(root: Path):
+    rows = ask(root, "first_exposed").to_pylist()
+    found = {r["record_id"]: (r["first_version"], r["last_version"]) for r in rows}
+    assert found == {"a": ("v1", "v1"), "b": ("v2", "v3")}
+    assert ask(root, "first_exposed", {"threshold": "0.65"}).num_rows == 1
+
+
+def test_the_data_change_before_a_rise(root: Path):
+    (row,) = ask(root, "data_changes_before_rises").to_pylist()
+    assert (row["previous_version"], row["model_version"]) == ("v1", "v2")
+    assert row["data_changed"]
+    assert row["weights_changed"]
+    assert not row["pool_changed"]
+    assert row["figures_worse"] == 2
+
+
+def test_epsilon_against_a_claim(root: Path):
+    rows = ask(root, "epsilon_below_claim", {"claimed": "2.5"}).to_pylist()
+    found = {r["model_version"]: (r["below_claim"], r["claim_is_falsified"]) for r in rows}
+    assert found == {"v1": (1.5, False), "v2": (0.5, False), "v3": (-0.5, True)}
+
+
+def test_the_strongest_attack_of_a_version(root: Path):
+    (row,) = ask(root, "strongest_attacks", {"version": "v2"}).to_pylist()
+    assert (row["attack"], row["value"], row["attacks_resolved"]) == ("lira_online", 0.75, 2)
+
+
+def test_evidence_by_threat(root: Path):
+    rows = ask(root, "compliance_evidence", {"version": "v1"}).to_pylist()
+    found = {r["what"]: r["state"] for r in rows}
+    assert found["membership inference"] == "evidence"
+    assert found["model inversion"] == "none"
+    assert found["documented and signed off"] == "evidence"
+    newest = {r["what"]: r["state"] for r in ask(root, "compliance_evidence").to_pylist()}
+    assert newest["documented and signed off"] == "none"
+
+
+def test_sign_offs_name_what_is_not_signed(root: Path):
+    rows = ask(root, "sign_offs").to_pylist()
+    assert [(r["model_version"], r["signed_by"]) for r in rows] == [
+        ("v3", None),
+        ("v2", None),
+        ("v1", "owner@example.com"),
+    ]
+
+
+def test_audits_of_a_month_and_what_they_took(root: Path):
+    (month,) = ask(root, "audits_by_month").to_pylist()
+    assert (month["audits"], month["inconclusive"], month["failed"]) == (3, 3, 0)
+    (cost,) = ask(root, "cost_of_audits").to_pylist()
+    assert (cost["seconds"], cost["median_seconds"]) == (180, 60)
+
+
+def test_a_regression_is_seen_before_the_audit_is_recorded(root: Path):
+    worse = bundle(version="v4", day=9, measurements=(measured("auc", rate(0.9)),))
+    released = ["v1", "v2", "v3", "v4"]
+    (found,) = regressions_of(root, worse, released)
+    assert (found.metric, found.previous_version) == ("auc", "v3")
+    assert "0.9" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("changed", "released"),
+    [
+        (measured("auc", rate(0.705)), ["v3", "v4"]),  # intervals overlap
+        (measured("auc", rate(0.5)), ["v3", "v4"]),  # better
+        (measured("auc", rate(0.9)), ["v4"]),  # nothing before it
+        (measured("auc", Estimate.unresolvable(5)), ["v3", "v4"]),
+        (measured("ceiling", rate(0.9)), ["v3", "v4"]),  # describes the instrument
+    ],
+)
+def test_what_is_no_regression(root: Path, changed, released):
+    assert not regressions_of(root, bundle(version="v4", day=9, measurements=(changed,)), released)
+
+
+def test_another_formula_is_not_compared(root: Path):
+    other = measured("auc", rate(0.9))
+    other = other.__class__(**other.__dict__ | {"formula_version": 2})
+    made = bundle(version="v4", day=9, measurements=(other,))
+    assert not regressions_of(root, made, ["v3", "v4"])
+
+
+MIGRATIONS = sorted((sql_folder() / "schema").glob("*.sql"))
+
+
+@pytest.mark.parametrize("last", range(1, len(MIGRATIONS) + 1))
+def test_a_history_of_every_earlier_version_is_brought_up_to_date(tmp_path: Path, last: int):
+    """The tables of that version with an audit in them; then the code of today opens it."""
+    earlier = tmp_path / "sql"
+    (earlier / "schema").mkdir(parents=True)
+    (earlier / "views").mkdir()
+    for path in MIGRATIONS[:last]:
+        shutil.copy(path, earlier / "schema")
+    root = tmp_path / "home"
+    root.mkdir()
+    History(root).append_all([])  # the folders that a writer expects
+    writer = next(path for path in root.rglob("*.duckdb") if path.name == "writer.duckdb")
+    writer.unlink()
+    made = bundle()
+    finished = datetime(2026, 1, 1, tzinfo=UTC)
+    with duckdb.connect(str(writer)) as con:
+        migrate(con, earlier)
+        values = list(made.audit.__dict__.values())
+        con.execute(f"INSERT INTO audits VALUES ({', '.join('?' * len(values))})", values)
+        con.execute("INSERT INTO contents VALUES (?, 'audits', 1)", [made.audit.audit_id])
+    (root / "history.duckdb").unlink(missing_ok=True)
+    history = History(root)
+    later = bundle(version="v2", day=1)
+    history.append_all([written(tmp_path, later)])
+    assert later.audit.finished_at > finished - timedelta(days=1)
+    versions = ask(root, "select model_version from audits order by all")["model_version"]
+    assert versions.to_pylist() == ["v1", "v2"]
+    assert ask(root, "select * from incomplete").num_rows == 0
+    for name in ("verdicts", "sign_offs", "forecasts_to_judge", "audits_due"):
+        ask(root, name)
+
+
+def test_a_history_of_a_newer_version_is_refused_by_name(tmp_path: Path):
+    history = History(tmp_path)
+    history.append_all([written(tmp_path / "b", bundle())])
+    with duckdb.connect(str(history.published)) as con:
+        con.execute("INSERT INTO applied_files VALUES ('schema/9999_later.sql', 'x')")
+    with pytest.raises(InputError, match="newer version"):
+        ask(tmp_path, "verdicts")
