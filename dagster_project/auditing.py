@@ -13,7 +13,7 @@ from dagster_project.components.option_assets import OPTION_ASSETS
 from dagster_project.components.options import SubjectGraph
 from dagster_project.definitions import build_definitions
 from dagster_project.defs.portfolio.dashboard import KEY as DASHBOARD
-from dagster_project.executors import IN_PROCESS, executor_name, portable_job
+from dagster_project.executors import CONFIG, IN_PROCESS, executor_name, portable_job
 from dagster_project.failures import StepFailed
 from dagster_project.instance import end_abandoned_runs, owner_tag, prepare_dagster_home
 from dagster_project.kinds import kind_of

@@ -63,8 +63,10 @@ def _config(name: str) -> dict[str, Any]:
         raise InputError(f"{CONFIG}: {text!r}; expected a mapping, such as {{max_concurrent: 4}}")
     for key, value in given.items():
         inner = config.get(key)
-        both = isinstance(inner, dict) and isinstance(value, dict)
-        config[key] = {**inner, **value} if both else value
+        if isinstance(inner, dict) and isinstance(value, dict):
+            config[key] = {**inner, **value}
+        else:
+            config[key] = value
     return config
 
 

@@ -31,9 +31,10 @@ def _pixels(file: Path) -> NDArray[np.float32]:
     try:
         with Image.open(file) as image:
             grey = image.mode in ("1", "L", "LA", "I", "I;16", "F")
-            values = np.asarray(image.convert("L" if grey else "RGB"), np.float32) / 255
+            values = np.asarray(image.convert("L" if grey else "RGB"), np.float32)
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise InputError(f"{file}: not a readable image ({type(error).__name__})") from error
+    values = values / np.float32(255)
     return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
 
 
