@@ -9,7 +9,7 @@ from memory_assets.reports.findings import family
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.markup import Html, el, join
 from memory_assets.reports.tables import count, estimate_cell, metric_label, table
-from memory_assets.statistics.estimate import Measurement
+from memory_assets.statistics.estimate import Estimate, Measurement
 
 _TEXTS = (
     ("discoverable", "extraction_rate"),
@@ -33,20 +33,26 @@ def _stratum(stratum: str, t: Catalogue) -> str:
     return t(f"recited.{stratum}") if f"recited.{stratum}" in t.texts else stratum
 
 
+def _cell(metric: str, estimate: Estimate, size: int, t: Catalogue) -> str:
+    shown = estimate_cell(metric, estimate, t, "stacked")
+    fewer = estimate.value is not None and estimate.n < size
+    return t("form.noted", value=shown, note=f"n = {count(estimate.n)}") if fewer else shown
+
+
 def _by_stratum(
     name: str, measured: Sequence[Measurement], columns: Sequence[tuple[str, str]], t: Catalogue
 ) -> Html | None:
-    """A row a stratum, a column an instrument, and the largest sample behind the row."""
+    """A row a stratum, a column an instrument; a cell of a smaller sample than its row says so."""
     cells = {(m.stratum, m.name, m.metric): m.estimate for m in measured}
     strata = dict.fromkeys(m.stratum for m in measured if (m.name, m.metric) in columns)
     rows = []
     for stratum in strata:
         own = [cells.get((stratum, *column)) for column in columns]
+        size = max(e.n for e in own if e is not None)
         shown = [
-            "" if e is None else estimate_cell(metric, e, t, "stacked")
+            "" if e is None else _cell(metric, e, size, t)
             for (_, metric), e in zip(columns, own, strict=True)
         ]
-        size = max(e.n for e in own if e is not None)
         rows.append([_stratum(stratum, t), count(size) if size else "–", *shown])
     if not rows:
         return None
