@@ -20,6 +20,8 @@ _DAGSTER_YAML = """\
 # Written by Memory Assets when the file is missing; change it as you like.
 telemetry:
   enabled: false
+nux:
+  enabled: false
 run_monitoring:
   enabled: true
   free_slots_after_run_end_seconds: 60
@@ -32,6 +34,8 @@ run_retries:
 run_queue:
   max_concurrent_runs: 2
   dequeue_interval_seconds: 1
+freshness:
+  enabled: true
 retention:
   sensor: {purge_after_days: {skipped: 7, success: 30}}
 """
