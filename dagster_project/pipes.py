@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import dagster as dg
 
 from memory_assets.models.callables import Surroundings
+
+# Dagster's own reader of messages still counts as a preview to Dagster.
+warnings.filterwarnings("ignore", category=dg.PreviewWarning, message=".*expected_writer_count")
 
 
 def pipes_session(context: dg.OpExecutionContext) -> Surroundings:

@@ -14,15 +14,12 @@ WITH options AS (
 SELECT
     options.subject,
     options.option,
-    measurements.family,
     measurements.name,
     measurements.metric,
-    measurements.unit,
     measurements.value,
     measurements.ci_low,
     measurements.ci_high,
-    measurements.n,
-    measurements.status
+    measurements.n
 FROM options
 INNER JOIN measurements ON options.audit_id = measurements.audit_id
 WHERE
