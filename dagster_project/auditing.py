@@ -23,6 +23,7 @@ from dagster_project.sensors.versions import DATA_VERSION, report_versions
 from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
+from memory_assets.history.store import History
 from memory_assets.subjects import AuditedSubject
 
 MONEY_ASSETS = ("risk", "audit_plan", "roi_report")
@@ -212,6 +213,7 @@ def run_audits(
     store = ArtifactStore(home())
     prepare_dagster_home()
     store.sweep()
+    History(store.root).upgrade()
     sweep_runs(store.root / "references")
     with dg.DagsterInstance.get() as instance:
         end_abandoned_runs(instance)

@@ -224,9 +224,11 @@ def ui(
 ) -> None:
     """Open the lineage graph on 127.0.0.1, with the daemon that re-audits what changes."""
     from dagster_project.instance import prepare_dagster_home, run_dagster_dev
+    from memory_assets.history.store import History
 
     root = project_root()
     prepare_dagster_home()
+    History(home()).upgrade()
     os.environ.setdefault("MEMORY_ASSETS_HOME", str(home()))
     os.chdir(root)
     _out.print(f"Dagster on http://127.0.0.1:{port} - stop it with Ctrl-C")

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_project.automation import RUN_BY_AUTOMATION
+from dagster_project.cadence import cadence_schedule
 from dagster_project.components.classifier_audit import ClassifierAudit  # noqa: F401
 from dagster_project.components.language_model_audit import LanguageModelAudit  # noqa: F401
 from dagster_project.defs.portfolio.dashboard import dashboard_asset
@@ -44,6 +45,7 @@ def with_portfolio(
             notices_sensor(root),
             failures_sensor(root),
         ],
+        schedules=[cadence_schedule(subject, root) for subject in subjects],
         resources={"io_manager": reference_io_manager},
         executor=executor(),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -15,6 +16,9 @@ from memory_assets.subjects import AuditedSubject, ClassifierSubject
 
 _SHARED = ("source", "dataset")
 """What the options of a subject have in common with it."""
+
+_PLANNED = ("leakage", "roi_report")
+"""What is late when no version was audited for longer than the audit plan allows."""
 
 
 S = TypeVar("S", bound=AuditedSubject)
@@ -69,8 +73,13 @@ class SubjectGraph(Generic[S]):
         automation: dg.AutomationCondition | None = None,
     ) -> dict[str, Any]:
         """Arguments for `dg.asset` and `dg.graph_asset`; without `automation` `on_change()`."""
+        late = timedelta(days=self.subject.cadence_days)
+        # Late after the subject's cadence; a warning in the last tenth of it.
+        policy = dg.FreshnessPolicy.time_window(fail_window=late, warn_window=late * 0.9)
+        planned = name in _PLANNED and not self.option
         return {
             "key": self.key(name),
+            **({"freshness_policy": policy} if planned else {}),
             "group_name": self.subject.slug,
             "owners": [self.subject.owner],
             "kinds": kinds,

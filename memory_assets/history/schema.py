@@ -80,18 +80,27 @@ def refuse_newer(con: duckdb.DuckDBPyConnection) -> None:
     _refuse_newer(_applied(con), _files("schema", sql_folder()))
 
 
+def _missing(applied: dict[str, str]) -> list[str]:
+    folder = sql_folder()
+    return [f for f in _files("schema", folder) | _files("views", folder) if f not in applied]
+
+
+def is_current(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether every migration and view of this code was applied, none of them changed since."""
+    applied = _applied(con)
+    views = _files("views", sql_folder())
+    return not _missing(applied) and all(applied[f] == digest_file(p) for f, p in views.items())
+
+
 def refuse_other_schema(con: duckdb.DuckDBPyConnection) -> None:
     """For readers, who cannot migrate.
 
     Raises:
         InputError: the database is newer or older than the code.
     """
-    folder = sql_folder()
-    migrations, views = _files("schema", folder), _files("views", folder)
     applied = _applied(con)
-    _refuse_newer(applied, migrations)
-    missing = [name for name in migrations | views if name not in applied]
-    if missing:
+    _refuse_newer(applied, _files("schema", sql_folder()))
+    if missing := _missing(applied):
         raise InputError(
             f"the history is older than this version of memory-assets: it lacks {missing[0]}; "
             "run `memory-assets audit`, which brings it up to date"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -14,11 +14,12 @@ from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.history.files import Files
 from memory_assets.history.load import KINDS, Head, known, load, read_head
-from memory_assets.history.schema import migrate
+from memory_assets.history.schema import is_current, migrate
 from memory_assets.history.takeover import take_over
 from memory_assets.history.writer import Writer, database
 
 _T = TypeVar("_T")
+_SAME_RUN = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,18 @@ class History:
     @property
     def _writer(self) -> Writer:
         return Writer(Files(self.root))
+
+    def upgrade(self) -> None:
+        """Bring a history that an older version wrote to the schema of this one, if there is any.
+
+        Raises:
+            InputError: it was written by a newer version.
+        """
+        if self.published.exists():
+            with duckdb.connect(str(self.published), read_only=True) as con:
+                current = is_current(con)
+            if not current:
+                self._change(lambda con: None)  # noqa: ARG005 - opening it to write is what migrates
 
     def append(self, folder: Path) -> bool:
         """Append one bundle folder (an audit, or a risk calculation) in one transaction.
@@ -144,6 +157,31 @@ class History:
                     [subject, version, position],
                 )
             return True
+
+        return self._change(work)
+
+    def confirm(self, runs: Mapping[str, datetime]) -> bool:
+        """Say when audits were last run again with the same result; True if that was news.
+
+        `runs` maps audit ids to times. A run within a day of what is known adds nothing, nor does
+        an audit that the history does not hold.
+        """
+
+        def work(con: duckdb.DuckDBPyConnection) -> bool:
+            new = 0
+            for audit_id, at in runs.items():
+                row = con.execute(
+                    """
+                    SELECT greatest(max(audits.finished_at), max(confirmations.confirmed_at))
+                    FROM audits LEFT JOIN confirmations USING (audit_id)
+                    WHERE audit_id = ?
+                    """,
+                    [audit_id],
+                ).fetchone()
+                if row and row[0] is not None and at - row[0] > _SAME_RUN:
+                    con.execute("INSERT INTO confirmations VALUES (?, ?)", [audit_id, at])
+                    new += 1
+            return new > 0
 
         return self._change(work)
 

@@ -9,7 +9,7 @@ import duckdb
 from memory_assets.history.load import KINDS
 
 # Kept by hand, in no bundle.
-_BY_HAND = ("subjects", "version_order", "outcomes", "actions")
+_BY_HAND = ("subjects", "version_order", "outcomes", "actions", "confirmations")
 
 
 def _tables(con: duckdb.DuckDBPyConnection) -> set[str]:

@@ -6,6 +6,15 @@ WITH newest_release AS (
         arg_max(model_version, position) AS model_version
     FROM version_order
     GROUP BY subject
+),
+
+last_run AS (
+    SELECT
+        latest.audit_id,
+        max(greatest(latest.finished_at, confirmations.confirmed_at)) AS run_at
+    FROM latest
+    LEFT JOIN confirmations ON latest.audit_id = confirmations.audit_id
+    GROUP BY latest.audit_id
 )
 
 SELECT
@@ -13,7 +22,7 @@ SELECT
     subjects.owner,
     subjects.cadence_days,
     latest.model_version AS audited_version,
-    latest.finished_at AS audited_at,
+    last_run.run_at AS audited_at,
     CASE
         WHEN latest.audit_id IS NULL THEN 'never audited'
         WHEN newest_release.subject IS NOT NULL AND newest_audit.audit_id IS NULL
@@ -23,10 +32,11 @@ SELECT
     CASE
         WHEN latest.audit_id IS NULL THEN now()
         WHEN newest_release.subject IS NOT NULL AND newest_audit.audit_id IS NULL THEN now()
-        ELSE latest.finished_at + to_days(subjects.cadence_days)
+        ELSE last_run.run_at + to_days(subjects.cadence_days)
     END AS due_at
 FROM subjects
 LEFT JOIN latest ON subjects.subject = latest.subject
+LEFT JOIN last_run ON latest.audit_id = last_run.audit_id
 LEFT JOIN newest_release ON subjects.subject = newest_release.subject
 LEFT JOIN versions AS newest_audit
     ON

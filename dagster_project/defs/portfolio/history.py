@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_project.automation import on_any_version
+from dagster_project.cadence import last_runs
 from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
 from dagster_project.kinds import kind_of
@@ -37,12 +38,14 @@ def history_asset(subjects: Sequence[AuditedSubject], root: Path) -> dg.AssetsDe
             "Readers open the published file at any time; ask it with `memory-assets query`."
         ),
     )
-    def history() -> dg.MaterializeResult:
+    def history(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from memory_assets.audits.record import record_audits
+        from memory_assets.history.store import History
 
         with clear_failures():
             released = {s.subject: list(list_versions(root / s.checkpoints)) for s in subjects}
             recorded = record_audits(home(), subjects, released)
+            History(home()).confirm(last_runs(context.instance, released))
         return dg.MaterializeResult(
             data_version=dg.DataVersion(recorded.version),
             metadata={
