@@ -33,7 +33,7 @@ def test_the_lineage_of_a_classifier(definitions):
         "shadow_signals": {"dataset", "shadow_models"},
         "memorization": {"dataset", "shadow_signals"},
         "information": {"dataset", "shadow_signals"},
-        "target_signals": {"dataset", "checkpoint"},
+        "target_signals": {"dataset", "checkpoint", "shadow_signals"},
         "attack_scores": {"dataset", "shadow_signals", "target_signals"},
     }
     assert {name: parents(definitions, name) for name in expected} == expected
