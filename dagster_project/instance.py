@@ -22,6 +22,8 @@ telemetry:
   enabled: false
 nux:
   enabled: false
+nux:
+  enabled: false
 run_monitoring:
   enabled: true
   free_slots_after_run_end_seconds: 60

@@ -6,6 +6,7 @@ import dagster as dg
 import numpy as np
 
 from dagster_project.automation import on_change
+from dagster_project.components.columns import of_memorization
 from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
 from dagster_project.pipes import pipes_session
@@ -213,6 +214,7 @@ def _memorization(graph: SubjectGraph) -> dg.AssetsDefinition:
             data_version=dg.DataVersion(made.key),
             metadata={
                 "dagster/row_count": len(records["kind"]),
+                **of_memorization(graph),
                 **{f"{kind} (records)": int(n) for kind, n in zip(kinds, counts, strict=True)},
                 "most exposed": dg.MetadataValue.md(
                     "| record | memorization | 95% interval | kind |\n|---|---|---|---|\n"

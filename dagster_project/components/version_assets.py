@@ -10,6 +10,7 @@ import dagster as dg
 
 from dagster_project.automation import on_change
 from dagster_project.checks import CONTROLS, check_results, check_specs
+from dagster_project.components.columns import of_attack_scores, of_leakage
 from dagster_project.components.money_assets import money_assets
 from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
@@ -159,14 +160,7 @@ def _attack_scores(graph: SubjectGraph) -> dg.AssetsDefinition:
                 "attacks": dg.MetadataValue.md(attack_table(results.measurements)),
                 "ROC": inline_png(roc_png(results.curves)),
                 "path": dg.MetadataValue.path(str(made.path)),
-                "dagster/column_schema": dg.TableSchema(
-                    [
-                        dg.TableColumn("record_id", "string", "name of the record"),
-                        dg.TableColumn("member", "bool", "was the model trained on it"),
-                        dg.TableColumn("attack", "string", "name in the registry"),
-                        dg.TableColumn("score", "double", "higher: more likely a member"),
-                    ]
-                ),
+                **of_attack_scores(graph),
             },
         )
 
@@ -239,6 +233,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
                     )
                 ),
                 "dagster/row_count": bundle.record_scores.num_rows,
+                **of_leakage(graph),
                 "path": dg.MetadataValue.path(str(made.path)),
                 "audit id": bundle.audit.audit_id,
                 "reused": made.reused,
