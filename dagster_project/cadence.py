@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def cadence_schedule(subject: AuditedSubject, root: Path) -> dg.ScheduleDefiniti
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"Audits {subject.subject} again when its audit is due.",
     )
-    def due(context: dg.ScheduleEvaluationContext) -> Iterable[dg.RunRequest] | dg.SkipReason:
+    def due(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         try:
             found = ask(home(), _DUE, {"subject": subject.subject})
         except InputError as error:
