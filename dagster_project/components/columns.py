@@ -4,6 +4,8 @@ import dagster as dg
 
 from dagster_project.components.options import SubjectGraph
 
+Columns = dict[str, dg.TableColumnLineage | dg.TableSchema]
+
 _SCORES = (
     dg.TableColumn("record_id", "string", "name of the record"),
     dg.TableColumn("member", "bool", "was the model trained on it"),
@@ -20,7 +22,7 @@ _MEMORIZATION = (
 
 def _metadata(
     columns: tuple[dg.TableColumn, ...], origins: dict[str, tuple[dg.AssetKey, str]]
-) -> dict[str, object]:
+) -> Columns:
     lineage = {
         name: [dg.TableColumnDep(asset_key=key, column_name=column)]
         for name, (key, column) in origins.items()
@@ -31,7 +33,7 @@ def _metadata(
     }
 
 
-def of_memorization(graph: SubjectGraph) -> dict[str, object]:
+def of_memorization(graph: SubjectGraph) -> Columns:
     """Columns of `memorization`: one row a record of the audit set."""
     columns = (
         _SCORES[0],
@@ -41,13 +43,13 @@ def of_memorization(graph: SubjectGraph) -> dict[str, object]:
     return _metadata(columns, {"record_id": (graph.key("dataset"), "id")})
 
 
-def of_attack_scores(graph: SubjectGraph) -> dict[str, object]:
+def of_attack_scores(graph: SubjectGraph) -> Columns:
     """Columns of `attack_scores`: one row a record and attack."""
     dataset = graph.key("dataset")
     return _metadata(_SCORES, {"record_id": (dataset, "id"), "member": (dataset, "member")})
 
 
-def of_leakage(graph: SubjectGraph) -> dict[str, object]:
+def of_leakage(graph: SubjectGraph) -> Columns:
     """Columns of an audit's `record_scores`, as they go into the history."""
     scores, records = graph.key("attack_scores"), graph.key("memorization")
     columns = (
