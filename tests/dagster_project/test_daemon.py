@@ -52,21 +52,22 @@ def free_port() -> int:
 
 
 @contextmanager
-def daemon(root: Path) -> Iterator[subprocess.Popen]:
-    """`memory-assets ui` in a process group of its own, and gone afterwards with all it started."""
+def daemon(root: Path) -> Iterator[tuple[subprocess.Popen, int]]:
+    """`memory-assets ui` in a session of its own, and its port; gone afterwards with all of it."""
     environment = os.environ | {
         "MEMORY_ASSETS_HOME": str(root / "home"),
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": f"{root}{os.pathsep}{CHECKOUT}",
     }
     environment.pop("DAGSTER_HOME", None)
-    command = [sys.executable, "-m", "dagster_project.cli", "ui", "--port", str(free_port())]
+    port = free_port()
+    command = [sys.executable, "-m", "dagster_project.cli", "ui", "--port", str(port)]
     with (root / "daemon.log").open("a") as log:
         process = subprocess.Popen(
             command, cwd=root, env=environment, stdout=log, stderr=log, start_new_session=True
         )
         try:
-            yield process
+            yield process, port
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
@@ -139,7 +140,7 @@ def test_a_daemon_audits_what_changed_and_nothing_else(project: Path):
 
 def test_a_daemon_killed_in_the_middle_audits_nothing_twice_and_forgets_nothing(project: Path):
     tiny.write_checkpoint(project / "tiny", "v1", seed=1)
-    with daemon(project) as running:
+    with daemon(project) as (running, _):
         wait_for(lambda: len(audits(project)) == 1, project)
         for seed in (2, 3, 4):
             tiny.write_checkpoint(project / "tiny", f"v{seed}", seed=seed)
