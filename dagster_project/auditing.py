@@ -14,7 +14,7 @@ from dagster_project.components.options import SubjectGraph
 from dagster_project.definitions import build_definitions
 from dagster_project.defs.portfolio.dashboard import KEY as DASHBOARD
 from dagster_project.executors import CONFIG, IN_PROCESS, executor_name, portable_job
-from dagster_project.failures import StepFailed
+from dagster_project.failures import StepFailed, root_cause
 from dagster_project.instance import end_abandoned_runs, owner_tag, prepare_dagster_home
 from dagster_project.kinds import kind_of
 from dagster_project.references import sweep_runs
@@ -158,9 +158,7 @@ def _data_version(event: dg.EventLogEntry | None) -> str | None:
 def _raise_for(event: dg.DagsterEvent) -> None:
     """Raise what a failed step means to the user; a failed check is not a failed step."""
     failure = event.step_failure_data
-    error = failure.error
-    while error is not None and error.cause is not None:
-        error = error.cause
+    error = root_cause(failure.error)
     if error is not None and error.cls_name == "DagsterAssetCheckFailedError":
         return
     if failure.user_failure_data is not None and failure.user_failure_data.description:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
+from dagster._utils.error import SerializableErrorInfo
 
 from memory_assets.errors import InputError
 
@@ -21,3 +22,10 @@ def clear_failures() -> Iterator[None]:
         yield
     except InputError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
+def root_cause(error: SerializableErrorInfo | None) -> SerializableErrorInfo | None:
+    """What a step raised, beneath what Dagster wrapped around it."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error

@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_project.failures import root_cause
 from dagster_project.notifications import Notice, note, post, read_settings
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError
@@ -132,7 +133,7 @@ def _failure(context: dg.RunFailureSensorContext) -> str | None:
     said = ""
     for event in context.get_step_failure_events():
         failure = event.step_failure_data
-        error = failure.error
+        error = root_cause(failure.error)
         if error is not None and error.cls_name == "DagsterAssetCheckFailedError":
             continue
         if failure.user_failure_data is not None and failure.user_failure_data.description:
