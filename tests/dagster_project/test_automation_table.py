@@ -14,7 +14,7 @@ from memory_assets.history.questions import ask
 
 pytestmark = pytest.mark.slow
 
-HISTORY = Counter({"portfolio/history": 1})
+HISTORY = Counter({"portfolio/history": 1, "portfolio/dashboard": 1})
 
 
 @pytest.fixture
