@@ -1,0 +1,148 @@
+"""Commands for pipelines and analysts: register a version, query with parameters, in any form."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from pyarrow import parquet
+from typer.testing import CliRunner
+
+from dagster_project.cadence import cadence_schedule
+from dagster_project.cli import app
+from dagster_project.commands.register import copy_in
+from dagster_project.defs.portfolio.dashboard import dashboard_asset
+from memory_assets.errors import InputError
+from memory_assets.history.store import History
+from memory_assets.models.checkpoints import list_versions
+
+run = CliRunner()
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("MEMORY_ASSETS_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def history(home: Path) -> Path:
+    """A history with a plan and no audit."""
+    History(home).append_all([])
+    History(home).register_subject("digits", "team:privacy", 30, ["v1"])
+    return home
+
+
+def test_a_copy_is_whole_and_hidden_until_it_is(tmp_path: Path):
+    folder = tmp_path / "models"
+    source = tmp_path / "new.safetensors"
+    source.write_bytes(b"x" * 5_000_000)
+    seen: set[int] = set()
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.is_set():
+            seen.update(path.stat().st_size for path in list_versions(folder).values())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    copy_in(source, folder, "v1")
+    stop.set()
+    watcher.join()
+    assert seen <= {5_000_000}
+    assert list(list_versions(folder)) == ["v1"]
+    assert [path.name for path in folder.iterdir()] == ["v1.safetensors"]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path):
+    folder, source = tmp_path / "models", tmp_path / "new"
+    source.mkdir()
+    (source / "a.safetensors").write_bytes(b"1")
+    copy_in(source, folder, "v1")
+    (source / "a.safetensors").rename(source / "b.safetensors")
+    copy_in(source, folder, "v1")
+    assert [path.name for path in (folder / "v1").iterdir()] == ["b.safetensors"]
+
+
+@pytest.mark.parametrize("version", ["../v1", "a/b", "", ".hidden", "v 1"])
+def test_a_version_cannot_name_a_path(tmp_path: Path, version: str):
+    source = tmp_path / "new.safetensors"
+    source.touch()
+    with pytest.raises(InputError, match="--version"):
+        copy_in(source, tmp_path / "models", version)
+
+
+def test_one_name_is_one_version(tmp_path: Path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "v1.pt").touch()
+    source = tmp_path / "v1.safetensors"
+    source.touch()
+    with pytest.raises(InputError, match="is there already"):
+        copy_in(source, tmp_path / "models", "v1")
+
+
+def test_a_missing_file_or_subject_is_one_line(home: Path):  # noqa: ARG001
+    for arguments in (["digits", "no.safetensors"], ["digitz", "no.safetensors"]):
+        result = run.invoke(app, ["register", *arguments])
+        assert result.exit_code == 2
+
+
+def test_the_list_of_questions_names_their_parameters(history: Path):  # noqa: ARG001
+    result = run.invoke(app, ["query"])
+    assert result.exit_code == 0
+    assert "threshold" in result.output
+
+
+def test_a_question_takes_parameters(history: Path):  # noqa: ARG001
+    asked = ["query", "audits-due", "--format", "json", "--param"]
+    assert len(json.loads(run.invoke(app, [*asked, "subject=digits"]).output)) == 1
+    assert json.loads(run.invoke(app, [*asked, "subject=other"]).output) == []
+    assert run.invoke(app, [*asked, "subject"]).exit_code == 2
+    assert run.invoke(app, [*asked, "other=1"]).exit_code == 2
+
+
+def test_an_answer_as_parquet_keeps_its_types(history: Path, tmp_path: Path):  # noqa: ARG001
+    target = tmp_path / "due.parquet"
+    asked = ["query", "audits-due", "--format", "parquet", "--to", str(target)]
+    assert run.invoke(app, asked).exit_code == 0
+    table = parquet.read_table(target)
+    assert table["subject"].to_pylist() == ["digits"]
+    assert str(table.schema.field("days_late").type) == "int64"
+
+
+def test_a_table_cannot_go_to_a_file(history: Path, tmp_path: Path):  # noqa: ARG001
+    assert run.invoke(app, ["query", "verdicts", "--to", str(tmp_path / "x")]).exit_code == 2
+
+
+def test_the_page_over_all_subjects_is_an_asset(history: Path):
+    made = dg.materialize([dashboard_asset(dg.AssetKey(["portfolio", "history"]))])
+    assert made.success
+    page = (history / "reports" / "portfolio.en.html").read_text()
+    assert "No audit has been recorded yet." in page
+    assert (history / "reports" / "portfolio.ja.html").is_file()
+
+
+def test_the_schedule_audits_again_what_is_due(home: Path, tmp_path: Path, monkeypatch):
+    from automation_projects import tiny_subject
+
+    schedule = cadence_schedule(tiny_subject("tiny"), tmp_path)
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_schedule_context(instance, datetime(2026, 5, 1, 5, tzinfo=UTC))
+        assert "no history" in str(schedule(context).skip_message)  # type: ignore[union-attr]
+        History(home).append_all([])
+        assert "no audit is due" in str(schedule(context).skip_message)  # type: ignore[union-attr]
+        due = {"audited_version": ["v7"]}
+        monkeypatch.setattr("dagster_project.cadence.ask", lambda *_: _Answer(due))
+        (request,) = schedule(context)  # type: ignore[misc]
+    assert request.partition_key == "v7"
+
+
+class _Answer(dict):
+    def __getitem__(self, name: str):
+        values = super().__getitem__(name)
+        return type("Column", (), {"to_pylist": lambda _: values})()
