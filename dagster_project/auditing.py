@@ -24,6 +24,7 @@ from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.store import History
+from memory_assets.models.registry import version_of_alias
 from memory_assets.subjects import AuditedSubject
 
 MONEY_ASSETS = ("risk", "audit_plan", "roi_report")
@@ -191,6 +192,7 @@ def _versions(subject: AuditedSubject, seen: list[str], wanted: str | None) -> l
         )
     if wanted is None:
         return seen
+    wanted = version_of_alias(subject.checkpoints, wanted)
     if wanted not in seen:
         raise InputError(
             f"version {wanted!r}: not in {subject.checkpoints}; found {', '.join(seen)}"

@@ -11,6 +11,7 @@ from memory_assets.artifacts import home
 from memory_assets.errors import InputError
 from memory_assets.history.questions import ask
 from memory_assets.models.checkpoints import list_versions
+from memory_assets.models.registry import version_of_alias
 
 _LAST = """
     select model_version from audits
@@ -72,7 +73,7 @@ def decide(root: Path, name: str, version: str | None) -> GateDecision:
         InputError: unknown subject, or a version that was never audited.
     """
     subject = choose(read_subjects(root), [name])[0]
-    version = version or last_version(name)
+    version = version_of_alias(subject.checkpoints, version) if version else last_version(name)
     rows = ask(home(), _VERDICT, {"subject": name, "version": version}).to_pylist()
     if not rows:
         raise InputError(

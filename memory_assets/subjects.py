@@ -13,6 +13,7 @@ from memory_assets.attacks.registry import select
 from memory_assets.digest import digest
 from memory_assets.models.checkpoints import checkpoint_file, fingerprint
 from memory_assets.models.recipe import DpSgd, Recipe
+from memory_assets.models.registry import Registry
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Depth = Literal["quick", "standard", "thorough"]
@@ -144,7 +145,9 @@ class AuditedSubject(PricedSubject):
         0.5, description="share of members among the people an attacker would ask about"
     )
     cadence_days: int = Field(default=90, ge=1, description="how often an audit is due")
-    checkpoints: str = Field(description="folder with one version per file or folder")
+    checkpoints: str | Registry = Field(
+        description="folder with one version per file or folder, or mlflow: {uri, model}"
+    )
 
     @field_validator("subject")
     @classmethod
@@ -199,9 +202,9 @@ class ClassifierSubject(AuditedSubject):
     )
     command: CommandSpec | None = Field(default=None, description="training command")
     predictions: PredictionsSpec | None = Field(default=None, description="outputs, no model")
-    checkpoints: str = Field(
-        description="folder with one version per file or folder: weights of a recipe's model, "
-        "otherwise a table of the version's outputs"
+    checkpoints: str | Registry = Field(
+        description="folder with one version per file or folder, or mlflow: {uri, model}: weights "
+        "of a recipe's model, otherwise a table of the version's outputs"
     )
     depth: Depth | None = Field(
         default=None, description="quick (4 shadow models), standard (64) or thorough (256)"

@@ -16,6 +16,7 @@ from dagster_project.subjects import choose, read_subjects
 from memory_assets.artifacts import remove
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import list_versions
+from memory_assets.models.registry import Registry
 from memory_assets.subjects import AuditedSubject
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
@@ -99,6 +100,8 @@ def register(
         """Hand over a new version, for CI pipelines; a running daemon audits it by itself."""
         root = project_root()
         found = choose(read_subjects(root), [subject])[0]
+        if isinstance(found.checkpoints, Registry):
+            raise InputError(f"{subject}: its versions come from a registry; register it there")
         name = version or (file.name if file.is_dir() else file.stem)
         target = copy_in(file, root / found.checkpoints, name)
         state = "new" if name in _report(found, root) else "known, with the same bytes"

@@ -11,6 +11,7 @@ import dagster as dg
 
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import fingerprint, list_versions
+from memory_assets.models.registry import Registry, mirror
 from memory_assets.subjects import AuditedSubject
 
 INTERVAL_SECONDS = 10
@@ -37,7 +38,13 @@ class Observation:
 
 
 def observe(subject: AuditedSubject, root: Path, before: Mapping[str, Seen]) -> Observation:
-    """Compare a subject's checkpoint folder with what was seen `before`, by the files' bytes."""
+    """Compare a subject's checkpoint folder with what was seen `before`, by the files' bytes.
+
+    Raises:
+        InputError: the versions are in a registry, and it does not answer.
+    """
+    if isinstance(subject.checkpoints, Registry):
+        mirror(subject.checkpoints)
     seen: dict[str, Seen] = {}
     events: list[dg.AssetMaterialization] = []
     for version, path in list_versions(root / subject.checkpoints).items():
@@ -94,7 +101,10 @@ def versions_sensor(
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        found = observe(subject, root, from_cursor(context.cursor))
+        try:
+            found = observe(subject, root, from_cursor(context.cursor))
+        except InputError as error:
+            return dg.SkipReason(str(error))
         known = set(context.instance.get_dynamic_partitions(str(versions.name)))
         new = [v for v in found.seen if v not in known]
         gone = [v for v in found.gone if v in known]

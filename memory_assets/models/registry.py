@@ -1,0 +1,138 @@
+"""Versions in an MLflow registry, mirrored into a folder where every later step finds files."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from memory_assets.artifacts import home
+from memory_assets.digest import digest
+from memory_assets.errors import InputError
+
+_WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
+_ALIASES = ".aliases.json"
+# A registry that does not answer is asked again at the next look, and not for minutes at this one.
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+
+log = logging.getLogger("memory_assets.registry")
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MlflowModel(_Spec):
+    """A registered model; login comes from MLflow's own environment variables, never from here."""
+
+    uri: str = Field(description="tracking server, e.g. http://127.0.0.1:5000")
+    model: str = Field(description="name of the registered model")
+    alias: str | None = Field(
+        default=None, description="audit only the version of this alias, e.g. production"
+    )
+
+
+class Registry(_Spec):
+    """A model registry in place of a folder; as a path it is the folder of its mirror."""
+
+    mlflow: MlflowModel
+
+    def __fspath__(self) -> str:
+        return str(home() / "registry" / digest(self.mlflow.uri, self.mlflow.model)[:16])
+
+    def __str__(self) -> str:
+        return f"the registry's model {self.mlflow.model}"
+
+
+def _client(uri: str) -> Any:
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
+    try:
+        from mlflow import MlflowClient  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise InputError(
+            "checkpoints.mlflow: MLflow is not installed; pip install 'memory-assets[mlflow]'"
+        ) from None
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _download(client: Any, spec: MlflowModel, version: str, folder: Path) -> bool:
+    """Fetch the weights of one version; False where it is not clear which file they are."""
+    from mlflow.artifacts import download_artifacts  # pyright: ignore[reportMissingImports]
+
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
+        source = client.get_model_version_download_uri(spec.model, version)
+        got = Path(
+            download_artifacts(artifact_uri=source, tracking_uri=spec.uri, dst_path=temporary)
+        )
+        files = [got] if got.is_file() else sorted(p for p in got.rglob("*") if p.is_file())
+        for suffix in _WEIGHTS:
+            if found := [file for file in files if file.suffix == suffix]:
+                break
+        else:
+            found = []
+        if len(found) != 1:
+            log.warning("%s version %s: %d files of weights", spec.model, version, len(found))
+            return False
+        shutil.move(found[0], folder / f"{version}{found[0].suffix}")
+    return True
+
+
+def mirror(registry: Registry) -> Path:
+    """Bring the mirror of a registered model up to date, and return its folder.
+
+    A version of a registry never changes, so each is fetched once; one that is deleted there is
+    deleted here. Where the artifact of a version does not hold exactly one file of weights, the
+    version is left out and the log says so.
+
+    Raises:
+        InputError: MLflow is not installed, the server does not answer, or knows no such model.
+    """
+    spec, folder = registry.mlflow, Path(registry)
+    client = _client(spec.uri)
+    from mlflow.exceptions import MlflowException  # pyright: ignore[reportMissingImports]
+
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        aliases = {
+            str(k): str(v) for k, v in client.get_registered_model(spec.model).aliases.items()
+        }
+        quoted = spec.model.replace("'", "\\'")
+        ready = [
+            str(v.version)
+            for v in client.search_model_versions(f"name='{quoted}'")
+            if v.status == "READY"
+        ]
+        if spec.alias is not None:
+            ready = [v for v in ready if v == aliases.get(spec.alias)]
+        there = {path.stem: path for path in folder.iterdir() if not path.name.startswith(".")}
+        for version in sorted(set(ready) - set(there), key=int):
+            _download(client, spec, version, folder)
+    except MlflowException as error:
+        # Its text may repeat the address, and an address may hold a password.
+        raise InputError(
+            f"checkpoints.mlflow: {spec.model}: the registry refused or did not answer "
+            f"({error.error_code}); check uri and model"
+        ) from None
+    for version in set(there) - set(ready):
+        there[version].unlink()
+    temporary = folder / f"{_ALIASES}.tmp"
+    temporary.write_text(json.dumps(aliases, sort_keys=True), encoding="utf-8")
+    temporary.replace(folder / _ALIASES)
+    return folder
+
+
+def version_of_alias(checkpoints: str | Registry, name: str) -> str:
+    """The version that an alias such as `production` names; any other name as it is."""
+    if isinstance(checkpoints, str) or re.fullmatch(r"\d+", name):
+        return name
+    path = Path(checkpoints) / _ALIASES
+    aliases = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return aliases.get(name, name)

@@ -1,0 +1,132 @@
+"""A real MLflow server on loopback: registering a version leads to its audit."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import automation_projects as tiny
+import pytest
+
+from memory_assets.errors import InputError
+from memory_assets.history.questions import ask
+from memory_assets.models.checkpoints import list_versions
+from memory_assets.models.registry import MlflowModel, Registry, mirror, version_of_alias
+
+pytestmark = pytest.mark.slow
+mlflow = pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("mlflow")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    command += ["--artifacts-destination", str(folder / "artifacts")]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=log, stderr=log, start_new_session=True
+        )
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(f"{url}/health", timeout=2)
+            break
+        except (urllib.error.URLError, OSError):
+            time.sleep(1)
+    else:
+        raise AssertionError((folder / "log").read_text())
+    yield url
+    os.killpg(process.pid, 15)
+    process.wait(30)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("MEMORY_ASSETS_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def register(server: str, model: str, file: Path) -> str:
+    """What a training pipeline does: log the weights of a run, register them."""
+    client = mlflow.MlflowClient(tracking_uri=server, registry_uri=server)
+    run = client.create_run("0").info
+    client.log_artifact(run.run_id, str(file), "weights")
+    if not client.search_registered_models(f"name='{model}'"):
+        client.create_registered_model(model)
+    source = f"{run.artifact_uri}/weights"
+    return str(client.create_model_version(model, source, run.run_id).version)
+
+
+def test_a_registered_version_is_audited_and_an_alias_names_it(server: str, tmp_path, home):
+    root = tmp_path / "project"
+    root.mkdir()
+    with tiny.stepped(root) as daemon:
+        tiny.write_checkpoint(root / "tiny", "a", seed=1)
+        tiny.write_checkpoint(root / "tiny", "b", seed=2)
+        made = root / "tiny" / "checkpoints"
+        register(server, "claims", made / "a.safetensors")
+        spec = {"mlflow": {"uri": server, "model": "claims"}}
+        daemon.subjects["tiny"] = tiny.tiny_subject("tiny", checkpoints=spec)
+        daemon.settle()
+        audited = "select model_version from audits order by finished_at"
+        assert ask(home, audited)["model_version"].to_pylist() == ["1"]
+
+        register(server, "claims", made / "b.safetensors")
+        client = mlflow.MlflowClient(tracking_uri=server, registry_uri=server)
+        client.set_registered_model_alias("claims", "production", "2")
+        done = daemon.settle()
+        assert ask(home, audited)["model_version"].to_pylist() == ["1", "2"]
+        assert not any("[1]" in name for name in done)
+        assert daemon.settle() == {}
+    assert version_of_alias(daemon.subjects["tiny"].checkpoints, "production") == "2"
+
+
+def test_an_alias_can_be_all_that_is_audited(server: str, tmp_path):
+    for seed in (1, 2):
+        tiny.write_checkpoint(tmp_path, "v", seed=seed)
+        register(server, "fraud", tmp_path / "checkpoints" / "v.safetensors")
+    client = mlflow.MlflowClient(tracking_uri=server, registry_uri=server)
+    client.set_registered_model_alias("fraud", "production", "1")
+    registry = Registry(mlflow=MlflowModel(uri=server, model="fraud", alias="production"))
+    assert list(list_versions(mirror(registry))) == ["1"]
+    client.set_registered_model_alias("fraud", "production", "2")
+    assert list(list_versions(mirror(registry))) == ["2"]
+
+
+def test_a_version_without_weights_is_left_out(server: str, tmp_path, caplog):
+    (tmp_path / "readme.txt").write_text("no weights here")
+    register(server, "empty", tmp_path / "readme.txt")
+    registry = Registry(mlflow=MlflowModel(uri=server, model="empty"))
+    assert list_versions(mirror(registry)) == {}
+    assert "0 files of weights" in caplog.text
+
+
+def test_a_deleted_version_leaves_the_mirror(server: str, tmp_path):
+    tiny.write_checkpoint(tmp_path, "v", seed=1)
+    version = register(server, "gone", tmp_path / "checkpoints" / "v.safetensors")
+    registry = Registry(mlflow=MlflowModel(uri=server, model="gone"))
+    assert list(list_versions(mirror(registry))) == [version]
+    client = mlflow.MlflowClient(tracking_uri=server, registry_uri=server)
+    client.delete_model_version("gone", version)
+    assert list_versions(mirror(registry)) == {}
+
+
+@pytest.mark.parametrize("uri", ["http://user:secret@127.0.0.1:9", None])
+def test_an_unknown_model_or_server_is_one_line_without_the_address(server: str, uri):
+    registry = Registry(mlflow=MlflowModel(uri=uri or server, model="nobody"))
+    with pytest.raises(InputError, match="nobody") as error:
+        mirror(registry)
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)
