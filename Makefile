@@ -22,6 +22,7 @@ check: $(VENV)/.installed-dev  ## lint, types, and the graph loads
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/sqlfluff lint --quiet sql
 	$(BIN)/dg check yaml
 	$(BIN)/dg check defs
 
@@ -39,7 +40,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,dp,ray]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,dp,mlflow,pdf,ray]'
 	touch $@
 
 clean:  ## forget the environment; audits under .memory_assets stay
