@@ -188,6 +188,7 @@ def report(
     verify: Annotated[
         bool, typer.Option("--verify", help="Check that nobody changed it; exit 1 if so.")
     ] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write it as PDF beside the page.")] = False,
 ) -> None:
     """Say where the report of a version is, and whether it still is what was written."""
     from dagster_project.gating import last_version
@@ -201,6 +202,10 @@ def report(
     if verify:
         money.verify_report(page)
         return
+    if pdf:
+        from memory_assets.reports.pdf import write_pdf
+
+        page = write_pdf(page)
     print(page)
 
 

@@ -164,13 +164,14 @@ def verify(path: Path) -> bool:
     return hashlib.sha256(blank).hexdigest() == seals[0].decode()
 
 
-def write_private(page: str, path: Path) -> Path:
+def write_private(page: str | bytes, path: Path) -> Path:
     """Put a page in place whole or not at all, for its owner's eyes only."""
+    content = page.encode() if isinstance(page, str) else page
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "w", encoding="utf-8", opener=_private) as file:
-            file.write(page)
+        with open(temporary, "wb", opener=_private) as file:
+            file.write(content)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
