@@ -18,7 +18,7 @@ from dagster_project.failures import StepFailed, root_cause
 from dagster_project.instance import end_abandoned_runs, owner_tag, prepare_dagster_home
 from dagster_project.kinds import kind_of
 from dagster_project.references import sweep_runs
-from dagster_project.sensors.sources import report_source
+from dagster_project.sensors.sources import report_sources
 from dagster_project.sensors.versions import DATA_VERSION, report_versions
 from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.errors import InputError
@@ -229,7 +229,7 @@ def run_audits(
             progress(f"{subject.subject}: waiting for another audit" if lock.is_locked else "")
             with lock:
                 graph, kind = SubjectGraph(subject, root), kind_of(subject)
-                report_source(subject, root, instance)
+                report_sources(graph, instance)
                 seen = report_versions(subject, root, graph.versions, instance)
                 versions = _versions(subject, list(seen.seen), version)
                 made = runner.pool(subject, graph)

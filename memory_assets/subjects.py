@@ -11,9 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from memory_assets.attacks.registry import select
 from memory_assets.digest import digest
+from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import checkpoint_file, fingerprint
 from memory_assets.models.recipe import DpSgd, Recipe
 from memory_assets.models.registry import Registry
+from memory_assets.risk import profile_file
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Depth = Literal["quick", "standard", "thorough"]
@@ -177,6 +179,33 @@ class AuditedSubject(PricedSubject):
             InputError: one of them is not there.
         """
 
+    def makers(self, root: Path) -> dict[str, Path]:
+        """The files that shadow models are made by, watched as well.
+
+        Raises:
+            InputError: one of them is not there.
+        """
+        del root
+        return {}
+
+    def profile_files(self, root: Path) -> dict[str, Path]:
+        """The risk profile's file, watched as well.
+
+        Raises:
+            InputError: it is not there.
+        """
+        if self.profile is None:
+            return {}
+        file = profile_file(self.profile, root)
+        if not file.is_file():
+            raise InputError(f"profile: {self.profile!r} is neither shipped nor a file at {file}")
+        return {self.profile: file}
+
+    @property
+    def brings(self) -> tuple[str, ...]:
+        """What its owner keeps in files besides the versions, by asset name."""
+        return ("source", "profile") if self.profile else ("source",)
+
     def weights(self, version: Path) -> list[Path]:
         """The files that make a version; their bytes are its identity.
 
@@ -270,6 +299,15 @@ class ClassifierSubject(AuditedSubject):
         from memory_assets.records.sources import source_files
 
         return source_files(self.records, root)
+
+    def makers(self, root: Path) -> dict[str, Path]:
+        from memory_assets.audits.made_by import maker_files
+
+        return maker_files(self, root)
+
+    @property
+    def brings(self) -> tuple[str, ...]:
+        return (*super().brings, "recipe")
 
     @property
     def config_digest(self) -> str:

@@ -12,7 +12,7 @@ from dagster_project.components.option_assets import option_assets
 from dagster_project.components.options import SubjectGraph
 from dagster_project.components.pool_assets import pool_assets
 from dagster_project.components.version_assets import version_assets
-from dagster_project.sensors.sources import source_sensor
+from dagster_project.sensors.sources import brought_specs, source_sensor
 from dagster_project.sensors.versions import versions_sensor
 from memory_assets.subjects import ClassifierSubject
 
@@ -39,12 +39,13 @@ class ClassifierAudit(dg.Component):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002
         return dg.Definitions(
             assets=[
+                *brought_specs(self.graph),
                 *pool_assets(self.graph),
                 *version_assets(self.graph),
                 *option_assets(self.graph),
             ],
             sensors=[
-                source_sensor(self.graph.subject, self.graph.root),
+                source_sensor(self.graph),
                 versions_sensor(self.graph.subject, self.graph.root, self.graph.versions),
             ],
         )

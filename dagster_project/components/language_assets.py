@@ -9,7 +9,7 @@ import dagster as dg
 from dagster_project.checks import LANGUAGE_CONTROLS
 from dagster_project.components.money_assets import money_assets
 from dagster_project.components.options import SubjectGraph
-from dagster_project.components.pool_assets import measurement_table, source_spec
+from dagster_project.components.pool_assets import measurement_table
 from dagster_project.components.version_assets import (
     attack_table,
     checkpoint_spec,
@@ -132,7 +132,6 @@ def language_assets(
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """source, texts; and by version checkpoint, leakage, its price and roi_report."""
     return [
-        source_spec(graph),
         _texts(graph),
         checkpoint_spec(graph, {"huggingface", "safetensors"}),
         _leakage(graph),

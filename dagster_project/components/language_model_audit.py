@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from dagster_project.components.language_assets import language_assets
 from dagster_project.components.options import SubjectGraph
-from dagster_project.sensors.sources import source_sensor
+from dagster_project.sensors.sources import brought_specs, source_sensor
 from dagster_project.sensors.versions import versions_sensor
 from memory_assets.language_subjects import LanguageModelSubject
 
@@ -36,9 +36,9 @@ class LanguageModelAudit(dg.Component):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002
         return dg.Definitions(
-            assets=language_assets(self.graph),
+            assets=[*brought_specs(self.graph), *language_assets(self.graph)],
             sensors=[
-                source_sensor(self.graph.subject, self.graph.root),
+                source_sensor(self.graph),
                 versions_sensor(self.graph.subject, self.graph.root, self.graph.versions),
             ],
         )

@@ -5,9 +5,10 @@ import dagster as dg
 from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
 from dagster_project.references import Reference
-from memory_assets.digest import digest_file
+from memory_assets.digest import digest
 from memory_assets.history.bundle import AuditBundle
-from memory_assets.risk import RISK_VERSION, profile_file
+from memory_assets.risk import RISK_VERSION
+from memory_assets.subjects import PricedSubject
 
 Result = dg.MaterializeResult[Reference]
 _HEADLINES = ("expected_loss", "retained_cvar95", "value", "npv", "npv_positive")
@@ -33,13 +34,9 @@ def _cell(figure) -> str:
 
 
 def _pricing_version(graph: SubjectGraph) -> str:
-    """The formulas and the profile: a profile that was edited prices anew, and nothing else."""
-    profile = graph.subject.profile
-    if profile is None:
-        return RISK_VERSION
-    file = profile_file(profile, graph.root)
-    known = digest_file(file)[:8] if file.is_file() else "missing"
-    return f"{RISK_VERSION}.{known}"
+    """The formulas, and what the owner says of the price: another profile prices anew."""
+    said = digest(graph.subject.model_dump(include=set(PricedSubject.model_fields)))
+    return f"{RISK_VERSION}.{said[:8]}"
 
 
 def _risk(graph: SubjectGraph) -> dg.AssetsDefinition:
@@ -47,6 +44,8 @@ def _risk(graph: SubjectGraph) -> dg.AssetsDefinition:
         **graph.options("risk", {"numpy"}, _pricing_version(graph)),
         partitions_def=graph.versions,
         ins={"leakage": dg.AssetIn(graph.key("leakage"))},
+        # An edited profile prices anew, and nothing else.
+        deps=[graph.key("profile")] if graph.subject.profile else [],
         description=(
             "The measured leakage through the owner's profile: what it may cost a year, what the "
             "model earns on unseen records, and what could be done, in one simulation."

@@ -14,7 +14,7 @@ from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.audits.options import option_subject
 from memory_assets.subjects import AuditedSubject, ClassifierSubject
 
-_SHARED = ("source", "dataset")
+_SHARED = ("source", "recipe", "profile", "dataset")
 """What the options of a subject have in common with it."""
 
 _PLANNED = ("leakage", "roi_report")

@@ -18,20 +18,6 @@ from memory_assets.records.prepared import Prepared
 Result = dg.MaterializeResult[Reference]
 
 
-def source_spec(graph: SubjectGraph) -> dg.AssetSpec:
-    """What a subject's owner brings and keeps."""
-    return dg.AssetSpec(
-        graph.key("source"),
-        group_name=graph.subject.slug,
-        owners=[graph.subject.owner],
-        kinds={"file"},
-        description=(
-            "The files behind a subject's records and members, kept by their owner. Other bytes "
-            "there make anew what rests on them and re-audit every version."
-        ),
-    )
-
-
 def _dataset(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
         **graph.options("dataset", {"numpy", "parquet"}, audit.records_version(graph.subject)),
@@ -80,7 +66,11 @@ def _dataset(graph: SubjectGraph) -> dg.AssetsDefinition:
 def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
     slug = graph.slug
 
-    @dg.op(name=f"{slug}__plan_blocks", out=dg.DynamicOut(io_manager_key="io_manager"))
+    @dg.op(
+        name=f"{slug}__plan_blocks",
+        ins={"recipe": dg.In(dg.Nothing)},
+        out=dg.DynamicOut(io_manager_key="io_manager"),
+    )
     def plan_blocks(dataset: Reference):
         with clear_failures():
             plan = audit.plan_pool(graph.subject, graph.root, Prepared.load(dataset.path))
@@ -136,14 +126,17 @@ def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
             # Records that come out the same do not touch the pool.
             on_change(together=False),
         ),
-        ins={"dataset": dg.AssetIn(graph.key("dataset"))},
+        ins={
+            "dataset": dg.AssetIn(graph.key("dataset")),
+            "recipe": dg.AssetIn(graph.key("recipe"), dagster_type=dg.Nothing),
+        },
         description=(
             "The pool: models trained by the same recipe, each on one side of every pair, so that "
             "every record is known to half of them. Trained in blocks, found again by digest."
         ),
     )
-    def shadow_models(dataset: Reference):
-        return gather_pool(dataset, plan_blocks(dataset).map(train_block).collect())
+    def shadow_models(dataset: Reference, recipe):
+        return gather_pool(dataset, plan_blocks(dataset, recipe).map(train_block).collect())
 
     return shadow_models
 
@@ -279,9 +272,9 @@ def measurement_table(folder: Path) -> str:
     return "\n".join(lines)
 
 
-def pool_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+def pool_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition]:
     """What is made once for all versions of the model."""
-    return [source_spec(graph), _dataset(graph), *pool_of(graph)]
+    return [_dataset(graph), *pool_of(graph)]
 
 
 def pool_of(graph: SubjectGraph) -> list[dg.AssetsDefinition]:

@@ -202,7 +202,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
         information: Reference,
     ) -> Result:
         _same_records(dataset, shadow_signals, target_signals)
-        run = context.instance.get_run_record_by_id(context.run_id)
+        run = context.instance.get_run_record_by_id(context.run.run_id)
         began = run.start_time if run and run.start_time else time.time()
         evidence = Evidence(
             version=context.partition_key,

@@ -5,8 +5,6 @@ Every way ends in the same signals, so that no later step knows by which way a m
 
 from __future__ import annotations
 
-import importlib.util
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_assets.audits.made_by import command_words, maker_files
 from memory_assets.digest import digest, digest_file
 from memory_assets.errors import InputError
 from memory_assets.models.callables import FitCallable, FitCommand, Surroundings
@@ -31,6 +30,7 @@ from memory_assets.pool.sources import (
     probability_signals,
     shadow_prediction_signals,
 )
+from memory_assets.records.dataset import import_attribute
 from memory_assets.records.prepared import Prepared
 from memory_assets.subjects import ClassifierSubject
 
@@ -56,6 +56,8 @@ def _outputs(version: Path, prepared: Prepared) -> Signals:
 class ByRecipe:
     """The pool trains by the owner's recipe; versions are weights.
 
+    `code` digests the file of the model's factory; what that imports is not looked at.
+
     Of every way: `outside` digests what the pool rests on besides its blocks, `asked_by` is what
     decides, beside a version's file and the records, how a target is asked; `ask_pool` writes the
     signals of the pool, `ask_target` gives those of one version (K = 1). Of those that train:
@@ -63,6 +65,7 @@ class ByRecipe:
     """
 
     recipe: Recipe
+    code: str
     device: str
     queries: str
 
@@ -71,14 +74,14 @@ class ByRecipe:
         return ""
 
     def asked_by(self) -> Any:
-        return [self.recipe.model, self.recipe.model_args, self.device, self.queries]
+        return [self.code, self.recipe.model_args, self.device, self.queries]
 
     def _questions(self, prepared: Prepared) -> Questions:
         return replace(questions_about(prepared), queries=self.queries)
 
     def block_key(self, block: Block, prepared: Prepared, masks: NDArray[np.uint8]) -> str:
         data, pairing = prepared.data.digest, prepared.pairing.key
-        return block.key(data, pairing, masks, self.recipe, self.device)
+        return digest(self.code, block.key(data, pairing, masks, self.recipe, self.device))
 
     def train(
         self,
@@ -217,44 +220,31 @@ def _no_models(questions: Questions) -> Signals:
     return as_signals({n: np.zeros(s, d) for n, (d, s) in questions.arrays(0).items()})
 
 
-def _module_file(reference: str) -> Path:
-    module = reference.partition(":")[0]
-    from memory_assets.records.dataset import import_attribute
-
-    import_attribute(reference, "fit")  # a clear refusal where there is no such callable
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise InputError(f"fit: {reference!r}; expected a function of a Python file")
-    return Path(spec.origin)
-
-
-def _command(subject: ClassifierSubject, root: Path) -> ByFit:
-    assert subject.command is not None
-    words, files = [], []
-    for word in shlex.split(subject.command.run):
-        # The command runs in a folder of its own: what it names of the project is made absolute.
-        file = root / word
-        if file.is_file():
-            files.append(file)
-        words.append(str(file.absolute()) if file.is_file() else word)
-    code = digest(subject.command.run, [digest_file(file) for file in files])
-    return ByFit(FitCommand(words, subject.command.time_limit), code, subject.pool.seed)
+def _code(subject: ClassifierSubject, root: Path) -> str:
+    """Digest of the files that shadow models are made by; where they lie does not matter."""
+    files = maker_files(subject, root)
+    return digest({name: digest_file(file) for name, file in files.items()})
 
 
 def way_of(subject: ClassifierSubject, root: Path, device: str) -> Way:
     """The way by which a subject's model came, its paths taken from `root`.
 
     Raises:
-        InputError: a training callable that cannot be imported.
+        InputError: a factory or training callable that cannot be imported, a file that is missing.
     """
     if subject.recipe is not None:
         recipe = subject.recipe.recipe()
-        return ByRecipe(recipe, device, subject.queries)
+        recipe.resolve()  # a clear refusal where there is no such factory
+        return ByRecipe(recipe, _code(subject, root), device, subject.queries)
     if subject.fit is not None:
-        code = digest(subject.fit, digest_file(_module_file(subject.fit)))
+        import_attribute(subject.fit, "fit")
+        code = digest(subject.fit, _code(subject, root))
         return ByFit(FitCallable(subject.fit), code, subject.pool.seed)
     if subject.command is not None:
-        return _command(subject, root)
+        words, _ = command_words(subject.command.run, root)
+        code = digest(subject.command.run, _code(subject, root))
+        source = FitCommand(words, subject.command.time_limit)
+        return ByFit(source, code, subject.pool.seed)
     assert subject.predictions is not None
     shadows = subject.predictions.shadows
     return ByPredictions(root / shadows if shadows else None)

@@ -40,7 +40,7 @@ def load() -> Dataset:
     """The digits as records `[1797, 64]` in 0..1, with ids `digit-0000` to `digit-1796`."""
     from sklearn.datasets import load_digits
 
-    pixels, labels = load_digits(return_X_y=True)
+    pixels, labels = map(np.asarray, load_digits(return_X_y=True))
     return Dataset(
         ids=np.array([f"digit-{i:04d}" for i in range(len(labels))]),
         x=(pixels / 16).astype(np.float32),

@@ -17,7 +17,7 @@ from dagster_project.automation import RUN_BY_AUTOMATION
 from dagster_project.components.classifier_audit import ClassifierAudit
 from dagster_project.components.options import SubjectGraph
 from dagster_project.definitions import with_portfolio
-from dagster_project.sensors.sources import report_source
+from dagster_project.sensors.sources import report_sources
 from dagster_project.sensors.versions import report_versions
 from memory_assets.models.checkpoints import Manifest, save_checkpoint
 from memory_assets.subjects import ClassifierSubject
@@ -102,8 +102,8 @@ class SteppedDaemon:
     def look(self) -> None:
         """What the sensors do."""
         for subject in self.subjects.values():
-            report_source(subject, self.root, self.instance)
             graph = SubjectGraph(subject, self.root)
+            report_sources(graph, self.instance)
             report_versions(subject, self.root, graph.versions, self.instance)
 
     def tick(self, definitions: dg.Definitions) -> dict[str | None, list[dg.AssetKey]]:

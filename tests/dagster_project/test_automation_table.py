@@ -11,6 +11,7 @@ import pytest
 from automation_projects import CONCLUSION, POOL_ASSETS, VERSION_ASSETS, SteppedDaemon, of
 
 from memory_assets.history.questions import ask
+from memory_assets.risk import profile_file
 
 pytestmark = pytest.mark.slow
 
@@ -123,6 +124,51 @@ def test_a_changed_recipe_retrains_the_pool(daemon: SteppedDaemon):
     done = without_history(daemon.settle())
     pool = [name for name in POOL_ASSETS if name != "dataset"]
     assert done == of("tiny", *pool) + of("tiny", *VERSION_ASSETS, versions=["v1"])
+
+
+def test_edited_code_of_the_model_retrains_the_pool(tmp_path, home, monkeypatch):  # noqa: ARG001
+    root = tmp_path / "project"
+    root.mkdir()
+    monkeypatch.syspath_prepend(str(root))
+    code = "from memory_assets.models.mlp import mlp as build\n"
+    module = root / "owners_model.py"
+    module.write_text(code)
+    with tiny.stepped(root) as daemon:
+        recipe = {**daemon.subjects["tiny"].recipe.model_dump(), "model": "owners_model:build"}
+        daemon.subjects["tiny"] = tiny.tiny_subject("tiny", recipe=recipe)
+        tiny.write_checkpoint(root / "tiny", "v1", seed=1)
+        daemon.settle()
+        module.write_text(code + "# another line\n")
+        done = without_history(daemon.settle())
+    pool = [name for name in POOL_ASSETS if name != "dataset"]
+    assert done == of("tiny", *pool) + of("tiny", *VERSION_ASSETS, versions=["v1"])
+
+
+def test_an_edited_profile_prices_anew_and_audits_nothing(daemon: SteppedDaemon, home: Path):
+    shipped = profile_file("retail-eu", daemon.root)
+    profile = daemon.root / "ours.toml"
+    profile.write_bytes(shipped.read_bytes())
+    daemon.subjects["tiny"] = tiny.tiny_subject("tiny", profile="ours.toml")
+    daemon.settle()
+    profile.write_text(profile.read_text() + "# looked through again\n")
+    done = without_history(daemon.settle())
+    assert done == of("tiny", "risk", "audit_plan", "roi_report", versions=["v1"])
+    assert not daemon.failed
+    assert audits(home) == [("tiny", "v1")]
+
+
+def test_one_of_fifty_versions_does_not_touch_the_others(tmp_path, home):
+    root = tmp_path / "project"
+    root.mkdir()
+    with tiny.stepped(root) as daemon:
+        for i in range(50):
+            tiny.write_checkpoint(root / "tiny", f"v{i:02d}", seed=i)
+        daemon.settle()
+        assert len(audits(home)) == 50
+        tiny.write_checkpoint(root / "tiny", "v31", seed=99)
+        done = without_history(daemon.settle())
+    assert done == of("tiny", *VERSION_ASSETS, versions=["v31"])
+    assert len(audits(home)) == 51
 
 
 def test_a_blocked_version_is_reported_recorded_and_not_repeated(daemon: SteppedDaemon, home: Path):

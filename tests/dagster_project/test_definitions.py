@@ -29,7 +29,7 @@ def parents(definitions, name):
 def test_the_lineage_of_a_classifier(definitions):
     """What reads what: a change here is a change of the product."""
     expected = {
-        "shadow_models": {"dataset"},
+        "shadow_models": {"dataset", "recipe"},
         "shadow_signals": {"dataset", "shadow_models"},
         "memorization": {"dataset", "shadow_signals"},
         "information": {"dataset", "shadow_signals"},
@@ -39,6 +39,7 @@ def test_the_lineage_of_a_classifier(definitions):
     assert {name: parents(definitions, name) for name in expected} == expected
     assert "attack_scores" in parents(definitions, "leakage")
     assert "leakage" in parents(definitions, "roi_report")
+    assert parents(definitions, "risk") == {"leakage", "profile"}
 
 
 def test_only_what_depends_on_a_version_is_partitioned(definitions):

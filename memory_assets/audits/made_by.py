@@ -1,0 +1,60 @@
+"""The files that say how shadow models are made: the owner's code, or a table of their outputs."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+from pathlib import Path
+
+from memory_assets.errors import InputError
+from memory_assets.subjects import ClassifierSubject
+
+
+def module_file(reference: str, field: str) -> Path:
+    """The Python file behind `package.module:function`, found without running the module.
+
+    Raises:
+        InputError: there is no such module, or it is not a Python file.
+    """
+    module = reference.partition(":")[0]
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+        raise InputError(f"{field}: {reference!r}; expected a function of a Python file")
+    return Path(spec.origin)
+
+
+def command_words(run: str, root: Path) -> tuple[list[str], dict[str, Path]]:
+    """A command's words, and the files of the project among them by the words that name them.
+
+    The command runs in a folder of its own: what it names of the project is made absolute.
+    """
+    words, files = [], {}
+    for word in shlex.split(run):
+        file = root / word
+        if file.is_file():
+            files[word] = file
+        words.append(str(file.absolute()) if file.is_file() else word)
+    return words, files
+
+
+def maker_files(subject: ClassifierSubject, root: Path) -> dict[str, Path]:
+    """Every file that a subject names for its shadow models; what those import is not looked at.
+
+    Raises:
+        InputError: one of them is not there.
+    """
+    if subject.recipe is not None:
+        return {subject.recipe.model: module_file(subject.recipe.model, "recipe.model")}
+    if subject.fit is not None:
+        return {subject.fit: module_file(subject.fit, "fit")}
+    if subject.command is not None:
+        return command_words(subject.command.run, root)[1]
+    shadows = subject.predictions.shadows if subject.predictions else None
+    if shadows is None:
+        return {}
+    if not (root / shadows).is_file():
+        raise InputError(f"predictions.shadows: no file {root / shadows}")
+    return {shadows: root / shadows}
