@@ -26,20 +26,27 @@ _DUE = """
 """
 
 
+RISK_ID = "risk id"
+"""Metadata of a `risk` materialization: the risk calculation that it came to."""
+
+
 def last_runs(
-    instance: dg.DagsterInstance, released: Mapping[str, Sequence[str]]
+    instance: dg.DagsterInstance, released: Mapping[str, Sequence[str]], asset: str, ids: str
 ) -> dict[str, datetime]:
-    """When each audit was last run, by its id, from what Dagster remembers of `leakage`."""
+    """When each audit or price was last asked for, by its id, from what Dagster remembers.
+
+    `asset` is `leakage` or `risk`, `ids` the metadata that holds the id.
+    """
     runs: dict[str, datetime] = {}
     for subject, versions in released.items():
-        key = dg.AssetKey([subject, "leakage"])
+        key = dg.AssetKey([subject, asset])
         for version in versions:
             wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[version])
             for record in instance.fetch_materializations(wanted, limit=1).records:
                 event = record.asset_materialization
-                audit_id = event.metadata.get(AUDIT_ID) if event else None
-                if audit_id is not None:
-                    runs[str(audit_id.value)] = datetime.fromtimestamp(record.timestamp, UTC)
+                found = event.metadata.get(ids) if event else None
+                if found is not None:
+                    runs[str(found.value)] = datetime.fromtimestamp(record.timestamp, UTC)
     return runs
 
 

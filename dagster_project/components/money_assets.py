@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from dagster_project.cadence import RISK_ID
 from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
 from dagster_project.references import Reference
@@ -74,6 +75,7 @@ def _risk(graph: SubjectGraph) -> dg.AssetsDefinition:
         context.log.info("%s: %s", made.key[:12], "reused" if made.reused else "priced")
         metadata = {
             "priced": report.priced,
+            RISK_ID: made.key,
             "profile": graph.subject.profile,
             "path": dg.MetadataValue.path(str(made.path)),
         }

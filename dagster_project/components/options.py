@@ -12,6 +12,8 @@ import dagster as dg
 from dagster_project.automation import on_change
 from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.audits.options import option_subject
+from memory_assets.audits.record import cadence_in_force
+from memory_assets.errors import InputError
 from memory_assets.subjects import AuditedSubject, ClassifierSubject
 
 _SHARED = ("source", "recipe", "profile", "dataset")
@@ -65,6 +67,17 @@ class SubjectGraph(Generic[S]):
         """The same for one mitigated recipe: its assets stand under `options/<name>`."""
         return SubjectGraph(option_subject(self.subject, name), self.root, name)
 
+    def _freshness(self) -> dg.FreshnessPolicy:
+        """Late after the cadence in force at loading; a warning in its last tenth."""
+        try:
+            days = cadence_in_force(home(), self.subject)
+        except InputError:
+            # A history that cannot be read must not keep the graph from loading: `doctor` and the
+            # next audit say what is wrong with it.
+            days = self.subject.cadence_days
+        late = timedelta(days=days)
+        return dg.FreshnessPolicy.time_window(fail_window=late, warn_window=late * 0.9)
+
     def options(
         self,
         name: str,
@@ -73,13 +86,10 @@ class SubjectGraph(Generic[S]):
         automation: dg.AutomationCondition | None = None,
     ) -> dict[str, Any]:
         """Arguments for `dg.asset` and `dg.graph_asset`; without `automation` `on_change()`."""
-        late = timedelta(days=self.subject.cadence_days)
-        # Late after the subject's cadence; a warning in the last tenth of it.
-        policy = dg.FreshnessPolicy.time_window(fail_window=late, warn_window=late * 0.9)
         planned = name in _PLANNED and not self.option
         return {
             "key": self.key(name),
-            **({"freshness_policy": policy} if planned else {}),
+            **({"freshness_policy": self._freshness()} if planned else {}),
             "group_name": self.subject.slug,
             "owners": [self.subject.owner],
             "kinds": kinds,

@@ -51,14 +51,27 @@ def record_audits(
     history.append_all(bundles(root))
     for subject in subjects:
         known = versions.get(subject.subject, ())
-        planned = ask(root, _SOONER, {"subject": subject.subject})["days"].to_pylist()[0]
-        # The calendar follows the audit plan where that asks for an audit sooner.
-        cadence = subject.cadence_days if planned is None else min(subject.cadence_days, planned)
-        history.register_subject(subject.subject, subject.owner, max(1, int(cadence)), known)
+        cadence = cadence_in_force(root, subject)
+        history.register_subject(subject.subject, subject.owner, cadence, known)
     ids = ask(root, "select distinct bundle_id from contents order by bundle_id")
     audits = _audit_count(root)
     version = digest(ids["bundle_id"].to_pylist())
     return Recorded(audits - before, audits, version, history.published)
+
+
+def cadence_in_force(root: Path, subject: AuditedSubject) -> int:
+    """Days until the next audit: the owner's cadence, or the audit plan's where that is sooner.
+
+    The plan is that of the version audited last; without a history there is none.
+
+    Raises:
+        InputError: the history cannot be read.
+    """
+    if not History(root).published.is_file():
+        return subject.cadence_days
+    planned = ask(root, _SOONER, {"subject": subject.subject})["days"].to_pylist()[0]
+    days = subject.cadence_days if planned is None else min(subject.cadence_days, planned)
+    return max(1, int(days))
 
 
 def bundles(root: Path) -> list[Path]:

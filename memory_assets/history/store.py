@@ -185,6 +185,30 @@ class History:
 
         return self._change(work)
 
+    def put_in_force(self, prices: Mapping[str, datetime]) -> bool:
+        """Say which risk calculations were asked for last, and when; True if that was news.
+
+        `prices` maps ids of `risk_runs` to times. One that is in force already adds nothing, nor
+        does one that the history does not hold.
+        """
+
+        def work(con: duckdb.DuckDBPyConnection) -> bool:
+            new = 0
+            for risk_id, at in prices.items():
+                rows = con.execute(
+                    """
+                    INSERT INTO risk_in_force
+                    SELECT audit_id, risk_id, $at FROM risk_runs
+                    WHERE risk_id = $risk_id AND risk_id NOT IN (SELECT risk_id FROM latest_risk)
+                    RETURNING 1
+                    """,
+                    {"risk_id": risk_id, "at": at},
+                ).fetchall()
+                new += len(rows)
+            return new > 0
+
+        return self._change(work)
+
     def record_action(self, action: Action, recorded_by: str, action_id: str = "") -> str:
         """Add a corrective action or sign-off, or a new revision of one; returns its id.
 

@@ -9,7 +9,14 @@ import duckdb
 from memory_assets.history.load import KINDS
 
 # Kept by hand, in no bundle.
-_BY_HAND = ("subjects", "version_order", "outcomes", "actions", "confirmations")
+_BY_HAND = (
+    "subjects",
+    "version_order",
+    "outcomes",
+    "actions",
+    "confirmations",
+    "risk_in_force",
+)
 
 
 def _tables(con: duckdb.DuckDBPyConnection) -> set[str]:

@@ -8,7 +8,7 @@ import signal
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -48,8 +48,8 @@ class Estimated:
     quantity: str
     unit: str
     value: float
-    ci_low: float
-    ci_high: float
+    ci_low: float | None
+    ci_high: float | None
     basis: str
 
 
@@ -63,10 +63,10 @@ class Forecast:
     within_years: float
 
 
-def priced(folder: Path, audit_id: str) -> Path:
-    path = folder / "risk"
+def priced(folder: Path, audit_id: str, risk_id: str = "risk-1", at: datetime = NOW) -> Path:
+    path = folder / risk_id
     path.mkdir(parents=True)
-    run = RiskRun("risk-1", audit_id, "healthcare-jp", "p" * 64, "0.1.0", NOW)
+    run = RiskRun(risk_id, audit_id, "healthcare-jp", "p" * 64, "0.1.0", at)
     estimate = Estimated("as_is", "expected_loss", "JPY", 1.5e6, 1e6, 2e6, "assumed")
     write_risk(path, run, [estimate], [Forecast("as_is", "claim", 0.25, 1.0)])
     return path
@@ -284,6 +284,25 @@ def test_money_needs_its_audit(tmp_path: Path) -> None:
     assert scored["brier_score"] == 0.75**2
     (option,) = ask(tmp_path, "risk_by_option").to_pylist()
     assert (option["value"], option["basis"]) == (1.5e6, "assumed")
+
+
+def test_a_price_that_is_asked_for_again_is_in_force_again(tmp_path: Path) -> None:
+    history, made = History(tmp_path), bundle()
+    history.append_all([written(tmp_path / "b", made)])
+    for name, days in (("risk-1", 0), ("risk-2", 1)):
+        at = NOW + timedelta(days=days)
+        history.append_all([priced(tmp_path / "b", made.audit.audit_id, name, at)])
+
+    def in_force() -> list[str]:
+        return ask(tmp_path, "select distinct risk_id from latest_risk")["risk_id"].to_pylist()
+
+    assert in_force() == ["risk-2"]
+    assert not history.put_in_force({"risk-2": NOW + timedelta(days=2), "unknown": NOW})
+    assert history.put_in_force({"risk-1": NOW + timedelta(days=2)})
+    assert in_force() == ["risk-1"]
+    assert not history.put_in_force({"risk-1": NOW + timedelta(days=3)})
+    history.rebuild([])
+    assert in_force() == ["risk-1"]
 
 
 def test_forgotten_records_are_gone_from_the_disk(tmp_path: Path) -> None:

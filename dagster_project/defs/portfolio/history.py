@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_project.automation import on_any_version
-from dagster_project.cadence import last_runs
+from dagster_project.cadence import AUDIT_ID, RISK_ID, last_runs
 from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
 from dagster_project.kinds import kind_of
@@ -45,7 +45,9 @@ def history_asset(subjects: Sequence[AuditedSubject], root: Path) -> dg.AssetsDe
         with clear_failures():
             released = {s.subject: list(list_versions(root / s.checkpoints)) for s in subjects}
             recorded = record_audits(home(), subjects, released)
-            History(home()).confirm(last_runs(context.instance, released))
+            known = History(home())
+            known.confirm(last_runs(context.instance, released, "leakage", AUDIT_ID))
+            known.put_in_force(last_runs(context.instance, released, "risk", RISK_ID))
         return dg.MaterializeResult(
             data_version=dg.DataVersion(recorded.version),
             metadata={

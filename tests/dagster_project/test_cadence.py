@@ -1,0 +1,54 @@
+"""How often an audit is due: the owner's word, or the audit plan's where that is sooner."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from automation_projects import tiny_subject
+
+from dagster_project.components.options import SubjectGraph
+from memory_assets.audits.record import cadence_in_force
+from memory_assets.history.money import RiskRun, write_risk
+from memory_assets.history.store import History
+
+sys.path.append(str(Path(__file__).parents[1] / "history"))
+from history_bundles import bundle, written
+from test_store import NOW, Estimated
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.setenv("MEMORY_ASSETS_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def priced(folder: Path, audit_id: str, every_years: float) -> Path:
+    folder.mkdir(parents=True)
+    run = RiskRun("risk-1", audit_id, "retail-eu", "p" * 64, "0.1.0", NOW)
+    row = Estimated("as_is", "audit_every", "years", every_years, None, None, "assumed")
+    write_risk(folder, run, [row])
+    return folder
+
+
+@pytest.mark.parametrize(("every_years", "days"), [(20 / 365, 20), (1.0, 90)])
+def test_the_plan_decides_where_it_is_sooner(home: Path, tmp_path: Path, every_years, days):
+    subject = tiny_subject("digits", cadence_days=90)
+    assert cadence_in_force(home, subject) == 90
+    made = bundle()
+    History(home).append_all([written(tmp_path / "b", made)])
+    History(home).append_all([priced(tmp_path / "risk", made.audit.audit_id, every_years)])
+    assert cadence_in_force(home, subject) == days
+    policy = SubjectGraph(subject, tmp_path).options("leakage", set(), "1")["freshness_policy"]
+    assert policy.fail_window.to_timedelta() == timedelta(days=days)
+    assert "freshness_policy" not in SubjectGraph(subject, tmp_path).options("dataset", set(), "1")
+
+
+def test_a_history_that_cannot_be_read_does_not_keep_the_graph_from_loading(home, tmp_path):
+    History(home).append_all([])
+    (home / "history.duckdb").write_bytes(b"no database")
+    subject = tiny_subject("digits", cadence_days=90)
+    policy = SubjectGraph(subject, tmp_path).options("leakage", set(), "1")["freshness_policy"]
+    assert policy.fail_window.to_timedelta() == timedelta(days=90)
