@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dagster_project.commands import money, query, register
+from dagster_project.commands import forecasts, money, query, register
 from dagster_project.commands.canaries import canaries
 from dagster_project.commands.new import new
 from dagster_project.failures import StepFailed
@@ -247,6 +247,7 @@ app.command()(_one_line_errors(canaries))
 query.register(app, _one_line_errors, _print_table)
 register.register(app, _one_line_errors, project_root)
 money.register(app, _one_line_errors, _print_table, project_root)
+forecasts.register(app, _one_line_errors, _print_table)
 
 
 if __name__ == "__main__":
