@@ -32,8 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Audit what a model memorized and what it generalized.",
 )
-_out = Console()
 _err = Console(stderr=True)
+_WHOLE_LINES = 10_000  # characters: wider than any table
 
 
 class Format(StrEnum):
@@ -70,6 +70,11 @@ def _one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def _out() -> Console:
+    """Standard output. What reads it through a pipe has no width, so nothing is wrapped there."""
+    return Console() if sys.stdout.isatty() else Console(width=_WHOLE_LINES)
+
+
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
     with _err.status("starting") as status:
@@ -77,13 +82,24 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 
 def _print_table(title: str, columns: list[str], rows: list[list[object]]) -> None:
+    """A table, or a line a field where the terminal is too narrow to keep its words whole."""
+    console = _out()
     table = Table(title=title, title_justify="left", header_style="bold")
     for i, name in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    _out.print(table)
+    whole_words = console.measure(table, options=console.options.update(width=_WHOLE_LINES)).minimum
+    if whole_words <= console.width:
+        console.print(table)
+        return
+    console.print(title)
+    for row in rows:
+        fields = Table.grid(padding=(0, 2))
+        for name, value in zip(columns, row, strict=True):
+            fields.add_row(f"[bold]{name}[/bold]", _cell(value))
+        console.print(fields, "")
 
 
 def _cell(value: object) -> str:
@@ -128,13 +144,13 @@ def audit(
     ]
     _print_table("Audits", ["subject", "version", "verdict", "audit", "strongest attack"], rows)
     for a in (*done.audits, *done.options):
-        _out.print(f"{a.subject} {a.version}: {escape(a.bundle.audit.reason)}", highlight=False)
-    _out.print(
+        _out().print(f"{a.subject} {a.version}: {escape(a.bundle.audit.reason)}", highlight=False)
+    _out().print(
         f"Shadow models: {done.blocks_trained} blocks trained, {done.blocks_reused} reused. "
         f"History: {done.audits_added} audits added."
     )
     last = done.audits[-1]
-    _out.print(
+    _out().print(
         f"Next: memory-assets report {last.subject} --version {last.version}   (the page to read)\n"
         "      memory-assets query leakage-by-version   (the numbers)\n"
         "      memory-assets ui   (the lineage)"
@@ -164,10 +180,10 @@ def gate(
         print(",".join(fields))
         csv.writer(sys.stdout).writerow(fields.values())
     else:
-        _out.print(f"{decision.subject} {decision.version}: [bold]{decision.verdict}[/bold]")
-        _out.print(escape(decision.reason))
+        _out().print(f"{decision.subject} {decision.version}: [bold]{decision.verdict}[/bold]")
+        _out().print(escape(decision.reason))
         for worse in decision.regressions:
-            _out.print(
+            _out().print(
                 f"worse than {worse['previous_version']}: {worse['name']} {worse['metric']} "
                 f"{_cell(worse['previous_value'])} -> {_cell(worse['value'])}",
                 highlight=False,
@@ -236,7 +252,7 @@ def ui(
     History(home()).upgrade()
     os.environ.setdefault("MEMORY_ASSETS_HOME", str(home()))
     os.chdir(root)
-    _out.print(f"Dagster on http://127.0.0.1:{port} - stop it with Ctrl-C")
+    _out().print(f"Dagster on http://127.0.0.1:{port} - stop it with Ctrl-C")
     raise typer.Exit(run_dagster_dev(port))
 
 
