@@ -19,7 +19,8 @@ from dagster_project.instance import end_abandoned_runs, owner_tag, prepare_dags
 from dagster_project.kinds import kind_of
 from dagster_project.references import sweep_runs
 from dagster_project.sensors.sources import report_sources
-from dagster_project.sensors.versions import DATA_VERSION, report_versions
+from dagster_project.sensors.versions import report_versions
+from dagster_project.sensors.watching import DATA_VERSION
 from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
@@ -231,7 +232,7 @@ def run_audits(
                 graph, kind = SubjectGraph(subject, root), kind_of(subject)
                 report_sources(graph, instance)
                 seen = report_versions(subject, root, graph.versions, instance)
-                versions = _versions(subject, list(seen.seen), version)
+                versions = _versions(subject, list(seen.present), version)
                 made = runner.pool(subject, graph)
                 trained, reused = trained + made[0], reused + made[1]
                 for name in versions:
