@@ -244,6 +244,7 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
 ) -> None:
     """Open the lineage graph on 127.0.0.1, with the daemon that re-audits what changes."""
+    from dagster_project import pages
     from dagster_project.instance import prepare_dagster_home, run_dagster_dev
     from memory_assets.history.store import History
 
@@ -252,8 +253,12 @@ def ui(
     History(home()).upgrade()
     os.environ.setdefault("MEMORY_ASSETS_HOME", str(home()))
     os.chdir(root)
-    _out().print(f"Dagster on http://127.0.0.1:{port} - stop it with Ctrl-C")
-    raise typer.Exit(run_dagster_dev(port))
+    with pages.pages(home(), port + 1) as address:
+        if address is not None:
+            os.environ.setdefault(pages.ADDRESS, address)
+        _out().print(f"Dagster on http://127.0.0.1:{port} - stop it with Ctrl-C")
+        _out().print(f"Reports on {address or 'no port: ' + str(port + 1) + ' is taken'}")
+        raise typer.Exit(run_dagster_dev(port))
 
 
 app.command()(_one_line_errors(new))

@@ -13,6 +13,7 @@ from dagster_project.components.pool_assets import measurement_table
 from dagster_project.components.version_assets import (
     attack_table,
     checkpoint_spec,
+    how_it_got_here,
     inline_png,
     roi_report_asset,
 )
@@ -115,6 +116,7 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
             "path": dg.MetadataValue.path(str(made.path)),
             "audit id": bundle.audit.audit_id,
             "reused": made.reused,
+            **how_it_got_here(bundle),
         }
         if results.curves:
             metadata["ROC"] = inline_png(roc_png(results.curves))

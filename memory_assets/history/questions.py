@@ -64,7 +64,12 @@ def questions() -> list[Question]:
     return [_question(path) for path in sorted((sql_folder() / "queries").glob("*.sql"))]
 
 
-def _find(name: str) -> Question:
+def find(name: str) -> Question:
+    """A shipped question by its name.
+
+    Raises:
+        InputError: there is none; the nearest name is told.
+    """
     shipped = {question.name: question for question in questions()}
     wanted = name.replace("-", "_").lower()
     if wanted not in shipped:
@@ -90,7 +95,7 @@ def ask(
         InputError: there is no history, no such question or parameter, or the SQL does not run.
     """
     named = bool(_NAME.fullmatch(name_or_sql.strip()))
-    sql = _find(name_or_sql.strip()).sql if named else name_or_sql
+    sql = find(name_or_sql.strip()).sql if named else name_or_sql
     published = Files(root).published
     if not published.exists():
         raise InputError(
