@@ -65,10 +65,14 @@ def answer_page(root: Path, name: str, parameters: Mapping[str, str]) -> str:
     answer = ask(root, question.name, parameters, _MOST_ROWS)
     columns = answer.column_names
     rows = [["" if v is None else str(v) for v in row.values()] for row in answer.to_pylist()]
+    words = 0
     if 0 < len(rows) <= _A_FORM:
-        rows = [[name, *values] for name, *values in zip(columns, *rows, strict=True)]
-        columns = ["", *(str(i) for i in range(1, answer.num_rows + 1))]
-    shown = table("answer", question.text, columns, rows) if rows else el("p", "No rows.")
+        words = len(rows)
+        rows = [list(line) for line in zip(columns, *rows, strict=True)]
+        columns = ["Column", *("Value" if words == 1 else f"Row {i + 1}" for i in range(words))]
+    shown = (
+        table("answer", question.text, columns, rows, words=words) if rows else el("p", "No rows.")
+    )
     given = " ".join(f"--param {name}={value}" for name, value in parameters.items())
     return document(
         question.name,

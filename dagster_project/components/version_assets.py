@@ -268,7 +268,7 @@ def roi_report_asset(
         ),
         partitions_def=graph.versions,
         ins={name: dg.AssetIn(graph.key(name)) for name in ("leakage", "risk")},
-        check_specs=check_specs(graph.key("roi_report"), controls),
+        check_specs=check_specs(graph.key("roi_report"), graph.versions, controls),
         description=(
             "One self-contained page on this version for the people who decide. Its checks say "
             "whether the version may go on: hang a deployment below this asset."

@@ -67,6 +67,25 @@ def _overview(found: PortfolioInput, t: Catalogue) -> Html:
     )
 
 
+def _versions(found: PortfolioInput, t: Catalogue) -> Html | None:
+    """Every version of every model, folded away, the newest first."""
+    if not found.audits:
+        return None
+    lists = []
+    for subject in _latest(found):
+        own = [audit for audit in reversed(found.audits) if audit.subject == subject]
+        lines = (el("li", *_version_line(audit, t)) for audit in own)
+        count = t("portfolio.version_count", count=len(own))
+        lists.append(el("details", el("summary", f"{subject}: {count}"), el("ul", *lines)))
+    return join(*lists)
+
+
+def _version_line(audit: AuditLine, t: Catalogue) -> tuple[str, str]:
+    key = verdict_key(audit.verdict)
+    name = el("a", audit.model_version, href=audit.report) if audit.report else audit.model_version
+    return name, f" {SYMBOLS[key]} {t(f'verdict.label_{key}')}, {when(audit.finished_at)}"
+
+
 def _heat(found: PortfolioInput, by: dict, metric: str, t: Catalogue) -> Html | None:
     latest = {s: a.model_version for s, a in _latest(found).items() if s in by}
     cells = {(s, name): row for s in latest for (v, name), row in by[s].items() if v == latest[s]}
@@ -200,6 +219,7 @@ def render_portfolio(found: PortfolioInput, lang: str = "en") -> str:
         ("due", _due(found, t)),
         ("heat", _heat(found, by, metric, t)),
         ("trends", _trends(by, metric, t)),
+        ("versions", _versions(found, t)),
     ]
     shown = [(name, t(f"portfolio.{name}"), body) for name, body in parts if body]
     nav, bodies = chapters(shown, t)

@@ -18,7 +18,7 @@ def found():
 
 def test_regressions_lateness_and_failures_need_attention(found):
     text = render_portfolio(found)
-    assert "3 of 3 models need attention: churn, claims-triage, digits." in text
+    assert "Models that need attention, 3 of 3: churn, claims-triage, digits." in text
     assert "✕ 48 days late" in text
     assert "✓ in 89 days" in text
     assert "v1: 16.5%" in text
@@ -37,6 +37,15 @@ def test_a_calm_portfolio_says_so(found):
 def test_an_empty_history_gives_a_page(found):
     text = render_portfolio(replace(found, audits=(), due=(), trend=TREND.empty_table(), worse=()))
     assert "No audit has been recorded yet." in text
+
+
+def test_every_version_is_listed_the_newest_first_with_its_verdict(found):
+    section = render_portfolio(found).partition('id="versions"')[2]
+    own = section[section.index("<summary>digits") :]
+    assert "versions audited: 4" in own
+    places = [own.index(version) for version in (">v2</a>", "v1 ", "v0.9 ", "v0.8 ")]
+    assert places == sorted(places)
+    assert "</a> ✕ Fail, 2026-07-20" in own
 
 
 def test_a_model_that_got_worse_in_many_figures_shows_the_largest_changes(found):
