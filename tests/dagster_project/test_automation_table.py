@@ -241,6 +241,7 @@ def test_two_subjects_do_not_touch_each_other(tmp_path, home):
         tiny.write_checkpoint(root / "one", "v1", seed=1)
         tiny.write_checkpoint(root / "two", "v1", seed=2)
         daemon.settle()
+        assert not daemon.failed
         tiny.write_records(root / "one", seed=9)
         done = without_history(daemon.settle())
     assert done == of("one", *POOL_ASSETS) + of("one", *VERSION_ASSETS, versions=["v1"])
