@@ -30,6 +30,7 @@ from memory_assets.history.bundle import (
     controls_from,
     controls_table,
 )
+from memory_assets.language.model import base_of
 from memory_assets.language_subjects import LanguageModelSubject, TextsSpec
 from memory_assets.models.checkpoints import fingerprint, list_versions
 from memory_assets.records.texts import Texts, load_texts
@@ -124,14 +125,8 @@ def leakage_version(subject: LanguageModelSubject) -> str:
     return f"{steps}.{chosen[:8]}.{subject.config_digest[:8]}"
 
 
-def _other(subject: LanguageModelSubject, root: Path, name: str | None) -> tuple[Path | None, str]:
-    """Another model folder of a subject, with its digest."""
-    if name is None:
-        return None, ""
-    folder = root / name
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected a Hugging Face model folder")
-    return folder, fingerprint(subject.weights(folder))
+def _digest_of(subject: LanguageModelSubject, folder: Path | None) -> str:
+    return "" if folder is None else fingerprint(subject.weights(folder))
 
 
 def language_findings(
@@ -147,10 +142,11 @@ def language_findings(
     if path is None:
         raise InputError(f"version {version!r}: gone from {subject.checkpoints}")
     weights = subject.fingerprint(path)
-    reference, reference_digest = _other(subject, root, subject.reference)
-    base, base_digest = _other(subject, root, subject.base)
+    reference = subject.folder_of(subject.reference, root) if subject.reference else None
+    # An adapter may name its base itself; other weights there are another model.
+    base = base_of(path, subject.folder_of(subject.base, root) if subject.base else None)
     options, device = subject.probes.options(), device_name()
-    others = [reference_digest, base_digest]
+    others = [_digest_of(subject, reference), _digest_of(subject, base)]
     key = digest(weights, texts.name, others, options, device, FINDINGS_VERSION)
 
     def build(folder: Path) -> None:

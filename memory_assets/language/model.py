@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +12,17 @@ from numpy.typing import NDArray
 
 from memory_assets.digest import digest, digest_file
 from memory_assets.errors import InputError
+from memory_assets.models.hub import is_hub_id, snapshot
 
 if TYPE_CHECKING:
     import torch
 
 Ids = NDArray[np.int64]
-_HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_ADAPTER = "adapter_config.json"
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
-_WANTED = ["*.json", "*.safetensors", "*.model", "*.txt"]
+_LOADS_MORE = ("megatron_config", "corda_config", "arrow_config", "eva_config")
+"""Settings of an adapter that name modules or further files."""
 _SAFE = "export it with save_pretrained (safetensors); pickled weights can run code"
 
 
@@ -94,27 +95,28 @@ def locate(name: str | Path, revision: str | None = None) -> Path:
     folder = Path(name)
     if folder.is_dir():
         return folder
-    if not _HUB_ID.fullmatch(str(name)) or ".." in str(name):
+    if not is_hub_id(str(name)):
         raise InputError(f"{name}: no such folder; expected a model folder or a hub id")
-    from huggingface_hub import snapshot_download
+    return snapshot(str(name), revision)
 
-    for local_only in (True, False):
-        try:
-            return Path(
-                snapshot_download(
-                    str(name),
-                    revision=revision,
-                    allow_patterns=_WANTED,
-                    local_files_only=local_only,
-                )
-            )
-        except Exception as error:  # the hub's client raises a dozen unrelated types
-            failure = error
-    raise InputError(
-        f"{name}: no such folder, and the hub gives no model of that name"
-        + (f" at revision {revision}" if revision else "")
-        + f" ({type(failure).__name__})"
-    )
+
+def base_of(folder: Path, base: str | Path | None = None) -> Path | None:
+    """The folder of the model that an adapter changes: `base`, else the one that the adapter
+    names. None where the folder holds a whole model.
+
+    Raises:
+        InputError: an adapter that names no base, or one that is not there.
+    """
+    if not (folder / _ADAPTER).is_file():
+        return None
+    settings = _read_json(folder / _ADAPTER)
+    named = base or settings.get("base_model_name_or_path")
+    if not named or not isinstance(named, str | Path):
+        raise InputError(f"{folder}: its adapter names no base model; give one under base")
+    try:
+        return locate(named, settings.get("revision") if base is None else None)
+    except InputError as error:
+        raise InputError(f"{folder}: its base: {error}; or give its folder under base") from error
 
 
 def load_language_model(
@@ -130,14 +132,16 @@ def load_language_model(
 
     Raises:
         InputError: no such model; pickled weights only; code of its own; no tokenizer; a tokenizer
-            larger than the model; an adapter without the package peft; damaged files.
+            larger than the model; an adapter that is no LoRA, without its base or without the
+            package peft; damaged files.
     """
     folder = locate(name, revision)
     device = device or default_device()
-    if (folder / "adapter_config.json").is_file():
-        model, tokens = _load_adapter(folder, base)
-    else:
+    under = base_of(folder, base)
+    if under is None:
         model, tokens = _load_model(folder), folder
+    else:
+        model, tokens = _load_adapter(folder, under), under
     tokenizer = _load_tokenizer(folder if _has_tokenizer(folder) else tokens)
     model = model.to(device).eval()
     rows = model.get_input_embeddings().weight.shape[0]
@@ -219,29 +223,33 @@ def _load_model(folder: Path) -> Any:
         ) from error
 
 
-def _load_adapter(folder: Path, base: str | Path | None) -> tuple[Any, Path]:
+def _load_adapter(folder: Path, base: Path) -> Any:
+    """The base with a LoRA adapter merged into it."""
     if not (folder / "adapter_model.safetensors").is_file():
         raise InputError(f"{folder}: no adapter_model.safetensors; {_SAFE}")
+    settings = _read_json(folder / _ADAPTER)
+    if settings.get("peft_type") != "LORA":
+        raise InputError(
+            f"{folder}: an adapter of the type {settings.get('peft_type')}; expected LORA, or "
+            "merge it into its base and give that folder"
+        )
+    if more := [name for name in _LOADS_MORE if settings.get(name)]:
+        raise InputError(f"{folder}: its adapter sets {more[0]}, which loads more than weights")
     try:
-        from peft import PeftModel  # type: ignore[import-not-found]
+        from peft import PeftModel  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise InputError(
-            f"{folder}: a LoRA adapter needs the package peft; install it, or merge the adapter "
-            "into its base and give that folder"
+            f"{folder}: a LoRA adapter needs the package peft; pip install 'memory-assets[lora]', "
+            "or merge the adapter into its base and give that folder"
         ) from error
-    settings = _read_json(folder / "adapter_config.json")
-    named = base or settings.get("base_model_name_or_path")
-    if not named:
-        raise InputError(f"{folder}: its adapter names no base model; give one")
-    base_folder = locate(named, settings.get("revision") if base is None else None)
+    model = _load_model(base)
     try:
-        adapted = PeftModel.from_pretrained(
-            _load_model(base_folder), str(folder), local_files_only=True
-        )
-        return adapted.merge_and_unload(), base_folder
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        adapted = PeftModel.from_pretrained(model, str(folder), local_files_only=True)
+        return adapted.merge_and_unload()
+    except Exception as error:  # unknown settings, damaged files and wrong shapes all differ
         raise InputError(
-            f"{folder}: does not fit its base {named} ({type(error).__name__})"
+            f"{folder}: does not fit its base {base} ({type(error).__name__}); give the base that "
+            "it was trained on under base"
         ) from error
 
 
