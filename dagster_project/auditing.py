@@ -86,7 +86,9 @@ class _Runner:
         run_id = str(uuid.uuid4())
 
         def watch(event: dg.EventLogEntry) -> None:
-            if event.dagster_event and event.dagster_event.is_step_start:
+            if event.dagster_event is None:  # what a step says while it works
+                self.progress(f"{label}: {event.user_message}")
+            elif event.dagster_event.is_step_start:
                 self.progress(f"{label}: {event.step_key}")
 
         self.instance.add_event_listener(run_id, watch)

@@ -82,7 +82,7 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
         version, store = context.partition_key, graph.store
         with clear_failures():
             found, weights = audit.language_findings(
-                graph.subject, graph.root, texts.path, version, store
+                graph.subject, graph.root, texts.path, version, store, context.log.info
             )
             made = audit.conclude_language(
                 graph.subject,

@@ -7,6 +7,7 @@ verdict is cheap, so they are two artifacts: another limit reads no model again.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +31,7 @@ from memory_assets.history.bundle import (
     controls_from,
     controls_table,
 )
-from memory_assets.language.model import base_of
+from memory_assets.language.folders import base_of
 from memory_assets.language_subjects import LanguageModelSubject, TextsSpec
 from memory_assets.models.checkpoints import fingerprint, list_versions
 from memory_assets.records.texts import Texts, load_texts
@@ -130,10 +131,17 @@ def _digest_of(subject: LanguageModelSubject, folder: Path | None) -> str:
 
 
 def language_findings(
-    subject: LanguageModelSubject, root: Path, texts: Path, version: str, store: ArtifactStore
+    subject: LanguageModelSubject,
+    root: Path,
+    texts: Path,
+    version: str,
+    store: ArtifactStore,
+    say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Artifact, str]:
     """What one version gives away: a folder that `AttackResults.load` reads; and the digest of
     the version's files. Beside the results lie the controls, notices and masked secrets.
+
+    `say` is told in words how long it will take and how far it is.
 
     Raises:
         InputError: no such version, or one that cannot be opened safely.
@@ -151,6 +159,7 @@ def language_findings(
 
     def build(folder: Path) -> None:
         from memory_assets.language.audit import audit_language_model
+        from memory_assets.language.progress import Spoken
         from memory_assets.records.secrets import Manifest
 
         members, held_out = read_texts(texts)
@@ -164,6 +173,7 @@ def language_findings(
             options=options,
             base=base,
             device=device,
+            progress=Spoken(say),
         )
         curves = []
         for name, roc in found.rocs.items():

@@ -15,7 +15,7 @@ from memory_assets.language import text_audit as texts_of
 from memory_assets.language.model import LanguageModel, load_language_model
 from memory_assets.language.options import LanguageOptions
 from memory_assets.language.preflight import Preflight, preflight
-from memory_assets.language.progress import Clock, Report, Step, seconds_per_token
+from memory_assets.language.progress import Clock, Report, Step, part, seconds_per_token
 from memory_assets.language.result import LanguageAudit, ScoreRows
 from memory_assets.language.secret_audit import (
     SecretFinding,
@@ -23,7 +23,7 @@ from memory_assets.language.secret_audit import (
     probe_secrets,
     unplanted_control,
 )
-from memory_assets.language.signals import Sampling
+from memory_assets.language.signals import Progress, Sampling
 from memory_assets.language.text_audit import Floats, Probes, Side
 from memory_assets.language.windows import Sides, Windows, choose_texts, cut_windows, too_short
 from memory_assets.records.secrets import Manifest, check_manifest
@@ -57,7 +57,7 @@ def _plan(
     return plan
 
 
-def _total(reference: LanguageModel, texts: Texts, window: int, progress) -> Floats:
+def _total(reference: LanguageModel, texts: Texts, window: int, progress: Progress) -> Floats:
     """The reference's log-likelihood of each text, in its own tokens."""
     windows, rows, _ = cut_windows(reference, texts, window)
     if windows is None or len(rows) < len(texts):
@@ -88,7 +88,14 @@ def _recall(
     """ReCaLL of both sides, and which held-out texts remain controls."""
     shot, row = texts_of.recall_shot(model, held_out)
     report = clock.stage("recall")
-    both = [texts_of.recall_scores(model, side, shot) for side in (members, held_out)]
+    share = len(members) / (len(members) + len(held_out))
+    both = [
+        texts_of.recall_scores(model, side, shot, heard)
+        for side, heard in (
+            (members, part(report, 0, share)),
+            (held_out, part(report, share, 1 - share)),
+        )
+    ]
     report(1, 1)
     keep = np.arange(len(held_out)) != row
     return both[0], both[1], keep
@@ -201,7 +208,8 @@ def _membership(
         report = clock.stage("reference")
         size = min(window, other.context - (other.start is not None))
         for i, side in enumerate(sides):
-            totals[i] = _total(other, side.windows.texts, size, None)
+            heard = part(report, i / len(sides), 1 / len(sides))
+            totals[i] = _total(other, side.windows.texts, size, heard)
         report(1, 1)
     recalls: list[Floats | None] = [None, None]
     keep = np.ones(len(theirs), dtype=bool) if theirs is not None else None
@@ -245,7 +253,7 @@ def _extraction(
     report = clock.stage("generation")
     if options.generated:
         measurements += texts_of.measure_near_verbatim(
-            model, sides, options.prefix, options.suffix, options.generated, options.seed
+            model, sides, options.prefix, options.suffix, options.generated, options.seed, report
         )
     report(1, 1)
     return mine_probes, their_probes
@@ -292,11 +300,11 @@ def _controls(
     found = [checks.held_out_size(count, chosen.near_duplicates, chosen.held_out_before)]
     found.append(checks.held_out_extraction(their_probes))
     if outside is not None:
-        picked = [
+        mine, theirs = (
             checks.pick(w.sequences, w.document, options.control_texts, options.seed)
             for w in (inside, outside)
-        ]
-        found.append(checks.untrained_control(model, picked[0], picked[1], options.seed))
+        )
+        found.append(checks.untrained_control(model, mine, theirs, options.seed, report))
         every = [
             checks.pick(w.sequences, w.document, options.texts, options.seed)
             for w in (inside, outside)

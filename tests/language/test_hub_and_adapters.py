@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits.language import language_findings, prepare_texts
 from memory_assets.audits.results import AttackResults
 from memory_assets.errors import InputError
-from memory_assets.language.model import base_of, load_language_model
+from memory_assets.language.folders import base_of
+from memory_assets.language.model import load_language_model
 from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.models.hub import snapshot
@@ -190,7 +192,8 @@ def test_an_adapter_over_a_base_on_the_hub_is_audited_from_yaml(
     assert not findings().reused
 
 
-def test_an_adapter_whose_base_is_nowhere_is_one_line(adapter, cache, tmp_path):
+@pytest.mark.usefixtures("cache")
+def test_an_adapter_whose_base_is_nowhere_is_one_line(adapter, tmp_path):
     folder = shutil.copytree(adapter[0], tmp_path / "adapter")
     config = folder / "adapter_config.json"
     elsewhere = {"base_model_name_or_path": NAME, "revision": "r"}
@@ -198,6 +201,36 @@ def test_an_adapter_whose_base_is_nowhere_is_one_line(adapter, cache, tmp_path):
     with pytest.raises(InputError, match=f"its base: {NAME} at revision r: not in the local") as e:
         load_language_model(folder)
     assert "or give its folder under base" in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"peft_type": "LOHA"}, "an adapter of the type LOHA"),
+        ({"corda_config": {"cache_file": "x.pt"}}, "sets corda_config, which loads more"),
+        ({"no_such_setting": 1, "r": "x"}, "does not fit its base"),
+    ],
+)
+def test_an_adapter_that_is_more_or_less_than_lora_is_refused(adapter, tmp_path, settings, said):
+    folder = shutil.copytree(adapter[0], tmp_path / "adapter")
+    config = folder / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | settings))
+    with pytest.raises(InputError, match=said):
+        load_language_model(folder)
+
+
+def test_pickled_and_damaged_adapters_are_refused(adapter, tmp_path, monkeypatch):
+    folder = shutil.copytree(adapter[0], tmp_path / "adapter")
+    weights = folder / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(InputError, match="does not fit its base"):
+        load_language_model(folder)
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(InputError, match="needs the package peft"):
+        load_language_model(folder)
+    weights.rename(folder / "adapter_model.bin")
+    with pytest.raises(InputError, match=r"no adapter_model\.safetensors"):
+        load_language_model(folder)
 
 
 def test_an_adapter_of_another_architecture_does_not_fit(adapter, tmp_path):
