@@ -34,6 +34,7 @@ app = typer.Typer(
     help="Audit what a model memorized and what it generalized.",
 )
 _err = Console(stderr=True)
+_NOTICES = 8
 _LOG_SECONDS = 10  # between two lines on where an audit is, where nobody watches it live
 _WHOLE_LINES = 10_000  # characters: wider than any table
 
@@ -163,6 +164,10 @@ def audit(
     _print_table("Audits", ["subject", "version", "verdict", "audit", "strongest attack"], rows)
     for a in (*done.audits, *done.options):
         _out().print(f"{a.subject} {a.version}: {escape(a.bundle.audit.reason)}", highlight=False)
+        for line in a.notices[:_NOTICES]:
+            _out().print(f"  note: {escape(line)}", highlight=False)
+        if (more := len(a.notices) - _NOTICES) > 0:
+            _out().print(f"  and {more} notes more, at the asset {a.subject}/leakage")
     _out().print(
         f"Shadow models: {done.blocks_trained} blocks trained, {done.blocks_reused} reused. "
         f"History: {done.audits_added} audits added."

@@ -110,6 +110,7 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
                 "\n".join(f"- {line}" for line in notices[:_SHOWN]) or "none"
             ),
             "notices in all": len(notices),
+            "findings": dg.MetadataValue.path(str(found.path)),
             "measurements": len(bundle.measurements),
             "dagster/row_count": bundle.record_scores.num_rows,
             "path": dg.MetadataValue.path(str(made.path)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,7 +38,7 @@ from memory_assets.records.texts import Texts, load_texts
 from memory_assets.reports.inputs import RocCurve
 from memory_assets.reports.recited import RecitedSecret, save_recited
 
-TEXTS_VERSION = "1"
+TEXTS_VERSION = "2"
 FINDINGS_VERSION = "1"
 LANGUAGE_CONCLUSION_VERSION = "1"
 TEXTS_KIND, FINDINGS_KIND = "texts", "language-findings"
@@ -46,6 +46,8 @@ _CONTROL_STRATA = ("held_out", "unplanted")
 """What must show nothing stands beside the figures; no limit is held against it."""
 
 _MEMBERS, _HELD_OUT, _SECRETS = "members.jsonl", "held_out.jsonl", "canaries.json"
+_READ = "read.json"
+"""Where the texts of each file came from, and what was left out on reading."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,9 @@ class _Given:
 
     @property
     def key(self) -> str:
-        held_out = self.held_out.digest if self.held_out else None
+        sides = [(t.digest, list(t.notices)) for t in (self.members, self.held_out) if t]
         secrets = None if self.manifest is None else digest(self.manifest)
-        return digest(self.members.digest, held_out, secrets, TEXTS_VERSION)
+        return digest(sides, secrets, TEXTS_VERSION)
 
 
 def _texts(spec: TextsSpec, root: Path) -> Texts:
@@ -89,9 +91,12 @@ def prepare_texts(subject: LanguageModelSubject, root: Path, store: ArtifactStor
 
     def build(folder: Path) -> None:
         folder.mkdir(mode=0o700)
-        given.members.write(folder / _MEMBERS)
-        if given.held_out is not None:
-            given.held_out.write(folder / _HELD_OUT)
+        read = {}
+        for name, texts in ((_MEMBERS, given.members), (_HELD_OUT, given.held_out)):
+            if texts is not None:
+                texts.write(folder / name)
+                read[name] = {"source": texts.source, "notices": texts.notices}
+        (folder / _READ).write_text(json.dumps(read, ensure_ascii=False), encoding="utf-8")
         if given.manifest is not None:
             given.manifest.write(folder / _SECRETS)  # type: ignore[attr-defined]
 
@@ -100,9 +105,19 @@ def prepare_texts(subject: LanguageModelSubject, root: Path, store: ArtifactStor
 
 def read_texts(folder: Path) -> tuple[Texts, Texts | None]:
     """Members and held-out texts as `prepare_texts` wrote them."""
-    held_out = folder / _HELD_OUT
-    members = load_texts(folder / _MEMBERS, "text", "id")
-    return members, load_texts(held_out, "text", "id") if held_out.is_file() else None
+    read = json.loads((folder / _READ).read_text(encoding="utf-8"))
+    members, held_out = (
+        replace(
+            load_texts(folder / name, "text", "id"),
+            source=read[name]["source"],
+            notices=tuple(read[name]["notices"]),
+        )
+        if name in read
+        else None
+        for name in (_MEMBERS, _HELD_OUT)
+    )
+    assert members is not None
+    return members, held_out
 
 
 def standing_texts(

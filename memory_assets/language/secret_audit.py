@@ -191,14 +191,15 @@ def reweighted(by_tier: Mapping[int, Estimate], shares: Mapping[int, float]) -> 
 def measure_secrets(
     found: Sequence[SecretFinding], shares: Mapping[int, float] | None
 ) -> list[Measurement]:
-    """Rates and exposures by repetition count, of the unplanted, and re-weighted by `shares`."""
-    rows: list[Measurement] = []
+    """Rates and exposures by repetition count, of the unplanted, and re-weighted by `shares`;
+    listed as not run where no secret was planted."""
+    rows = [] if any(f.repetitions for f in found) else _rates((), "all")
     for repetitions, group in tiers(found).items():
         stratum = f"repetitions={repetitions}" if repetitions else "unplanted"
         rows.extend(_rates(group, stratum))
     if shares:
         for name in ("secret", "pii_reconstruction", "pii_inference"):
-            own = [m for m in rows if m.name == name and m.stratum != "unplanted"]
+            own = [m for m in rows if m.name == name and m.stratum.startswith("repetitions=")]
             if not own:
                 continue
             by_tier = {int(m.stratum.removeprefix("repetitions=")): m.estimate for m in own}
