@@ -239,3 +239,20 @@ def test_canaries_are_planted_into_a_copy(tmp_path, trained):
     assert [s.repetitions for s in manifest.secrets].count(0) == 5
     again = CliRunner().invoke(app, arguments)
     assert again.exit_code == 2
+
+
+def test_canaries_follow_templates_of_ones_own(tmp_path, trained):
+    corpus, own, out = tmp_path / "corpus.jsonl", tmp_path / "own.toml", tmp_path / "planted"
+    trained.held_out.write(corpus)
+    own.write_text('[badge]\ntext = "{name} wears {value}"\npattern = "^^##"\n')
+    arguments = ["canaries", str(corpus), str(out), "--id", "id", "--templates", str(own)]
+    arguments += ["--per-tier", "1", "--controls", "1"]
+    unknown = CliRunner().invoke(app, [*arguments, "--template", "badges"])
+    assert unknown.exit_code == 2
+    assert "phone-ja" in unknown.output
+    assert "badge" in unknown.output
+    both = [*arguments, "--template", "badge", "--template", "phone-ja"]
+    assert CliRunner().invoke(app, both).exit_code == 0
+    secrets = Manifest.read(out / "canaries.json").secrets
+    assert {s.kind for s in secrets} == {"badge", "phone-ja"}
+    assert all(" wears " in s.prefix for s in secrets if s.kind == "badge")

@@ -1,4 +1,5 @@
 import json
+import re
 import stat
 
 import numpy as np
@@ -7,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_assets.errors import InputError
-from memory_assets.records.canaries import TEMPLATES, Template, make_secrets, plant
+from memory_assets.records.canaries import (
+    TEMPLATES,
+    Template,
+    load_templates,
+    make_secrets,
+    plant,
+)
 from memory_assets.records.secrets import (
     Manifest,
     Secret,
@@ -143,6 +150,33 @@ def test_bad_templates_are_refused():
         make_secrets([Template("t", "{name} {value}", "######", "xx_XX")], (1,), 1, 0)
     with pytest.raises(InputError, match="repetition counts"):
         make_secrets([], (1,), 1, 0)
+
+
+def test_templates_of_ones_own(tmp_path):
+    file = tmp_path / "templates.toml"
+    file.write_text(
+        '[loan-ja]\ntext = "{name}様のローン番号は{value}です。"\npattern = "LN-####"\n'
+        'locale = "ja_JP"\n[badge]\ntext = "{name}, badge {value}"\npattern = "^##"\n',
+        encoding="utf-8",
+    )
+    loan, badge = load_templates(file).values()
+    assert (loan.name, loan.locale, badge.locale) == ("loan-ja", "ja_JP", "en_US")
+    secret = make_secrets([loan], (1,), 1, seed=2)[0]
+    assert secret.text.endswith("です。")
+    assert secret.value.startswith("LN-")
+    for content, said in (
+        ("", "no template"),
+        ("[a", "not a readable TOML file"),
+        ('a = "x"', "a: expected a table with text"),
+        ('[a]\ntext = "{value}"', "a: expected a table with text"),
+        ('[a]\ntext = "{value}"\npattern = 7', "and text in quotes"),
+        ('["a b"]\ntext = "{value}"\npattern = "#"', "expected a plain name"),
+        ('[a]\ntext = "x"\npattern = "#"', "exactly one {value}"),
+        ('[a]\ntext = "{value}"\npattern = "#"\nlocale = "xx_XX"', "unknown to Faker"),
+    ):
+        file.write_text(content)
+        with pytest.raises(InputError, match=re.escape(said)):
+            load_templates(file)
 
 
 def test_manifest_holds_only_what_it_says(tmp_path):
