@@ -33,11 +33,14 @@ from memory_assets.statistics.roc import Roc
 
 AUDIT_VERSION = 1
 _MAX_WINDOW = 512
-_VALUE_TOKENS = 8  # tokens of a typical value, for the estimate of time
 
 
 def _plan(
-    options: LanguageOptions, sides: list[Windows], manifest: Manifest | None, reference: bool
+    model: LanguageModel,
+    options: LanguageOptions,
+    sides: list[Windows],
+    manifest: Manifest | None,
+    reference: bool,
 ) -> dict[str, float]:
     """The work in tokens, stage by stage."""
     tokens = float(sum(len(ids) for w in sides for ids in w.sequences))
@@ -51,8 +54,10 @@ def _plan(
     steps = options.prefix + options.suffix
     plan["generation"] = 2.0 * steps * max(options.generated, 16 if options.generated else 0)
     if manifest is not None:
-        values = options.references + options.candidates + options.proposals
-        plan["secrets"] = 1.0 * len(manifest.secrets) * values * _VALUE_TOKENS
+        # Behind a shared beginning, only what differs is read; proposals are made, then ranked.
+        values = options.references + options.candidates + 2 * options.proposals
+        sizes = [len(ids) for ids in model.encode_all([s.value for s in manifest.secrets])]
+        plan["secrets"] = float(values * sum(max(1, size - 1) for size in sizes))
     plan["controls"] = min(2.0 * options.control_texts * per_text, tokens)
     return plan
 
@@ -143,7 +148,7 @@ def audit_language_model(
     window = min(model.context - (model.start is not None), options.window or _MAX_WINDOW)
     inside, outside, repetitions = _prepare(model, chosen, window, notices)
     both = [w for w in (inside, outside) if w is not None]
-    plan = _plan(options, both, manifest, other is not None)
+    plan = _plan(model, options, both, manifest, other is not None)
     clock = Clock(plan, seconds_per_token(model, inside.sequences), progress)
     if progress is not None:
         progress(Step("estimate", 0, 1, clock.estimate))
