@@ -5,13 +5,15 @@ import shutil
 import sys
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from huggingface_hub import constants
 from tiny_language import TINY, sentences
 
 from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits.language import language_findings, prepare_texts
+from memory_assets.audits.language import language_findings, prepare_texts, read_notices
 from memory_assets.audits.results import AttackResults
 from memory_assets.errors import InputError
 from memory_assets.language.folders import base_of
@@ -147,25 +149,37 @@ def test_an_adapter_says_what_peft_says(trained, adapter):
     assert base_of(trained.folder, folder) is None
 
 
-def test_an_adapter_over_a_base_on_the_hub_is_audited_from_yaml(
+def test_an_adapter_over_a_base_on_the_hub_and_listed_secrets_are_audited_from_yaml(
     trained, adapter, cache, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("MEMORY_ASSETS_HOME", str(tmp_path / "home"))
     folder, members, _ = adapter
     base = put(cache, trained.folder)
     shutil.copytree(folder, tmp_path / "models" / "v1")
-    members.write(tmp_path / "members.jsonl")
-    sentences("h", 110, 2).write(tmp_path / "held_out.jsonl")
+    rows = {"name": list(members.ids), "words": list(members.texts)}
+    pq.write_table(pa.table(rows), tmp_path / "members.parquet")
+    (tmp_path / "held_out.txt").write_text("\n\n".join(sentences("h", 110, 2).texts))
+    words = members.texts[0].split(" ")
+    listed = f"prefix,value\n{' '.join(words[:-1])} ,{words[-1]}\nNobody wrote ,this\n"
+    (tmp_path / "secrets.csv").write_text(listed)
     on_hub = {"hub": NAME, "revision": COMMIT}
     subject = LanguageModelSubject.model_validate(
         {
             "subject": "tuned",
-            "members": {"path": "members.jsonl", "id": "id"},
-            "held_out": {"path": "held_out.jsonl", "id": "id"},
+            "members": {"path": "members.parquet", "column": "words", "id": "name"},
+            "held_out": {"path": "held_out.txt"},
+            "secrets": "secrets.csv",
             "checkpoints": "models",
             "base": on_hub,
             "reference": on_hub,
-            "probes": {"prefix": 8, "suffix": 8, "generated": 0, "attacks": ["loss", "reference"]},
+            "probes": {
+                "prefix": 8,
+                "suffix": 8,
+                "generated": 0,
+                "references": 100,
+                "attacks": ["loss", "reference"],
+                "training": {"window": 95, "cut": "truncate"},
+            },
         }
     )
     store = ArtifactStore(tmp_path / "home")
@@ -183,6 +197,11 @@ def test_an_adapter_over_a_base_on_the_hub_is_audited_from_yaml(
     # The base never saw these texts, so all that is known of them is the adapter's.
     assert found["reference", "auc"].ci_low > 0.8
     assert found["unintended", "mean_bits"].value > 20
+    # A listed secret stands in one member, and the other in none, which is said.
+    rates = [m for m in AttackResults.load(first.path).measurements if m.name == "secret"]
+    assert {(m.stratum, m.estimate.n) for m in rates} == {("repetitions=1", 1), ("all", 1)}
+    said = read_notices(first.path)
+    assert any("'secret-0002': does not stand among the members" in line for line in said)
     assert findings().reused
     # Another base under the same name is another model.
     config = base / "config.json"

@@ -135,6 +135,18 @@ def test_listed_secrets(tmp_path):
         load_secrets(path)
 
 
+def test_listed_secrets_are_counted_and_those_of_other_texts_refused():
+    texts = Texts(("a", "b"), ("His code is 1234.", "His code is 1234!"))
+    his = Secret("his", "His code is ", "1234", repetitions=1)
+    hers = Secret("hers", "Her code is ", "5678", repetitions=1)
+    never = Secret("never", "His code is ", "123", repetitions=0)
+    assert check_manifest(Manifest((his,)), texts) == []
+    said = check_manifest(Manifest((his, hers, never)), texts)
+    assert [line.split(":")[0] for line in said] == ["secret 'hers'", "secret 'never'"]
+    with pytest.raises(InputError, match="none of the 1 listed stands in texts"):
+        check_manifest(Manifest((hers,)), texts)
+
+
 def test_bad_templates_are_refused():
     with pytest.raises(InputError, match=r"exactly one \{value\}"):
         Template("t", "no slot", "##")
