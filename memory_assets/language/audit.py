@@ -54,10 +54,20 @@ def _plan(
     steps = options.prefix + options.suffix
     plan["generation"] = 2.0 * steps * max(options.generated, 16 if options.generated else 0)
     if manifest is not None:
-        # Behind a shared beginning, only what differs is read; proposals are made, then ranked.
-        values = options.references + options.candidates + 2 * options.proposals
+        # Behind a shared beginning, only what differs is read; proposals are made, then ranked,
+        # and candidates are read again where something stands behind the value.
         sizes = [len(ids) for ids in model.encode_all([s.value for s in manifest.secrets])]
-        plan["secrets"] = float(values * sum(max(1, size - 1) for size in sizes))
+        plan["secrets"] = float(
+            sum(
+                max(1, size - 1)
+                * (
+                    options.references
+                    + 2 * options.proposals
+                    + (options.candidates if secret.suffix else 0)
+                )
+                for secret, size in zip(manifest.secrets, sizes, strict=True)
+            )
+        )
     plan["controls"] = min(2.0 * options.control_texts * per_text, tokens)
     return plan
 

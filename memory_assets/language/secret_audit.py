@@ -63,11 +63,17 @@ def probe_secrets(
     found = []
     for i, secret in enumerate(chosen):
         drawn = secret.references(references, seed)
-        exposed = None
+        decoys = drawn[: candidates - 1]
+        exposed = inferred = log_p = None
         if len(drawn) >= _MIN_REFERENCES:
             log_p = score_values(model, secret.prefix, [secret.value, *drawn])
             exposed = exposures.exposure(float(log_p[0]), log_p[1:])
-        decoys = drawn[: candidates - 1]
+        if len(decoys) == candidates - 1:
+            if log_p is not None and not secret.suffix:
+                # Nothing stands behind the value, so the decoys have been read already.
+                inferred = bool((log_p[0] > log_p[1:candidates]).all())
+            else:
+                inferred = pii.infers(model, secret, decoys)
         found.append(
             SecretFinding(
                 secret=secret,
@@ -76,9 +82,7 @@ def probe_secrets(
                 near_tie=bool(near[i]),
                 reconstructed=pii.reconstructs(model, secret, proposals, top_k, seed + i),
                 exposure=exposed,
-                inferred=pii.infers(model, secret, decoys)
-                if len(decoys) == candidates - 1
-                else None,
+                inferred=inferred,
             )
         )
         if progress is not None:

@@ -6,11 +6,12 @@ import pytest
 
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import RECORD_SCORES
+from memory_assets.language import pii
 from memory_assets.language.audit import audit_language_model
 from memory_assets.language.options import LanguageOptions
 from memory_assets.language.preflight import Training, preflight
 from memory_assets.language.progress import Spoken, duration
-from memory_assets.language.secret_audit import reweighted
+from memory_assets.language.secret_audit import probe_secrets, reweighted
 from memory_assets.records.canaries import TEMPLATES, make_secrets
 from memory_assets.records.secrets import Manifest, Secret
 from memory_assets.records.texts import Texts
@@ -285,6 +286,18 @@ class _Lossy:
 
     def decode(self, ids, **options):
         return self.inner.decode(ids, **options)
+
+
+def test_inference_is_the_game_by_hand_with_and_without_something_behind_the_value(trained):
+    planted = [s for s in trained.manifest.secrets if s.repetitions != 1]
+    options = {"references": 200, "candidates": 5, "proposals": 2, "top_k": 10, "seed": 4}
+    for suffix in ("", " and that is all."):
+        secrets = [replace(s, suffix=suffix) for s in planted]
+        learned = {s.id: s.repetitions for s in secrets}
+        found = probe_secrets(trained.model, secrets, learned, **options)
+        games = [pii.infers(trained.model, s, s.references(200, 4)[:4]) for s in secrets]
+        assert [f.inferred for f in found] == games
+    assert set(games) == {True, False}
 
 
 def test_a_listed_secret_without_a_pattern_is_extracted_but_not_ranked(trained):
