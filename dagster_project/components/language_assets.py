@@ -83,7 +83,7 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
         version, store = context.partition_key, graph.store
         with clear_failures():
             found, weights = audit.language_findings(
-                graph.subject, graph.root, texts.path, version, store
+                graph.subject, graph.root, texts.path, version, store, context.log.info
             )
             made = audit.conclude_language(
                 graph.subject,
@@ -111,6 +111,7 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
                 "\n".join(f"- {line}" for line in notices[:_SHOWN]) or "none"
             ),
             "notices in all": len(notices),
+            "findings": dg.MetadataValue.path(str(found.path)),
             "measurements": len(bundle.measurements),
             "dagster/row_count": bundle.record_scores.num_rows,
             "path": dg.MetadataValue.path(str(made.path)),
