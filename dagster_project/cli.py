@@ -23,7 +23,7 @@ from dagster_project.commands.canaries import canaries
 from dagster_project.commands.new import new
 from dagster_project.failures import StepFailed
 from memory_assets.artifacts import home
-from memory_assets.errors import InputError
+from memory_assets.errors import InputError, place_of, printable
 from memory_assets.history.bundle import AuditBundle
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app = typer.Typer(
     help="Audit what a model memorized and what it generalized.",
 )
 _err = Console(stderr=True)
+_DEBUG = "MEMORY_ASSETS_DEBUG"
 _WHOLE_LINES = 10_000  # characters: wider than any table
 
 
@@ -66,6 +67,17 @@ def _one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         except StepFailed as error:
             print(f"memory-assets: {error}", file=sys.stderr)
             raise typer.Exit(3) from None
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            if os.environ.get(_DEBUG):
+                raise
+            print(
+                f"memory-assets: a fault of this program or machine: {place_of(error)}; "
+                f"its text could quote records, {_DEBUG}=1 shows it",
+                file=sys.stderr,
+            )
+            raise typer.Exit(3) from None
 
     return wrapped
 
@@ -78,16 +90,22 @@ def _out() -> Console:
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
     with _err.status("starting") as status:
-        yield lambda text: status.update(text) if text else None
+        yield lambda text: status.update(escape(printable(text))) if text else None
+
+
+def _say(text: str) -> None:
+    """One line that may hold names from outside: no markup, no escape sequence acts."""
+    _out().print(printable(text), markup=False, highlight=False)
 
 
 def _print_table(title: str, columns: list[str], rows: list[list[object]]) -> None:
     """A table, or a line a field where the terminal is too narrow to keep its words whole."""
     console = _out()
+    title = escape(printable(title))
     table = Table(title=title, title_justify="left", header_style="bold")
     for i, name in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(_cell(name), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     whole_words = console.measure(table, options=console.options.update(width=_WHOLE_LINES)).minimum
@@ -98,14 +116,14 @@ def _print_table(title: str, columns: list[str], rows: list[list[object]]) -> No
     for row in rows:
         fields = Table.grid(padding=(0, 2))
         for name, value in zip(columns, row, strict=True):
-            fields.add_row(f"[bold]{name}[/bold]", _cell(value))
+            fields.add_row(f"[bold]{_cell(name)}[/bold]", _cell(value))
         console.print(fields, "")
 
 
 def _cell(value: object) -> str:
     if value is None:
         return "-"
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+    return f"{value:.4g}" if isinstance(value, float) else escape(printable(str(value)))
 
 
 def _headline(bundle: AuditBundle) -> str:
@@ -144,14 +162,15 @@ def audit(
     ]
     _print_table("Audits", ["subject", "version", "verdict", "audit", "strongest attack"], rows)
     for a in (*done.audits, *done.options):
-        _out().print(f"{a.subject} {a.version}: {escape(a.bundle.audit.reason)}", highlight=False)
+        _say(f"{a.subject} {a.version}: {a.bundle.audit.reason}")
     _out().print(
         f"Shadow models: {done.blocks_trained} blocks trained, {done.blocks_reused} reused. "
         f"History: {done.audits_added} audits added."
     )
     last = done.audits[-1]
     _out().print(
-        f"Next: memory-assets report {last.subject} --version {last.version}   (the page to read)\n"
+        f"Next: memory-assets report {last.subject} --version {_cell(last.version)}   "
+        "(the page to read)\n"
         "      memory-assets query leakage-by-version   (the numbers)\n"
         "      memory-assets ui   (the lineage)"
     )
@@ -180,14 +199,13 @@ def gate(
         print(",".join(fields))
         csv.writer(sys.stdout).writerow(fields.values())
     else:
-        _out().print(f"{decision.subject} {decision.version}: [bold]{decision.verdict}[/bold]")
-        _out().print(escape(decision.reason))
+        who = _cell(f"{decision.subject} {decision.version}")
+        _out().print(f"{who}: [bold]{decision.verdict}[/bold]")
+        _say(decision.reason)
         for worse in decision.regressions:
-            _out().print(
-                f"worse than {worse['previous_version']}: {worse['name']} {worse['metric']} "
-                f"{_cell(worse['previous_value'])} -> {_cell(worse['value'])}",
-                highlight=False,
-            )
+            before, now = _cell(worse["previous_value"]), _cell(worse["value"])
+            figure = f"{worse['name']} {worse['metric']}"
+            _say(f"worse than {worse['previous_version']}: {figure} {before} -> {now}")
     passed = decision.verdict == "pass"
     if not (passed or (allow_inconclusive and decision.verdict == "inconclusive")):
         raise typer.Exit(1)

@@ -54,8 +54,10 @@ def with_portfolio(
 
 def build_definitions(root: Path = PROJECT_ROOT) -> dg.Definitions:
     """Every subject under `defs/`, and what spans them."""
+    # Ours first: it refuses what YAML can do to a reader, and says so in one line.
+    subjects = read_subjects(root)
     graphs = dg.load_from_defs_folder(path_within_project=root)
-    return with_portfolio(graphs, list(read_subjects(root).values()), root)
+    return with_portfolio(graphs, list(subjects.values()), root)
 
 
 @dg.definitions

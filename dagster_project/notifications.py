@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from memory_assets.errors import InputError
+from memory_assets.yaml_files import read_yaml
 
 Event = Literal["failed audit", "failed gate", "regression", "audit due"]
 EVENTS: tuple[Event, ...] = ("failed audit", "failed gate", "regression", "audit due")
@@ -71,10 +71,7 @@ def read_settings(root: Path) -> Settings:
     path = root / SETTINGS_FILE
     given: Any = {}
     if path.is_file():
-        try:
-            given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except yaml.YAMLError as error:
-            raise InputError(f"{path}: not YAML ({error})") from error
+        given = read_yaml(path) or {}
     if not isinstance(given, dict):
         raise InputError(f"{path}: expected keys webhook, format and events")
     if url := os.environ.get(_URL):

@@ -8,24 +8,30 @@ O(N log N) for N characters, in any script.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pyarrow import parquet
 
+from memory_assets.confined import files_in
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.records.budget import afford
+from memory_assets.records.tables import read_table
 
 SHINGLE = 32
 """Characters in a run: about six English words, far more than chance repeats."""
+LONGEST_ID = 1000
+"""Characters of a text's id."""
 NEAR = 0.5
 """A text of whose runs at least this share stand elsewhere counts as a near-duplicate."""
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, hence invertible modulo 2^64
+_HALF = re.compile("[\ud800-\udfff]")
 _INVERSE = np.uint64(pow(int(_BASE), -1, 1 << 64))
 
 
@@ -104,6 +110,8 @@ class Overlap:
 
 def _decode(path: Path) -> str:
     try:
+        # Two bytes a character and four, at most, as text and as what is made of it.
+        afford(6 * path.stat().st_size, path, "its texts")
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
@@ -121,40 +129,41 @@ def _json_lines(path: Path, column: str, id_column: str | None) -> Iterator[tupl
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise InputError(f"{path}: line {number} is not JSON ({error.msg})") from error
+        except (ValueError, RecursionError) as error:  # a number too long, nested too deep
+            kind = type(error).__name__
+            raise InputError(f"{path}: line {number} is not JSON ({kind})") from error
         for name in filter(None, (column, id_column)):
             if not isinstance(row, dict) or name not in row:
                 raise InputError(
                     f"{path}: line {number} has no field {name!r}; expected an object with it"
                 )
-        yield str(row[id_column]) if id_column else f"{path.stem}:{number:06d}", row[column]
+        name = row[id_column] if id_column else f"{path.stem}:{number:06d}"
+        if not isinstance(name, str | int):
+            raise InputError(f"{path}: line {number}: {id_column} is no text or whole number")
+        yield str(name), row[column]
 
 
 def _parquet(path: Path, column: str, id_column: str | None) -> Iterator[tuple[str, object]]:
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: not a readable Parquet file ({reason})") from error
-    for name in filter(None, (column, id_column)):
+    wanted = [name for name in (column, id_column) if name]
+    table = read_table(path, wanted)
+    for name in wanted:
         if name not in table.column_names:
-            known = ", ".join(table.column_names[:12])
+            known = ", ".join(parquet.read_schema(path).names[:12])
             raise InputError(f"{path}: no column {name!r}; it has {known}")
     ids = table[id_column].to_pylist() if id_column else range(1, table.num_rows + 1)
-    for name, text in zip(ids, _strings(table[column], path, column), strict=True):
+    for name, text in zip(ids, table[column].to_pylist(), strict=True):
         yield str(name) if id_column else f"{path.stem}:{name:06d}", text
 
 
-def _strings(column: pa.ChunkedArray, path: Path, name: str) -> list[object]:
-    try:
-        return column.to_pylist()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: column {name!r} is not UTF-8; write it as UTF-8") from error
+def _is_whole(text: str) -> bool:
+    """Whether a text can be written down: half of a surrogate pair has no form in UTF-8."""
+    return text.isascii() or not _HALF.search(text)
 
 
 def _plain(path: Path) -> Iterator[tuple[str, object]]:
     """Paragraphs of a file, or whole files of a folder."""
     if path.is_dir():
-        for file in sorted(path.rglob("*.txt")):
+        for file in files_in(path, "*.txt"):
             yield str(file.relative_to(path).with_suffix("")), _decode(file)
         return
     parts = _decode(path).replace("\r\n", "\n").split("\n\n")
@@ -193,6 +202,11 @@ def load_texts(path: Path, column: str = "text", id_column: str | None = None) -
         elif not isinstance(text, str):
             raise InputError(
                 f"{path}: text {name!r} is a {type(text).__name__}; expected text in {column!r}"
+            )
+        elif not (_is_whole(name) and _is_whole(text)) or len(name) > LONGEST_ID:
+            raise InputError(
+                f"{path}: text {len(ids) + len(notices) + 1} holds half a character (a lone "
+                f"surrogate), or its id has more than {LONGEST_ID} characters; write it anew"
             )
         else:
             ids.append(name)

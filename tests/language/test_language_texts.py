@@ -50,7 +50,7 @@ def test_empty_texts_are_left_out_by_id(tmp_path):
         ("t.jsonl", b'{"words": "a"}', "line 1 has no field 'text'"),
         ("t.jsonl", b'{"text": 7}', "is a int"),
         ("t.jsonl", b'{"text": ""}', "at least one text that is not empty"),
-        ("t.parquet", b"PAR1", "not a readable Parquet file"),
+        ("t.parquet", b"PAR1", "not a readable parquet table"),
         ("t.doc", b"x", ".doc; expected"),
     ],
 )

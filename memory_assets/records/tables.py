@@ -1,0 +1,150 @@
+"""Tables from outside, Parquet and CSV: sizes checked first, and errors that repeat no row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv, parquet
+
+from memory_assets.errors import InputError
+from memory_assets.records.budget import afford
+
+SUFFIXES = (".parquet", ".pq", ".csv")
+_WIDTH = 8  # bytes of a number once it is read
+_SHOWN = 12
+_READ_ERRORS = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
+# What pyarrow says of a bad CSV ends in the row itself.
+_CSV_REASON = re.compile(r"CSV parse error: (?:Row #\d+: )?Expected \d+ columns, got \d+")
+
+
+def _plain(kind: pa.DataType) -> bool:
+    """Whether a column holds one number or text a row; anything else is not read at all."""
+    types = pa.types
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    tests: tuple[Callable[[pa.DataType], bool], ...] = (
+        types.is_integer,
+        types.is_floating,
+        types.is_boolean,
+        types.is_string,
+        types.is_large_string,
+        types.is_null,
+    )
+    return any(test(kind) for test in tests)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _written_out(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
+    """A dictionary column as its texts, if there is room: one long text may repeat in every row."""
+    if not pa.types.is_dictionary(column.type):
+        return column
+    total = 0
+    for chunk in column.chunks:
+        lengths = pc.fill_null(pc.binary_length(chunk.dictionary.cast(pa.large_string())), 0)
+        used = pc.sum(lengths.take(chunk.indices.drop_null())).as_py()
+        total += int(used or 0)
+    afford(2 * total, path)
+    return column.cast(pa.large_string())
+
+
+def _read_parquet(path: Path, columns: Sequence[str] | None) -> pa.Table:
+    with parquet.ParquetFile(path) as file:
+        schema, meta = file.schema_arrow, file.metadata
+        wanted = [name for name in schema.names if columns is None or name in columns]
+        for name in wanted:
+            kind = schema.field(name).type
+            if not _plain(kind):
+                raise InputError(f"{path}: column {name!r} is {kind}; expected numbers or text")
+        afford(meta.num_rows * max(1, len(wanted)) * _WIDTH, path)
+        texts = [name for name in wanted if _is_text(schema.field(name).type)]
+    table = parquet.read_table(path, columns=wanted, read_dictionary=texts, partitioning=None)
+    table.validate(full=True)
+    return pa.table(
+        [_written_out(column, path) for column in table.columns], names=table.column_names
+    )
+
+
+def _read_csv(path: Path, texts: Iterable[str]) -> pa.Table:
+    afford(4 * path.stat().st_size, path)
+    # An id such as 007 is a text, whatever it looks like.
+    as_texts = csv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string()))
+    return csv.read_csv(path, convert_options=as_texts)
+
+
+def looks_like_a_record(names: Iterable[str]) -> bool:
+    """Whether a header may be a record: an error must not repeat it then."""
+    return any(not name.strip() or _is_number(name) for name in names)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def shown(table: pa.Table, name: str) -> str:
+    """A column as an error may call it: by its place where a record may stand for the header."""
+    if looks_like_a_record(table.column_names):
+        return f"number {table.column_names.index(name) + 1}"
+    return repr(name)
+
+
+def _reason(error: Exception, suffix: str) -> str:
+    if suffix == ".csv":
+        found = _CSV_REASON.search(str(error))
+        return found[0] if found else type(error).__name__
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def read_table(
+    path: Path, columns: Sequence[str] | None = None, texts: Iterable[str] = ()
+) -> pa.Table:
+    """A table whose columns hold numbers or texts and have different names.
+
+    Args:
+        columns: of a Parquet file only these are read, those that it lacks left out.
+        texts: columns of a CSV file that are texts whatever they look like.
+
+    Raises:
+        InputError: not such a file, a column of another kind, a name that stands twice, or more
+            than the memory holds. No row is repeated in it.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: cannot be read as a table (no such file)")
+    try:
+        csv_file = path.suffix == ".csv"
+        table = _read_csv(path, texts) if csv_file else _read_parquet(path, columns)
+    except InputError:
+        raise
+    except _READ_ERRORS as error:
+        reason = _reason(error, path.suffix)
+        raise InputError(f"{path}: not a readable {path.suffix[1:]} table ({reason})") from error
+    names = table.column_names
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        called = shown(table, twice)
+        raise InputError(f"{path}: column {called} stands twice; give each a name of its own")
+    return table
+
+
+def named(table: pa.Table, path: Path, name: str, field: str = "") -> pa.ChunkedArray:
+    """A column by its name.
+
+    Raises:
+        InputError: there is none; `field` is the setting that named it.
+    """
+    if name not in table.column_names:
+        which = f" ({field})" if field else ""
+        known = ", ".join(table.column_names[:_SHOWN])
+        if looks_like_a_record(table.column_names):
+            known = f"{table.num_columns} columns, some named by a number; is the header missing?"
+        raise InputError(f"{path}: no column {name!r}{which}; it has {known}")
+    return table[name]
