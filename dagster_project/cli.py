@@ -190,6 +190,7 @@ def gate(
 ) -> None:
     """For CI: exit 0 when the gate passes, 1 when it fails, is inconclusive or has no verdict."""
     from dagster_project.gating import decide
+    from memory_assets.history.questions import no_formula
 
     decision = decide(project_root(), subject, version)
     if output is Format.json:
@@ -197,7 +198,7 @@ def gate(
     elif output is Format.csv:
         fields = decision.as_dict()
         print(",".join(fields))
-        csv.writer(sys.stdout).writerow(fields.values())
+        csv.writer(sys.stdout).writerow(no_formula(str(value)) for value in fields.values())
     else:
         who = _cell(f"{decision.subject} {decision.version}")
         _out().print(f"{who}: [bold]{decision.verdict}[/bold]")
@@ -228,8 +229,10 @@ def report(
     from dagster_project.gating import last_version
 
     version = version or last_version(subject)
-    page = home() / "reports" / subject / version / f"{lang.value}.html"
-    if not page.is_file():
+    folder = home() / "reports" / subject / version
+    page = folder / f"{lang.value}.html"
+    within = folder.parent.parent == home() / "reports" and ".." not in (subject, version)
+    if not within or not page.is_file():
         raise InputError(
             f"report {subject} {version}: none at {page}; run memory-assets audit {subject}"
         )

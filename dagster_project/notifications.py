@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import asdict, dataclass
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -90,7 +91,8 @@ def read_settings(root: Path) -> Settings:
 def _body(notice: Notice, form: str) -> bytes:
     if form == "slack":
         head = f"{notice.event}: {notice.subject} {notice.version}".strip()
-        return json.dumps({"text": f"*{head}*\n{notice.text}"}, ensure_ascii=False).encode()
+        text = escape(f"*{head}*\n{notice.text}", quote=False)  # <!channel> would call everybody
+        return json.dumps({"text": text}, ensure_ascii=False).encode()
     return json.dumps(notice.as_dict(), ensure_ascii=False).encode()
 
 

@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from memory_assets.artifacts import private_folder
+
 
 @contextlib.contextmanager
 def heard_only_in(log: Path | None) -> Iterator[None]:
@@ -19,10 +21,10 @@ def heard_only_in(log: Path | None) -> Iterator[None]:
     The file is removed where nothing was said.
     """
     if log is None:
-        with open(os.devnull, "w", encoding="utf-8") as nowhere, _redirected(nowhere):
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, _redirected(nowhere):
             yield
         return
-    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(log.parent)
     with open(log, "w", encoding="utf-8", opener=_private) as file, _redirected(file):
         yield
     if not log.stat().st_size:

@@ -14,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_project.components.options import SubjectGraph
+from dagster_project.markdown import as_text
 from dagster_project.sensors.versions import DATA_VERSION, INTERVAL_SECONDS, Seen
 from memory_assets.digest import digest, digest_file
 from memory_assets.errors import InputError
@@ -104,7 +105,7 @@ def _event(key: dg.AssetKey, state: SourceState) -> dg.AssetMaterialization:
         metadata={
             "files": dg.MetadataValue.md(
                 "\n".join(
-                    f"- `{name}`: {seen.size:,} bytes, sha256 {seen.digest[:12]}"
+                    f"- {as_text(name)}: {seen.size:,} bytes, sha256 {seen.digest[:12]}"
                     for name, seen in state.files.items()
                 )
             )

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_assets.artifacts import private_folder
 from memory_assets.errors import InputError, place_of
 from memory_assets.models.predictions import check_probabilities, read_predictions
 from memory_assets.owner_code import heard_only_in
@@ -92,7 +93,7 @@ class FitCommand:
                 valid predictions. Its output is kept in `output.log` in the folder.
         """
         folder = folder.absolute()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(folder)
         for left in folder.glob("predictions.*"):
             left.unlink()  # of a run that was stopped
         _write(task, folder)

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from memory_assets.artifacts import home
+from memory_assets.artifacts import home, private_folder, write_private
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 
@@ -81,6 +81,7 @@ def _download(client: Any, spec: MlflowModel, version: str, folder: Path) -> boo
         if len(found) != 1:
             log.warning("%s version %s: %d files of weights", spec.model, version, len(found))
             return False
+        found[0].chmod(0o600)
         shutil.move(found[0], folder / f"{version}{found[0].suffix}")
     return True
 
@@ -99,7 +100,7 @@ def mirror(registry: Registry) -> Path:
     client = _client(spec.uri)
     from mlflow.exceptions import MlflowException  # pyright: ignore[reportMissingImports]
 
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(folder)
     try:
         aliases = {
             str(k): str(v) for k, v in client.get_registered_model(spec.model).aliases.items()
@@ -123,9 +124,7 @@ def mirror(registry: Registry) -> Path:
         ) from None
     for version in set(there) - set(ready):
         there[version].unlink()
-    temporary = folder / f"{_ALIASES}.tmp"
-    temporary.write_text(json.dumps(aliases, sort_keys=True), encoding="utf-8")
-    temporary.replace(folder / _ALIASES)
+    write_private(folder / _ALIASES, json.dumps(aliases, sort_keys=True))
     return folder
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
+from contextlib import suppress
 from pathlib import Path
 
 from memory_assets.errors import InputError
@@ -24,10 +25,8 @@ def memory_budget() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
         limits.append(soft)
-    try:
+    with suppress(OSError, ValueError):  # no such file, or "max"
         limits.append(int(_CGROUP.read_text(encoding="ascii")))
-    except (OSError, ValueError):  # no such file, or "max"
-        pass
     return int(_SHARE * min(limits))
 
 
