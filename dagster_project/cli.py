@@ -21,6 +21,7 @@ from rich.table import Table
 from dagster_project.commands import forecasts, money, query, register
 from dagster_project.commands.canaries import canaries
 from dagster_project.commands.new import new
+from dagster_project.commands.purge import purge
 from dagster_project.failures import StepFailed
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError, place_of, printable
@@ -279,6 +280,7 @@ def ui(
 
 app.command()(_one_line_errors(new))
 app.command()(_one_line_errors(canaries))
+app.command()(_one_line_errors(purge))
 
 
 query.register(app, _one_line_errors, _print_table)

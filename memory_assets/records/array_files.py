@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
@@ -19,10 +18,6 @@ from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.labels import as_labels, as_texts
 from memory_assets.subjects import RecordsSpec
-
-# What numpy and zlib raise for a damaged file; its text may quote what lies in it.
-_DAMAGED = (OSError, ValueError, EOFError, TypeError, KeyError, OverflowError, zipfile.BadZipFile)
-_DAMAGED_ZIP = (*_DAMAGED, RuntimeError, zlib.error)  # an unknown or a wrong compression
 
 
 def _dataset(arrays: Mapping[str, NDArray], path: Path, spec: RecordsSpec) -> Dataset:
@@ -82,7 +77,7 @@ def read_npz(path: Path, spec: RecordsSpec) -> Dataset:
                     arrays[name] = npy_format.read_array(file, allow_pickle=False)
     except InputError:
         raise
-    except _DAMAGED_ZIP as error:
+    except Exception as error:  # of zipfile, zlib and numpy, which reads a header as Python
         raise InputError(
             f"{path}: not a readable npz file of plain arrays ({type(error).__name__})"
         ) from error
@@ -100,7 +95,7 @@ def _read_npy(file: Path) -> NDArray:
             return npy_format.read_array(opened, allow_pickle=False)
     except InputError:
         raise
-    except _DAMAGED as error:
+    except Exception as error:  # of numpy, which reads a header as Python
         raise InputError(f"{file}: not a readable npy file of a plain array") from error
 
 
@@ -132,6 +127,6 @@ def read_safetensors(path: Path, spec: RecordsSpec) -> Dataset:
         with safe_open(path, framework="np") as file:
             for name in {"x", spec.label, spec.id or "id"} & set(file.keys()):
                 arrays[name] = file.get_tensor(name)
-    except (SafetensorError, *_DAMAGED, AttributeError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{path}: not a whole safetensors file of plain numbers") from error
     return _dataset(arrays, path, spec)

@@ -75,7 +75,9 @@ def _read_csv(path: Path, texts: Iterable[str]) -> pa.Table:
     afford(4 * path.stat().st_size, path)
     # An id such as 007 is a text, whatever it looks like.
     as_texts = csv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string()))
-    return csv.read_csv(path, convert_options=as_texts)
+    table = csv.read_csv(path, convert_options=as_texts)
+    _ = table.column_names  # not UTF-8: an error now, where it is understood
+    return table
 
 
 def looks_like_a_record(names: Iterable[str]) -> bool:
