@@ -99,7 +99,9 @@ def list_versions(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.suffix in (".tmp", ".part", ".md", ".json"):
             continue
-        if path.suffix in (".csv", ".parquet") and not _may_hold_outputs(path):
+        if path.suffix in (".csv", ".parquet") and not (
+            inside(path, folder).is_file() and _may_hold_outputs(path)
+        ):
             continue  # the list of members, or the records
         name = path.name if inside(path, folder).is_dir() else path.stem
         found[version_name(name, folder)] = path

@@ -95,4 +95,7 @@ def load_records(spec: RecordsSpec, root: Path) -> Dataset:
             f"records.path: {path.name}; expected a file {', '.join(FORMATS)}, or a folder of "
             "images with one folder a class"
         )
-    return read(path, spec)
+    try:
+        return read(path, spec)
+    except MemoryError as error:
+        raise InputError(f"{path}: its records need more memory than there is") from error
