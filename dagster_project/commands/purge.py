@@ -42,14 +42,15 @@ def purge(
         )
         typer.confirm(f"Forget {subject}?", abort=True)
     done = forget(subject, subjects)
+    went = done.home
     print(
-        f"deleted: {len(done.home.artifacts)} artifacts and {len(done.home.folders)} folders of "
-        f"reports and references ({done.home.size / 2**20:,.1f} MiB), {done.home.record_scores:,} scores of "
-        f"records, {done.runs} runs with their logs"
+        f"deleted: {len(went.artifacts)} artifacts and {len(went.folders)} folders of reports and "
+        f"references ({went.size / 2**20:,.1f} MiB), {went.record_scores:,} scores of records, "
+        f"{done.runs} runs with their logs"
     )
     print(
-        f"kept: {done.home.audits} audits with their figures in the history, {done.home.shared} "
-        "artifacts that other subjects use, and your own files (records, checkpoints)"
+        f"kept: {went.audits} audits with their figures in the history, {went.shared} artifacts "
+        "that other subjects use, and your own files (records, checkpoints)"
     )
     if done.mixed_runs:
         print(f"kept: the logs of {done.mixed_runs} runs that also audited other subjects")

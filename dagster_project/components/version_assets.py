@@ -229,7 +229,8 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
                 "measurements": len(bundle.measurements),
                 "controls": dg.MetadataValue.md(
                     "\n".join(
-                        f"- **{c.control}**: {'passed' if c.passed else 'FAILED'}. {as_text(c.detail)}"
+                        f"- **{c.control}**: {'passed' if c.passed else 'FAILED'}. "
+                        + as_text(c.detail)
                         for c in bundle.controls
                     )
                 ),

@@ -18,7 +18,7 @@ import warnings
 from pathlib import Path
 
 from tests.hostile.hostile_limits import bounded
-from tests.hostile.hostile_parsers import PARSERS, attempt
+from tests.hostile.hostile_parsers import PARSERS
 
 _INSTRUMENTED = (
     "memory_assets",
@@ -42,7 +42,7 @@ def _instrument() -> None:
     for name in [name for name in sys.modules if name.startswith(again)]:
         del sys.modules[name]
     with atheris.instrument_imports(include=list(_INSTRUMENTED)):
-        import tests.hostile.hostile_parsers
+        import tests.hostile.hostile_parsers  # noqa: F401
 
 
 def fuzz(name: str, seconds: int) -> None:

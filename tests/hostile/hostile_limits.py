@@ -1,4 +1,4 @@
-"""Bounds that a hostile input must not break: memory by the kernel, time by the processor's clock."""
+"""Bounds that a hostile input must not break: memory by the kernel, time by the processor."""
 
 from __future__ import annotations
 

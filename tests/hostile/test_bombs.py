@@ -1,4 +1,4 @@
-"""Small files that claim, or unfold into, more than a machine has: refused in time and in memory."""
+"""Small files that claim, or unfold into, more than a machine has: refused in bounds."""
 
 from __future__ import annotations
 
@@ -159,7 +159,8 @@ def small_machine(monkeypatch) -> None:
     monkeypatch.setattr("memory_assets.records.budget.memory_budget", lambda: 64 * 2**20)
 
 
-def test_a_table_of_one_repeated_value_is_measured_first(tmp_path, small_machine, tally) -> None:
+@pytest.mark.usefixtures("small_machine")
+def test_a_table_of_one_repeated_value_is_measured_first(tmp_path, tally) -> None:
     ones = pa.array(np.ones(20_000_000, np.int8))
     pq.write_table(pa.table({"label": ones, "a": ones}), tmp_path / "a.parquet")
     assert (tmp_path / "a.parquet").stat().st_size < 1_000_000
@@ -170,7 +171,8 @@ def test_a_table_of_one_repeated_value_is_measured_first(tmp_path, small_machine
     tally("hostile: bombs")
 
 
-def test_many_small_pictures_are_counted_first(tmp_path, small_machine, tally) -> None:
+@pytest.mark.usefixtures("small_machine")
+def test_many_small_pictures_are_counted_first(tmp_path, tally) -> None:
     for i in range(3):
         (tmp_path / str(i)).mkdir()
         Image.new("1", (3000, 3000)).save(tmp_path / str(i) / "1.png")
