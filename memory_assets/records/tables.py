@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv, parquet
@@ -47,9 +48,10 @@ def _written_out(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
         return column
     total = 0
     for chunk in column.chunks:
-        lengths = pc.fill_null(pc.binary_length(chunk.dictionary.cast(pa.large_string())), 0)
-        used = pc.sum(lengths.take(chunk.indices.drop_null())).as_py()
-        total += int(used or 0)
+        texts = chunk.dictionary.cast(pa.large_string())
+        measured = pc.call_function("binary_length", [texts])
+        lengths = measured.fill_null(0).to_numpy(zero_copy_only=False)
+        total += int(lengths[np.asarray(chunk.indices.drop_null())].sum(dtype=np.int64))
     afford(2 * total, path)
     return column.cast(pa.large_string())
 
@@ -64,7 +66,8 @@ def _read_parquet(path: Path, columns: Sequence[str] | None) -> pa.Table:
                 raise InputError(f"{path}: column {name!r} is {kind}; expected numbers or text")
         afford(meta.num_rows * max(1, len(wanted)) * _WIDTH, path)
         texts = [name for name in wanted if _is_text(schema.field(name).type)]
-    table = parquet.read_table(path, columns=wanted, read_dictionary=texts, partitioning=None)
+    with parquet.ParquetFile(path, read_dictionary=texts) as file:
+        table = file.read(columns=wanted)
     table.validate(full=True)
     return pa.table(
         [_written_out(column, path) for column in table.columns], names=table.column_names

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyarrow import parquet
 
+from memory_assets.artifacts import write_private
 from memory_assets.confined import files_in
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
@@ -80,12 +81,12 @@ class Texts:
         )
 
     def write(self, path: Path) -> None:
-        """Write as JSON lines with the columns `id` and `text`."""
+        """Write as JSON lines with the columns `id` and `text`, readable by its owner only."""
         lines = (
             json.dumps({"id": name, "text": text}, ensure_ascii=False)
             for name, text in zip(self.ids, self.texts, strict=True)
         )
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_private(path, "\n".join(lines) + "\n")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from tiny_language import TINY, sentences
 
 CHECKOUT = Path(__file__).parents[2]
 CELL = 73219.4375
-"""A number that stands twice in every record; exact in float32, so that its bytes can be looked for."""
+"""A number that stands twice in every record; exact in float32, so its bytes can be looked for."""
 MARKS = ("ZQTEXT", "ZQSECRET", "ZQLABEL", "ZQROW", "ZQPRINTED", str(CELL))
 N = 60
 

@@ -63,7 +63,7 @@ class Ran:
         driver = [sys.executable, str(Path(__file__).with_name("marked_driver.py"))]
         arguments = [json.dumps(commands), str(codes), *(["--tell"] if tell else [])]
         done = subprocess.run(
-            [*driver, *arguments], cwd=self.root, env=environment, capture_output=True, timeout=500
+            [*driver, *arguments], cwd=self.root, env=environment, capture_output=True, timeout=1500
         )
         text = (done.stdout + done.stderr).decode()
         self.said += text
