@@ -45,14 +45,23 @@ def inside(path: Path, folder: Path) -> Path:
     return path
 
 
+def model_root(folder: Path) -> Path:
+    """What the files of a model folder may link to: itself, or the cache that it is a snapshot of.
+
+    The cache of the Hugging Face hub keeps `snapshots/<revision>/<file>` as links to `blobs/`.
+    """
+    return folder.parent.parent if folder.parent.name == "snapshots" else folder
+
+
 def files_in(folder: Path, pattern: str = "*") -> Iterator[Path]:
     """The regular files below a folder in order, hidden ones too; links to folders are not entered.
 
     Raises:
-        InputError: one of them is a link that leads out of the folder.
+        InputError: one of them is a link that leads out of the folder (see `model_root`).
     """
+    root = model_root(folder)
     for path in sorted(folder.rglob(pattern)):
         if path.is_symlink():
-            inside(path, folder)
+            inside(path, root)
         if path.is_file():
             yield path

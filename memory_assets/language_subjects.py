@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from memory_assets.confined import files_in, inside
+from memory_assets.confined import files_in, inside, model_root
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.subjects import AuditedSubject
@@ -151,7 +151,7 @@ class LanguageModelSubject(AuditedSubject):
         files = sorted(
             p
             for p in version.iterdir()
-            if inside(p, version).is_file()
+            if inside(p, model_root(version)).is_file()
             and not p.name.startswith(".")
             and p.suffix not in _NO_PART
         )

@@ -56,7 +56,7 @@ class Parser:
     parse: Callable[[bytes, Path], object]
     seeds: Callable[[], list[bytes]]
     words: tuple[bytes, ...] = ()
-    examples: int = 120
+    examples: int = 80
 
 
 def _file(name: str, read: Callable[[Path], object]) -> Callable[[bytes, Path], object]:
@@ -253,7 +253,7 @@ PARSERS: dict[str, Parser] = {
         _file("p.toml", load_profile),
         lambda: [(PROFILES / f"{name}.toml").read_bytes() for name in ("retail-us", "finance-jp")],
         (b"nan", b"inf", b"1e999", b"[[", b"]]", b"[" * 2000, b"true", b'""', b"9" * 5000),
-        60,
+        40,
     ),
     "records Parquet": Parser(
         _records("a.parquet", id="n"),

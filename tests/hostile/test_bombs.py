@@ -24,6 +24,7 @@ from PIL import Image
 
 from memory_assets.errors import InputError
 from memory_assets.language.model import load_language_model
+from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.models.checkpoints import list_versions, load_checkpoint
 from memory_assets.records.loading import load_records
 from memory_assets.subjects import RecordsSpec
@@ -317,6 +318,25 @@ def test_links_that_lead_out_are_refused(tmp_path: Path, tally) -> None:
         lambda f: source_files(RecordsSpec(members="m", path="m"), f),
         {"m/x": outside / "secret.txt"},
     )
+
+
+def test_a_snapshot_of_the_hub_links_to_its_own_cache_only(tmp_path: Path, tally) -> None:
+    subject = LanguageModelSubject.model_validate(
+        {"subject": "notes", "members": {"path": "m"}, "checkpoints": "c"}
+    )
+    snapshot = tmp_path / "models--a--b" / "snapshots" / "0123"
+    snapshot.mkdir(parents=True)
+    (tmp_path / "models--a--b" / "blobs").mkdir()
+    (tmp_path / "models--a--b" / "blobs" / "f00").write_bytes(b"weights")
+    (tmp_path / "elsewhere").write_bytes(b"weights")
+    link = snapshot / "model.safetensors"
+    link.symlink_to("../../blobs/f00")
+    assert subject.weights(snapshot) == [link]
+    link.unlink()
+    link.symlink_to("../../../elsewhere")
+    with pytest.raises(InputError, match="leads out"):
+        subject.weights(snapshot)
+    tally("hostile: links", 2)
 
 
 def test_a_label_of_an_npy_file_stays_beside_it(tmp_path: Path, tally) -> None:

@@ -10,17 +10,20 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from marked_project import CELL, CHECKOUT, MARKS, failing, make_project
+from typer.testing import CliRunner
 
+from dagster_project.cli import app
 from memory_assets.artifacts import ArtifactStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("privacy")]
@@ -194,53 +197,84 @@ def test_what_was_written_is_its_owners_alone(ran: Ran, tally) -> None:
 # Below this line the home is being taken apart: pytest runs tests in the order of the file.
 
 
-def test_an_unknown_subject_is_one_line(ran: Ran) -> None:
-    codes = ran.run(["purge", "ward", "--yes"], ["purge", "../home", "--yes"], ["purge", "wards"])
-    assert set(codes.values()) == {2}
-    assert "did you mean 'wards'" in ran.said
-    assert "give --yes" in ran.said
+@pytest.fixture
+def purge(ran: Ran, monkeypatch) -> Callable:
+    """The command in this process, as it would run in the project."""
+    monkeypatch.chdir(ran.root)
+    monkeypatch.setenv("MEMORY_ASSETS_HOME", str(ran.home))
+    monkeypatch.setenv("DAGSTER_HOME", str(ran.home / "dagster"))
+    return lambda *arguments: CliRunner().invoke(app, ["purge", *arguments])
 
 
-def test_a_subject_under_audit_is_not_purged(ran: Ran) -> None:
+def test_an_unknown_subject_is_one_line(purge) -> None:
+    for name in ("ward", "../home", "portfolio"):
+        found = purge(name, "--yes")
+        assert found.exit_code == 2
+        assert found.stderr.count("\n") == 1
+    assert "did you mean 'wards'" in purge("ward", "--yes").stderr
+
+
+def test_it_asks_first(ran: Ran, purge) -> None:
+    before = _files(ran.home).keys()
+    assert "give --yes" in purge("wards").stderr
+    assert _files(ran.home).keys() == before
+
+
+def test_a_subject_under_audit_is_not_purged(ran: Ran, purge) -> None:
     with ArtifactStore(ran.home).lock("audit-wards"):
-        assert ran.run(["purge", "wards", "--yes"]) == {"purge wards --yes": 2}
-    assert "another process audits it" in ran.said
+        assert "another process audits it" in purge("wards", "--yes").stderr
+    with dg.DagsterInstance.get() as instance:
+        keys = frozenset([dg.AssetKey(["wards", "dataset"])])
+        run = dg.DagsterRun("job", asset_selection=keys, status=dg.DagsterRunStatus.STARTED)
+        instance.add_run(run)
+        assert "its audit is running" in purge("wards", "--yes").stderr
+        instance.delete_run(run.run_id)
+    assert _records_of(ran.home, "wards") > 0
 
 
-def test_purge_forgets_records_and_keeps_figures_and_what_others_share(ran: Ran, tally) -> None:
+def test_purge_forgets_records_and_keeps_figures_and_what_others_share(
+    ran: Ran, purge, tally
+) -> None:
     before, store = _figures(ran.home), ArtifactStore(ran.home)
     shared = set(store.claims("wards")) & set(store.claims("wards-twin"))
     alone = set(store.claims("wards")) - shared
     assert {kind for kind, _ in shared} >= {"records", "shadow-models", "signals"}
-    assert {kind for kind, _ in alone} >= {"audit"}
-    codes = ran.run(["purge", "wards", "--yes"], ["audit", "wards-twin"])
-    assert codes == {"purge wards --yes": 0, "audit wards-twin": 0}
-    assert "0 blocks trained" in ran.said[ran.said.rindex("deleted: ") :]
+    assert {kind for kind, _ in alone} >= {"audit", "risk"}
+    done = purge("wards", "--yes")
+    assert done.exit_code == 0, done.output
+    assert re.search(r"deleted: \d+ artifacts .* 60 scores of records, \d+ runs", done.stdout)
+    assert "is still defined in dagster_project/defs" in done.stdout
 
     assert all(store.path(kind, name).exists() for kind, name in shared)
     assert not [name for kind, name in alone if store.path(kind, name).exists()]
     assert not (ran.home / "reports" / "wards").exists()
     assert _figures(ran.home) == before
     assert _records_of(ran.home, "wards") == 0
-    assert _records_of(ran.home, "wards-twin") > 0
+    assert _records_of(ran.home, "wards-twin") == 60
+    with dg.DagsterInstance.get() as instance:
+        assert instance.get_dynamic_partitions("wards_versions") == []
+        assert instance.get_dynamic_partitions("wards_twin_versions") == ["v1"]
+        kept = {key.path[0] for key in instance.all_asset_keys()}
+        assert "wards" not in kept
+        assert {"wards-twin", "notes", "portfolio"} <= kept
     tally("privacy: artifacts purged", len(alone))
 
 
-def test_the_last_owner_takes_the_records_along_and_purging_again_finds_nothing(ran: Ran) -> None:
+def test_the_last_owner_takes_the_records_along_and_purging_again_finds_nothing(
+    ran: Ran, purge
+) -> None:
     figures = _figures(ran.home)
-    others = ["notes", *failing(ran.root)]
-    ran.run(*(["purge", name, "--yes"] for name in ("wards-twin", *others)))
-    codes = ran.run(["purge", "wards-twin", "--yes"], ["purge", "wards", "--yes"])
-    assert set(codes.values()) == {0}
-    assert "deleted: 0 artifacts and 0 folders" in ran.said
+    for name in ("wards-twin", "notes", *failing(ran.root)):
+        assert purge(name, "--yes").exit_code == 0
+    for name in ("wards-twin", "wards"):
+        assert "deleted: 0 artifacts and 0 folders" in purge(name, "--yes").stdout
     assert _figures(ran.home) == figures
 
     # Nothing that holds records is left, nor any id of one in the lineage.
     assert _leaks(_files(ran.home), _needles(ran.secrets)) == []
     lineage = {n: p for n, p in _files(ran.home).items() if n.startswith("dagster/")}
-    assert _leaks(lineage, [b"| r1", b"m-001", b"h-001"]) == []
-    codes = ran.run(["history", "rebuild"])
-    assert codes == {"history rebuild": 0}
+    assert _leaks(lineage, [b"| r1 ", b"| r2 ", b"m-001", b"h-001"]) == []
+    assert CliRunner().invoke(app, ["history", "rebuild"]).exit_code == 0
     assert _figures(ran.home) == figures
     assert _records_of(ran.home, "wards-twin") == 0
 
