@@ -79,7 +79,11 @@ def _subjects(root: Path) -> list[Finding]:
         return [Finding("bad", "subjects", str(error))]
     found = []
     for name, subject in subjects.items():
-        versions = list_versions(root / subject.checkpoints)
+        try:
+            versions = list_versions(root / subject.checkpoints, strict=True)
+        except InputError as error:
+            found.append(Finding("bad", f"subject {name}", str(error)))
+            continue
         detail = f"versions {', '.join(versions)}" if versions else f"none in {subject.checkpoints}"
         found.append(Finding("ok" if versions else "note", f"subject {name}", detail))
     return found or [Finding("note", "subjects", "none in dagster_project/defs")]

@@ -47,8 +47,8 @@ def keep_private() -> None:
     Dagster makes its databases and logs with the modes that the umask leaves.
     """
     os.umask(0o077)
-    folder = private_folder(home())
-    if folder.stat().st_uid == os.getuid() and folder.stat().st_mode & 0o077:
+    folder = home()
+    if folder.is_dir() and folder.stat().st_uid == os.getuid() and folder.stat().st_mode & 0o077:
         folder.chmod(0o700)
 
 

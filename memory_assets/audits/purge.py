@@ -74,8 +74,8 @@ def belongings(root: Path, subject: str) -> Belongings:
     folders = [
         root / "reports" / subject,
         root / "references" / "assets" / subject,
-        root / "owners" / subject,
         *sorted(scratch),
+        root / "owners" / subject,  # the last to go: it says what there was
     ]
     counted = {"scores": 0, "audits": 0, "planned": 0}
     if History(root).published.is_file():
@@ -90,7 +90,7 @@ def belongings(root: Path, subject: str) -> Belongings:
         size=sum(map(_size, (*whole, *there))),
         record_scores=counted["scores"],
         audits=counted["audits"],
-        known=bool(own or there or counted["audits"] or counted["planned"]),
+        known=bool(own or counted["audits"] or counted["planned"]),
     )
 
 
@@ -105,7 +105,8 @@ def purge_home(root: Path, subject: str) -> Belongings:
     """
     store, history = ArtifactStore(root), History(root)
     named = sorted(_bundles(store, subject))  # audits before what prices them
-    history.append_all(store.path(kind, name) for kind, name in named)
+    if named:
+        history.append_all(store.path(kind, name) for kind, name in named)
     found = belongings(root, subject)
     if found.record_scores:
         history.forget_records(subject)

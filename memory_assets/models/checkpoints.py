@@ -82,7 +82,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def list_versions(folder: Path) -> dict[str, Path]:
+def list_versions(folder: Path, *, strict: bool = False) -> dict[str, Path]:
     """The versions in a folder, in natural order: `v1.safetensors`, or `v1/` with one such file.
 
     A model that came as its outputs has a Parquet or CSV file a version; such a file counts where
@@ -90,8 +90,11 @@ def list_versions(folder: Path) -> dict[str, Path]:
     refused with a clear error when read and not passed over in silence. Hidden files and files
     that are still being written (`.tmp`, `.part`) are left out.
 
+    A name that cannot name a version and a link that leads out of the folder are left out too:
+    whoever can put one there must not hold back the other versions, nor other subjects.
+
     Raises:
-        InputError: a name that cannot name a version, or a link that leads out of the folder.
+        InputError: with `strict`, where one was left out.
     """
     found: dict[str, Path] = {}
     if not folder.is_dir():
@@ -99,12 +102,16 @@ def list_versions(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.suffix in (".tmp", ".part", ".md", ".json"):
             continue
-        if path.suffix in (".csv", ".parquet") and not (
-            inside(path, folder).is_file() and _may_hold_outputs(path)
-        ):
-            continue  # the list of members, or the records
-        name = path.name if inside(path, folder).is_dir() else path.stem
-        found[version_name(name, folder)] = path
+        try:
+            name = path.name if inside(path, folder).is_dir() else path.stem
+            if path.suffix in (".csv", ".parquet") and not (
+                path.is_file() and _may_hold_outputs(path)
+            ):
+                continue  # the list of members, or the records
+            found[version_name(name, folder)] = path
+        except InputError:
+            if strict:
+                raise
     return {name: found[name] for name in sorted(found, key=_natural)}
 
 

@@ -58,14 +58,16 @@ def _written_out(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
 
 def _read_parquet(path: Path, columns: Sequence[str] | None) -> pa.Table:
     with parquet.ParquetFile(path) as file:
-        schema, meta = file.schema_arrow, file.metadata
-        wanted = [name for name in schema.names if columns is None or name in columns]
-        for name in wanted:
-            kind = schema.field(name).type
-            if not _plain(kind):
-                raise InputError(f"{path}: column {name!r} is {kind}; expected numbers or text")
-        afford(meta.num_rows * max(1, len(wanted)) * _WIDTH, path)
-        texts = [name for name in wanted if _is_text(schema.field(name).type)]
+        found = [field for field in file.schema_arrow if columns is None or field.name in columns]
+        for field in found:
+            if not _plain(field.type):
+                raise InputError(
+                    f"{path}: column {field.name!r} is {field.type}; expected numbers or text"
+                )
+        wanted = [field.name for field in found]
+        _refuse_twice(wanted, path)
+        afford(file.metadata.num_rows * max(1, len(wanted)) * _WIDTH, path)
+        texts = [field.name for field in found if _is_text(field.type)]
     with parquet.ParquetFile(path, read_dictionary=texts) as file:
         table = file.read(columns=wanted)
     table.validate(full=True)
@@ -133,11 +135,14 @@ def read_table(
     except _READ_ERRORS as error:
         reason = _reason(error, path.suffix)
         raise InputError(f"{path}: not a readable {path.suffix[1:]} table ({reason})") from error
-    names = table.column_names
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        called = shown(table, twice)
-        raise InputError(f"{path}: column {called} stands twice; give each a name of its own")
+    _refuse_twice(table.column_names, path)
     return table
+
+
+def _refuse_twice(names: Sequence[str], path: Path) -> None:
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        called = f"number {names.index(twice) + 1}" if looks_like_a_record(names) else repr(twice)
+        raise InputError(f"{path}: column {called} stands twice; give each a name of its own")
 
 
 def named(table: pa.Table, path: Path, name: str, field: str = "") -> pa.ChunkedArray:

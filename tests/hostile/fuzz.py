@@ -85,7 +85,8 @@ def _one_after_the_other(names: list[str], seconds: int) -> int:
         done = subprocess.run(command, capture_output=True, text=True)
         stats = [line for line in done.stderr.splitlines() if "executed_units" in line]
         tried = stats[0].rpartition(" ")[2] if stats else "?"
-        print(f"{name}: {tried} inputs, {'nothing found' if not done.returncode else 'FAILED'}")
+        how = "nothing found" if not done.returncode else f"FAILED with {done.returncode}"
+        print(f"{name}: {tried} inputs, {how}", flush=True)
         if done.returncode:
             failed += 1
             print(done.stderr[-3000:])

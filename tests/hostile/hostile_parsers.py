@@ -93,7 +93,7 @@ def _predictions(name: str, *, shadows: bool) -> Callable[[bytes, Path], object]
 
 
 def _versions(path: Path) -> object:
-    list_versions(path.parent)
+    list_versions(path.parent, strict=True)
     read_manifest(path)
     return load_checkpoint(path, RECIPE)
 

@@ -297,16 +297,20 @@ def test_links_that_lead_out_are_refused(tmp_path: Path, tally) -> None:
             read(folder)
         tally("hostile: links")
 
+    def strictly(folder: Path) -> object:
+        assert list_versions(folder) == {}  # the others are not held back
+        return list_versions(folder, strict=True)
+
     images = RecordsSpec(members="m.csv", path=".")
     texts = PARSERS["texts plain"]
     del texts
     from memory_assets.records.sources import source_files
     from memory_assets.records.texts import load_texts
 
-    refused(list_versions, {"v1.safetensors": outside / "v1.safetensors"})
-    refused(list_versions, {"v1": outside})
-    refused(list_versions, {"v1.safetensors": Path("../outside/v1.safetensors")})
-    refused(list_versions, {"v1": Path("v1")})
+    refused(strictly, {"v1.safetensors": outside / "v1.safetensors"})
+    refused(strictly, {"v1": outside})
+    refused(strictly, {"v1.safetensors": Path("../outside/v1.safetensors")})
+    refused(strictly, {"v1": Path("v1")})
     refused(
         lambda f: load_checkpoint(f / "v1", RECIPE),
         {"v1/a.safetensors": outside / "v1.safetensors"},
@@ -364,3 +368,14 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path, tally) -> N
     threading.Thread(target=ask, daemon=True).start()
     assert done.wait(30)
     tally("hostile: links", 2)
+
+
+def test_a_name_of_two_columns_is_refused(tmp_path: Path, tally) -> None:
+    """Found by the fuzzer: pyarrow has no column of a name that stands twice."""
+    twice = pa.table([pa.array([0.5]), pa.array([0.5])], names=["prob_0", "prob_0"])
+    line = attempt(PARSERS["predictions Parquet"], _parquet(twice), tmp_path)
+    assert "'prob_0' stands twice" in str(line)
+    (tmp_path / "a.csv").write_text("1,1,0\n2,3,1\n")
+    with pytest.raises(InputError, match="column number 1 stands twice"):
+        load_records(RecordsSpec(members="m", path="a.csv"), tmp_path)
+    tally("hostile: names of columns and records", 2)
