@@ -242,7 +242,7 @@ def test_purge_forgets_records_and_keeps_figures_and_what_others_share(
     assert {kind for kind, _ in alone} >= {"audit", "risk"}
     done = purge("wards", "--yes")
     assert done.exit_code == 0, done.output
-    assert re.search(r"deleted: \d+ artifacts .* 60 scores of records, \d+ runs", done.stdout)
+    assert re.search(r"deleted: \d+ artifacts .* 48 scores of records, \d+ runs", done.stdout)
     assert "is still defined in dagster_project/defs" in done.stdout
 
     assert all(store.path(kind, name).exists() for kind, name in shared)
@@ -250,7 +250,7 @@ def test_purge_forgets_records_and_keeps_figures_and_what_others_share(
     assert not (ran.home / "reports" / "wards").exists()
     assert _figures(ran.home) == before
     assert _records_of(ran.home, "wards") == 0
-    assert _records_of(ran.home, "wards-twin") == 60
+    assert _records_of(ran.home, "wards-twin") == 48
     with dg.DagsterInstance.get() as instance:
         assert instance.get_dynamic_partitions("wards_versions") == []
         assert instance.get_dynamic_partitions("wards_twin_versions") == ["v1"]
