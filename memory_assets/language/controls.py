@@ -12,7 +12,7 @@ from memory_assets.controls.blind import EXCHANGES, FOLDS, told_apart
 from memory_assets.controls.scoring import FAMILY_LEVEL
 from memory_assets.language import scores
 from memory_assets.language.model import Ids, LanguageModel, untrained_like
-from memory_assets.language.signals import token_signals
+from memory_assets.language.signals import Progress, token_signals
 from memory_assets.language.text_audit import Probes
 from memory_assets.statistics.estimate import Control
 from memory_assets.statistics.intervals import rate
@@ -42,12 +42,17 @@ def from_auc(name: str, roc: Roc, what: str) -> Control:
 
 
 def untrained_control(
-    model: LanguageModel, members: Sequence[Ids], held_out: Sequence[Ids], seed: int
+    model: LanguageModel,
+    members: Sequence[Ids],
+    held_out: Sequence[Ids],
+    seed: int,
+    progress: Progress | None = None,
 ) -> Control:
     """A model of the same architecture that never learned must not tell members from others."""
     blank = untrained_like(model, seed)
-    sides = [scores.loss(token_signals(blank, list(ids))) for ids in (members, held_out)]
-    return from_auc("untrained_model", Roc.of(*sides), "the same architecture with random weights")
+    every = scores.loss(token_signals(blank, [*members, *held_out], progress=progress))
+    roc = Roc.of(every[: len(members)], every[len(members) :])
+    return from_auc("untrained_model", roc, "the same architecture with random weights")
 
 
 def _some(texts: Sequence[Ids], rng: np.random.Generator) -> Sequence[Ids]:
