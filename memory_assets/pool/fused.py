@@ -164,7 +164,7 @@ class FusedMlp:
         self._collect(work, carry, share)
 
     def input_slope(self, y: Tensor) -> Tensor:
-        """After `compute`: the gradient of each record's own loss in its input, `[B, b, inputs]`."""
+        """After `compute`: the gradient of each record's loss in its input, `[B, b, inputs]`."""
         return torch.bmm(self._work(y, str(y.device)).deltas[0], self._weights[0])
 
     def _work(self, y: Tensor, device: str) -> _Workspace:

@@ -67,7 +67,9 @@ def in_torch(recipe: Recipe, x: np.ndarray, index: int) -> dict[str, np.ndarray]
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bfloat16"):
             logits = model(seen)
         nn.functional.cross_entropy(
-            logits.float(), torch.from_numpy(batch.labels[0]), label_smoothing=recipe.label_smoothing
+            logits.float(),
+            torch.from_numpy(batch.labels[0]),
+            label_smoothing=recipe.label_smoothing,
         ).backward()
         optimizer.step()
         if recipe.schedule == "cosine":
