@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 from safetensors.numpy import save_file
 from ways_world import MEMBERS, RECIPE, World, X, Y, make_world
@@ -21,6 +22,7 @@ from memory_assets.pool.signal_files import load_signals
 from memory_assets.pool.trainer import train_target
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.page import write_report
+from memory_assets.subjects import ClassifierSubject
 
 COMMAND = """
 import json, os, sys, numpy as np
@@ -212,6 +214,18 @@ def test_growing_keeps_every_block_and_shrinking_takes_a_subset(world: World) ->
 def test_subjects_that_are_refused(world: World, attributes: dict, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         world.subject(**attributes)
+
+
+def test_a_wrong_value_in_yaml_is_told_what_is_right() -> None:
+    """By the schema that `dg check yaml` and editors read."""
+    schema = Draft202012Validator(ClassifierSubject.model_json_schema())
+    wrong = {"subject": "world", "records": {"members": "members.csv"}, "checkpoints": "versions"}
+    wrong |= {"depth": "deep", "pool": {"models": "many"}, "recipe": {"model": "a:b", "epoch": 2}}
+    told = " ".join(sorted(error.message for error in schema.iter_errors(wrong)))
+    assert told == (
+        "'deep' is not one of ['quick', 'standard', 'thorough'] 'many' is not of type 'integer' "
+        "Additional properties are not allowed ('epoch' was unexpected)"
+    )
 
 
 def test_depths(world: World) -> None:

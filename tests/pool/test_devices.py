@@ -20,7 +20,8 @@ GIB = 2**30
 
 @pytest.fixture(autouse=True)
 def three(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(devices, "_identities", lambda _: ["a", "b", "c"])
+    names = {"cpu": [], "cuda": ["a", "b", "c"]}
+    monkeypatch.setattr(devices, "_identities", names.__getitem__)
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
 
 
