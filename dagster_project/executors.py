@@ -45,7 +45,8 @@ def _defaults(name: str) -> dict[str, Any]:
     if name == "ray":
         known = [variable for variable in _PASSED if variable in os.environ]
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        own = [f"PATH={path}", f"PYTHONPATH={Path.cwd()}"]
+        modules = [str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])]
+        own = [f"PATH={path}", f"PYTHONPATH={os.pathsep.join(modules)}"]
         return {"ray": {"num_cpus": 1, "env_vars": [*known, *own]}}
     return {}
 

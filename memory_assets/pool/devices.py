@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,18 +15,19 @@ from filelock import FileLock, Timeout
 def own_device(kind: str, number: int) -> Iterator[str]:
     """The device that block `number` trains on: "cpu", or of several GPUs a free one as "cuda:i".
 
-    A GPU is free when no other process of this machine is in here with it. Where none is, the
+    A GPU is free when no other process of this user is in here with it. Where none is, the
     block shares one: how many blocks run at once is for the `gpu` pool to say, not for this.
     """
     names = _identities(kind)
     if len(names) < 2:
         yield kind
         return
-    folder = Path(tempfile.gettempdir()) / "memory-assets-devices"
-    folder.mkdir(mode=0o777, exist_ok=True)
+    # Of this machine, not of the state folder, which machines may share; and of this user alone.
+    folder = Path(tempfile.gettempdir()) / f"memory-assets-devices-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
     order = [(number + turn) % len(names) for turn in range(len(names))]
     for place in order:
-        lock = FileLock(folder / f"{names[place]}.lock", mode=0o666)
+        lock = FileLock(folder / f"{names[place]}.lock")
         with contextlib.suppress(Timeout):
             lock.acquire(blocking=False)
         if lock.is_locked:

@@ -104,7 +104,6 @@ class _Workspace:
         self.inputs = aligned(models, batch, layers[0].inputs, device=device)
         self.activations = [aligned(models, batch, d.outputs, device=device) for d in layers[:-1]]
         self.sources = [self.inputs, *self.activations]
-        self.last = self.sources[-1].transpose(1, 2)
         self.deltas = [
             torch.empty_strided(a.shape, a.stride(), device=device) for a in self.activations
         ]
@@ -115,6 +114,13 @@ class _Workspace:
         self.ones = torch.ones(models, 1, batch, device=device)
         self.told = (recipe.label_smoothing - 1.0) * self.ones
         self.keep: dict[int, Tensor] = {}
+        self.last = self.inputs  # what the last layer reads, turned; set by `take`
+
+    def take(self, x: Tensor) -> None:
+        """Read these records, from where they lie or, if that is not aligned, from a copy."""
+        x = x.view(self.inputs.shape)
+        self.sources[0] = x if x.stride() == self.inputs.stride() else self.inputs.copy_(x)
+        self.last = self.sources[-1].transpose(1, 2)
 
 
 class FusedMlp:
@@ -154,7 +160,7 @@ class FusedMlp:
         that count in a batch of differentially private training.
         """
         work = self._work(y, str(x.device))
-        work.inputs.copy_(x.view(work.inputs.shape))
+        work.take(x)
         self._forward(work, keys)
         self._backward(work, y)
         share = 1.0 / y.shape[1]

@@ -24,7 +24,7 @@ from memory_assets.pool.optimizers import learning_rate, make_optimizer
 LANES = 16
 """Models in one stack on a CPU: enough to hide the overhead, few enough for its cache."""
 
-_CACHE = 4 << 20
+_CACHE = 10 << 20
 """Bytes that the models of one written-out step may run through: a core's share of the cache."""
 
 _SHARE = 0.8  # of a GPU's free memory

@@ -24,6 +24,10 @@ def dense(hidden: int = 33, dropout: float = 0.0, inputs: int = 12) -> nn.Sequen
     )
 
 
+def linear() -> nn.Sequential:
+    return nn.Sequential(nn.Flatten(), nn.Linear(12, 3, bias=False))
+
+
 def wrapped_dense(hidden: int = 33, dropout: float = 0.0) -> nn.Module:
     return Wrapped(dense(hidden, dropout))
 

@@ -95,6 +95,7 @@ def _moved(image: torch.Tensor, moves: np.ndarray) -> torch.Tensor:
         ("dense", {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.1, "schedule": "cosine"}),
         ("dense", {"optimizer": "adam", "lr": 0.01, "weight_decay": 0.01, "label_noise": 0.3}),
         ("dense", {"model_args": {"dropout": 0.4}, "momentum": 0.0}),
+        ("linear", {}),
         ("wrapped_dense", {"model_args": {"dropout": 0.4}, "schedule": "cosine"}),
         ("Residual", {"lr": 0.05}),
         ("Attention", {"lr": 0.05}),
@@ -126,6 +127,7 @@ def test_same_model_as_torch_alone(name: str, changes: dict) -> None:
     [
         ("dense", {"optimizer": "adamw", "lr": 0.01, "model_args": {"dropout": 0.2}}),
         ("dense", {"dp": DpSgd(), "label_noise": 0.1}),
+        ("linear", {"batch_size": 7}),
         ("wrapped_dense", {"model_args": {"dropout": 0.2}}),
         ("wrapped_dense", {"precision": "bfloat16"}),
         ("Residual", {}),
