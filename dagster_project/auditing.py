@@ -15,12 +15,13 @@ from dagster_project.components.options import SubjectGraph
 from dagster_project.definitions import build_definitions
 from dagster_project.defs.portfolio.dashboard import KEY as DASHBOARD
 from dagster_project.executors import CONFIG, IN_PROCESS, executor_name, portable_job
-from dagster_project.failures import StepFailed, root_cause
+from dagster_project.failures import StepFailed, root_cause, told_of
 from dagster_project.instance import end_abandoned_runs, owner_tag, prepare_dagster_home
 from dagster_project.kinds import kind_of
 from dagster_project.references import sweep_runs
 from dagster_project.sensors.sources import report_sources
-from dagster_project.sensors.versions import DATA_VERSION, report_versions
+from dagster_project.sensors.versions import report_versions
+from dagster_project.sensors.watching import DATA_VERSION
 from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.audits.language import read_notices
 from memory_assets.errors import InputError
@@ -170,8 +171,9 @@ def _raise_for(event: dg.DagsterEvent) -> None:
         return
     if failure.user_failure_data is not None and failure.user_failure_data.description:
         raise InputError(failure.user_failure_data.description)
-    message = error.message.strip() if error else "no error recorded"
-    raise StepFailed(f"step {event.step_key} failed: {message}")
+    raise StepFailed(
+        f"step {event.step_key} failed: {told_of(error)}; its text could quote records"
+    )
 
 
 def _metadata(result: Result, key: dg.AssetKey) -> dict[str, object]:
@@ -238,7 +240,7 @@ def run_audits(
                 graph, kind = SubjectGraph(subject, root), kind_of(subject)
                 report_sources(graph, instance)
                 seen = report_versions(subject, root, graph.versions, instance)
-                versions = _versions(subject, list(seen.seen), version)
+                versions = _versions(subject, list(seen.present), version)
                 made = runner.pool(subject, graph)
                 trained, reused = trained + made[0], reused + made[1]
                 for name in versions:
