@@ -15,7 +15,14 @@ from memory_assets.language import text_audit as texts_of
 from memory_assets.language.model import LanguageModel, load_language_model
 from memory_assets.language.options import LanguageOptions
 from memory_assets.language.preflight import Preflight, preflight
-from memory_assets.language.progress import Clock, Report, Step, part, seconds_per_token
+from memory_assets.language.progress import (
+    Clock,
+    Report,
+    Step,
+    part,
+    plan_work,
+    seconds_per_token,
+)
 from memory_assets.language.result import LanguageAudit, ScoreRows
 from memory_assets.language.secret_audit import (
     SecretFinding,
@@ -33,43 +40,6 @@ from memory_assets.statistics.roc import Roc
 
 AUDIT_VERSION = 1
 _MAX_WINDOW = 512
-
-
-def _plan(
-    model: LanguageModel,
-    options: LanguageOptions,
-    sides: list[Windows],
-    manifest: Manifest | None,
-    reference: bool,
-) -> dict[str, float]:
-    """The work in tokens, stage by stage."""
-    tokens = float(sum(len(ids) for w in sides for ids in w.sequences))
-    per_text = tokens / max(1, sum(len(w.texts) for w in sides))
-    plan = {"texts": tokens}
-    if "recall" in options.attacks:
-        plan["recall"] = tokens * 1.25
-    if reference and {"reference"} & set(options.attacks):
-        plan["reference"] = tokens
-    # A step of generation reads the whole model for one token a row: as dear as a few more rows.
-    steps = options.prefix + options.suffix
-    plan["generation"] = 2.0 * steps * max(options.generated, 16 if options.generated else 0)
-    if manifest is not None:
-        # Behind a shared beginning, only what differs is read; proposals are made, then ranked,
-        # and candidates are read again where something stands behind the value.
-        sizes = [len(ids) for ids in model.encode_all([s.value for s in manifest.secrets])]
-        plan["secrets"] = float(
-            sum(
-                max(1, size - 1)
-                * (
-                    options.references
-                    + 2 * options.proposals
-                    + (options.candidates if secret.suffix else 0)
-                )
-                for secret, size in zip(manifest.secrets, sizes, strict=True)
-            )
-        )
-    plan["controls"] = min(2.0 * options.control_texts * per_text, tokens)
-    return plan
 
 
 def _total(reference: LanguageModel, texts: Texts, window: int, progress: Progress) -> Floats:
@@ -158,7 +128,7 @@ def audit_language_model(
     window = min(model.context - (model.start is not None), options.window or _MAX_WINDOW)
     inside, outside, repetitions = _prepare(model, chosen, window, notices)
     both = [w for w in (inside, outside) if w is not None]
-    plan = _plan(model, options, both, manifest, other is not None)
+    plan = plan_work(model, options, both, manifest, other is not None)
     clock = Clock(plan, seconds_per_token(model, inside.sequences), progress)
     if progress is not None:
         progress(Step("estimate", 0, 1, clock.estimate))

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from memory_assets.language.model import Ids, LanguageModel
+from memory_assets.language.options import LanguageOptions
 from memory_assets.language.signals import Progress, token_signals
+from memory_assets.language.windows import Windows
+from memory_assets.records.secrets import Manifest
 
 _TRIAL_TOKENS = 2048
 
@@ -42,6 +45,35 @@ def seconds_per_token(model: LanguageModel, sequences: Sequence[Ids]) -> float:
     started = time.perf_counter()
     token_signals(model, rows)
     return (time.perf_counter() - started) / sum(len(ids) for ids in rows)
+
+
+def plan_work(
+    model: LanguageModel,
+    options: LanguageOptions,
+    sides: Sequence[Windows],
+    manifest: Manifest | None,
+    reference: bool,
+) -> dict[str, float]:
+    """The work of an audit in tokens, stage by stage."""
+    tokens = float(sum(len(ids) for w in sides for ids in w.sequences))
+    per_text = tokens / max(1, sum(len(w.texts) for w in sides))
+    plan = {"texts": tokens}
+    if "recall" in options.attacks:
+        plan["recall"] = tokens * 1.25
+    if reference and "reference" in options.attacks:
+        plan["reference"] = tokens
+    # A step of generation reads the whole model for one token a row: as dear as a few more rows.
+    steps = options.prefix + options.suffix
+    plan["generation"] = 2.0 * steps * max(options.generated, 16 if options.generated else 0)
+    for secret in manifest.secrets if manifest is not None else ():
+        # Behind a shared beginning, only what differs is read; proposals are made, then ranked,
+        # and candidates are read again where something stands behind the value.
+        values = options.references + 2 * options.proposals
+        values += options.candidates if secret.suffix else 0
+        tried = values * max(1, len(model.encode(secret.value)) - 1)
+        plan["secrets"] = plan.get("secrets", 0.0) + tried
+    plan["controls"] = min(2.0 * options.control_texts * per_text, tokens)
+    return plan
 
 
 @dataclass

@@ -13,13 +13,16 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from memory_assets.artifacts import home, private_folder, write_private
+from memory_assets.artifacts import home, private_folder, remove, write_private
+from memory_assets.confined import files_in
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.models.hub import is_hub_id, snapshot
 
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
 _ALIASES = ".aliases.json"
+_TAKEN = ".taken"
+"""What a version was mirrored from: the commit and the files that were there."""
 # A registry that does not answer is asked again at the next look, and not for minutes at this one.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
@@ -126,8 +129,7 @@ def mirror(registry: Registry) -> Path:
     Raises:
         InputError: as `_mirror_mlflow` and `_mirror_hub`.
     """
-    folder = Path(registry)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = private_folder(Path(registry))
     if registry.hub is not None:
         return _mirror_hub(registry.hub, folder)
     assert registry.mlflow is not None
@@ -135,21 +137,32 @@ def mirror(registry: Registry) -> Path:
 
 
 def _mirror_hub(spec: HubModel, folder: Path) -> Path:
-    """A link a version into the local cache of the hub.
+    """A folder a version with the files of its snapshot; hard links where the disk is the same.
 
     Raises:
         InputError: neither the cache nor the hub gives a revision.
     """
     for version, revision in spec.versions.items():
-        found, link = snapshot(spec.model, revision).resolve(), folder / version
-        if not (link.is_symlink() and link.readlink() == found):
-            temporary = folder / f".{version}.tmp"
-            temporary.unlink(missing_ok=True)
-            temporary.symlink_to(found, target_is_directory=True)
-            temporary.replace(link)
-    for link in folder.iterdir():
-        if link.is_symlink() and link.name not in spec.versions:
-            link.unlink()
+        found, there = snapshot(spec.model, revision).resolve(), folder / version
+        files = [path for path in files_in(found) if path.parent == found]
+        taken = json.dumps([found.name, [path.name for path in files]])
+        if (there / _TAKEN).is_file() and (there / _TAKEN).read_text(encoding="utf-8") == taken:
+            continue
+        temporary = folder / f".{version}.{os.getpid()}.tmp"
+        remove(temporary)
+        private_folder(temporary)
+        for path in files:
+            # A version's files may not lead out of its folder, and the cache's are links to blobs.
+            try:
+                os.link(path.resolve(), temporary / path.name)
+            except OSError:
+                shutil.copyfile(path, temporary / path.name)
+        (temporary / _TAKEN).write_text(taken, encoding="utf-8")
+        remove(there)
+        temporary.replace(there)
+    for there in folder.iterdir():
+        if there.name not in spec.versions and not there.name.startswith("."):
+            remove(there)
     return folder
 
 
@@ -166,7 +179,6 @@ def _mirror_mlflow(spec: MlflowModel, folder: Path) -> Path:
     client = _client(spec.uri)
     from mlflow.exceptions import MlflowException  # pyright: ignore[reportMissingImports]
 
-    private_folder(folder)
     try:
         aliases = {
             str(k): str(v) for k, v in client.get_registered_model(spec.model).aliases.items()

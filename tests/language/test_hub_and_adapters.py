@@ -21,7 +21,7 @@ from memory_assets.language.model import load_language_model
 from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.models.hub import snapshot
-from memory_assets.models.registry import HubModel, Registry, mirror
+from memory_assets.models.registry import Registry, mirror
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 NAME = "some-one/notes"
@@ -118,18 +118,37 @@ def test_a_download_asks_for_the_revision_and_for_nothing_that_can_run_code(trai
 def test_versions_on_the_hub_are_mirrored_by_name(trained, cache, tmp_path, monkeypatch):
     monkeypatch.setenv("MEMORY_ASSETS_HOME", str(tmp_path / "home"))
     put(cache, trained.folder, COMMIT)
-    put(cache, trained.folder, OTHER, branch="main")
+    other = put(cache, trained.folder, OTHER, branch="main")
+    (other / "generation_config.json").unlink()
 
     def versions(**named):
-        return list_versions(mirror(Registry(hub=HubModel(model=NAME, versions=named))))
+        subject = LanguageModelSubject.model_validate(
+            {
+                "subject": "far",
+                "members": {"path": "x"},
+                "checkpoints": {"hub": {"model": NAME, "versions": named}},
+            }
+        )
+        assert isinstance(subject.checkpoints, Registry)
+        found = list_versions(mirror(subject.checkpoints))
+        return {
+            name: (path, [p.name for p in subject.weights(path)]) for name, path in found.items()
+        }
 
     first = versions(v1=COMMIT, v2="main")
-    assert {name: path.resolve().name for name, path in first.items()} == {
-        "v1": COMMIT,
-        "v2": OTHER,
-    }
-    again = versions(v1=OTHER)
-    assert {name: path.resolve().name for name, path in again.items()} == {"v1": OTHER}
+    assert list(first) == ["v1", "v2"]
+    assert "generation_config.json" in first["v1"][1]
+    assert "generation_config.json" not in first["v2"][1]
+    model = load_language_model(first["v1"][0], device="cpu")
+    assert model.digest == trained.model.digest
+    # The same bytes on disk, and taken once.
+    weights = first["v1"][0] / "model.safetensors"
+    assert weights.stat().st_nlink == 2
+    before = weights.parent.stat().st_mtime_ns
+    assert list(versions(v1=COMMIT)) == ["v1"]
+    assert weights.parent.stat().st_mtime_ns == before
+    # The name may come to mean another commit.
+    assert "generation_config.json" not in versions(v1=OTHER)["v1"][1]
     with pytest.raises(InputError, match=f"{NAME} at revision v3: not in the local cache"):
         versions(v3="v3")
 
