@@ -50,6 +50,7 @@ def model_root(folder: Path) -> Path:
 
     The cache of the Hugging Face hub keeps `snapshots/<revision>/<file>` as links to `blobs/`.
     """
+    folder = folder.resolve()
     return folder.parent.parent if folder.parent.name == "snapshots" else folder
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from memory_assets.artifacts import home
 from memory_assets.confined import inside, version_name
 from memory_assets.digest import digest, digest_file
 from memory_assets.errors import InputError
@@ -99,11 +100,15 @@ def list_versions(folder: Path, *, strict: bool = False) -> dict[str, Path]:
     found: dict[str, Path] = {}
     if not folder.is_dir():
         return found
+    # A mirror's links were made by this program, into the cache of the hub.
+    mirrored = folder.absolute().parent == home() / "registry"
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.suffix in (".tmp", ".part", ".md", ".json"):
             continue
         try:
-            name = path.name if inside(path, folder).is_dir() else path.stem
+            if not mirrored:
+                inside(path, folder)
+            name = path.name if path.is_dir() else path.stem
             if path.suffix in (".csv", ".parquet") and not (
                 path.is_file() and _may_hold_outputs(path)
             ):
