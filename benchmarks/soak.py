@@ -2,8 +2,8 @@
 
 Starts `memory-assets ui` on the shipped subject and hands it one trained version after another,
 each when the one before stands in the history. After every audit it notes how long that took, what
-the daemon's processes hold in memory between runs (proportional set size), and what lies on the
-disk. `python -m benchmarks soak --versions 200` takes one to two hours; 12 versions without it.
+each process of the daemon holds in memory of its own between runs (anonymous pages), and what lies
+on the disk. `python -m benchmarks soak --versions 200` takes hours; 12 versions without it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from memory_assets.records.prepared import members_digest
 EPOCHS = 40
 PATIENCE_SECONDS = 1800
 _PARTS = {"store": ("artifacts",), "reports": ("reports",), "events": ("dagster", "references")}
+_PROCESSES = {"dagster._daemon": "daemon", "api\0grpc": "code", "dagster_webserver": "web"}
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,10 @@ class Sample:
     version: int
     seconds: float
     cpu_seconds: float
-    memory: float
-    processes: int
+    daemon: float
+    code: float
+    web: float
+    rest: float
     store: float
     reports: float
     history: float
@@ -56,17 +59,19 @@ def _release(folder: Path, number: int) -> None:
     save_checkpoint(folder / f"r{number:04d}.safetensors", state, manifest)
 
 
-def _memory(pids: Sequence[int]) -> tuple[float, int]:
-    """MiB that these processes hold, shared pages divided among them; and how many there are."""
-    total, seen = 0, 0
+def _memory(pids: Sequence[int]) -> dict[str, float]:
+    """MiB that processes hold and share with nobody, by what they are for."""
+    held = dict.fromkeys((*_PROCESSES.values(), "rest"), 0.0)
     for pid in pids:
         try:
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+            status = Path(f"/proc/{pid}/status").read_text()
         except (OSError, ProcessLookupError):
             continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-        seen += 1
-    return total / 1024, seen
+        kind = next((kind for words, kind in _PROCESSES.items() if words in command), "rest")
+        lines = [line for line in status.splitlines() if line.startswith("RssAnon:")]
+        held[kind] += sum(int(line.split()[1]) for line in lines) / 1024
+    return held
 
 
 def _cpu(pid: int) -> float:
@@ -120,7 +125,6 @@ def _soak(root: Path, versions: int) -> Iterator[Sample]:
             wanted = before + number
             seconds = wait_for(lambda n=wanted: len(audits(root)) >= n, root, PATIENCE_SECONDS)
             pids = _idle(home, process.pid, root)
-            memory, processes = _memory(pids)
             now = _cpu(process.pid)
             disk = {
                 name: sum(_kib(home / folder) for folder in folders)
@@ -131,8 +135,7 @@ def _soak(root: Path, versions: int) -> Iterator[Sample]:
                 number,
                 seconds,
                 now - spent,
-                memory,
-                processes,
+                **_memory(pids),
                 history=history,
                 load=os.getloadavg()[0],
                 **disk,
@@ -147,31 +150,19 @@ def _windows(samples: Sequence[Sample], count: int = 5) -> list[Sequence[Sample]
 
 
 def _report(samples: Sequence[Sample]) -> None:
-    print(
-        "\nversions      seconds   CPU s   memory   processes   store    reports   history   events"
-        "   load"
-    )
-    print(
-        "              (median)  (med.)    (MiB)               ------- KiB an audit, mean -------"
-    )
+    print("\nmedians of a window: seconds from checkpoint to history, CPU seconds, MiB of memory;")
+    print("growth over a window: KiB on disk an audit\n")
+    told = ("seconds", "cpu_seconds", "daemon", "code", "web", "rest", "load")
+    grown = (*_PARTS, "history")
+    print("versions    " + "".join(f"{name:>12}" for name in (*told, *grown)))
     last = samples[0]
     for window in _windows(samples):
-        first, end = window[0], window[-1]
-        per = max(1, end.version - last.version)
-        grown = [
-            (getattr(end, name) - getattr(last, name)) / per
-            for name in ("store", "reports", "history", "events")
-        ]
-        middle = [
-            statistics.median(getattr(s, name) for s in window)
-            for name in ("seconds", "cpu_seconds", "memory", "processes", "load")
-        ]
-        print(
-            f"{first.version:4d} to {end.version:4d}  {middle[0]:8.1f} {middle[1]:7.1f} "
-            f"{middle[2]:8.0f} {middle[3]:11.0f}  "
-            + " ".join(f"{kib:8.0f}" for kib in grown)
-            + f" {middle[4]:7.1f}"
-        )
+        end = window[-1]
+        middle = [statistics.median(getattr(s, name) for s in window) for name in told]
+        audits_between = max(1, end.version - last.version)
+        growth = [(getattr(end, name) - getattr(last, name)) / audits_between for name in grown]
+        figures = "".join(f"{x:12.1f}" for x in middle) + "".join(f"{x:12.0f}" for x in growth)
+        print(f"{window[0].version:3d} to {end.version:3d}  {figures}")
         last = end
 
 

@@ -165,6 +165,8 @@ def _raise_for(event: dg.DagsterEvent) -> None:
     if failure.user_failure_data is not None and failure.user_failure_data.description:
         raise InputError(failure.user_failure_data.description)
     message = error.message.strip() if error else "no error recorded"
+    if error is not None and error.cls_name == InputError.__name__:
+        raise InputError(message.partition(": ")[2])
     raise StepFailed(f"step {event.step_key} failed: {message}")
 
 

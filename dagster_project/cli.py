@@ -23,6 +23,7 @@ from dagster_project.commands.canaries import canaries
 from dagster_project.commands.new import new
 from dagster_project.failures import StepFailed
 from memory_assets.artifacts import home
+from memory_assets.disk import explain
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
 
@@ -66,6 +67,11 @@ def _one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         except StepFailed as error:
             print(f"memory-assets: {error}", file=sys.stderr)
             raise typer.Exit(3) from None
+        except Exception as error:
+            if (explained := explain(error, home())) is None:
+                raise
+            print(f"memory-assets: {explained}", file=sys.stderr)
+            raise typer.Exit(2) from None
 
     return wrapped
 

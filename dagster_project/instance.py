@@ -14,13 +14,12 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from dagster_project.automation import RUN_BY_HAND
 from memory_assets.artifacts import home
+from memory_assets.disk import write_whole
 
 _CLOCK_SLACK_SECONDS = 5
 _DAGSTER_YAML = """\
 # Written by Memory Assets when the file is missing; change it as you like.
 telemetry:
-  enabled: false
-nux:
   enabled: false
 nux:
   enabled: false
@@ -50,7 +49,7 @@ def prepare_dagster_home() -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings = folder / "dagster.yaml"
     if not settings.exists():
-        settings.write_text(_DAGSTER_YAML, encoding="utf-8")
+        write_whole(settings, _DAGSTER_YAML)
     os.environ["DAGSTER_HOME"] = str(folder)
     return folder
 

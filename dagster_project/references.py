@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -14,6 +13,9 @@ from urllib.parse import quote
 import dagster as dg
 
 from memory_assets.artifacts import Artifact, home
+from memory_assets.digests import damage
+from memory_assets.disk import explaining_disk, write_whole
+from memory_assets.errors import InputError
 
 _RUN_SCOPED_DAYS = 1.0
 
@@ -61,10 +63,8 @@ class ReferenceIOManager(dg.IOManager):
         if obj is None:
             return
         path = self._asset_file(context) if context.has_asset_key else self._op_file(context)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(obj.to_json(), encoding="utf-8")
-        temporary.replace(path)
+        with explaining_disk(self.root.parent):
+            write_whole(path, obj.to_json())
 
     def load_input(self, context: dg.InputContext) -> Reference:
         if context.has_asset_key:
@@ -73,7 +73,13 @@ class ReferenceIOManager(dg.IOManager):
             path = self._op_file(context.upstream_output)
         else:
             raise dg.DagsterInvariantViolationError("an input that nothing was written for")
-        return Reference.from_json(path.read_text(encoding="utf-8"))
+        reference = Reference.from_json(path.read_text(encoding="utf-8"))
+        if what := damage(reference.path):
+            raise InputError(
+                f"{reference.path} is damaged ({what}); run `memory-assets audit`, which finds "
+                "that, too, and makes it again"
+            )
+        return reference
 
 
 @dg.io_manager

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from dagster_project.subjects import choose, read_subjects
-from memory_assets.artifacts import remove
+from memory_assets.disk import remove
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.models.registry import Registry

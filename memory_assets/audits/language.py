@@ -108,7 +108,7 @@ def standing_texts(
 ) -> Standing | None:
     """The texts as they must be now, or None where they are not in the store."""
     key = _load(subject, root).key
-    return Standing({"texts": key}, 0) if store.exists(TEXTS_KIND, key) else None
+    return Standing({"texts": key}, 0) if store.is_sound(TEXTS_KIND, key) else None
 
 
 def texts_version(subject: LanguageModelSubject) -> str:

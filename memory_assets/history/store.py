@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 import duckdb
 
 from memory_assets.digest import digest
+from memory_assets.digests import damage
 from memory_assets.errors import InputError
 from memory_assets.history.files import Files
 from memory_assets.history.load import KINDS, Head, known, load, read_head
@@ -24,10 +25,15 @@ _SAME_RUN = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """`appended` bundles were read again; `kept` were taken over, their folders being gone."""
+    """`appended` bundles were read again; `kept` were taken over, their folders being gone.
+
+    `damaged` folders hold other bytes than were written, and were not read: what they were is
+    among those kept, or lost where no old file reads.
+    """
 
     appended: int
     kept: int
+    damaged: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -292,7 +298,9 @@ class History:
         What only the old file holds (the audit plan, actions, outcomes, audits whose folders are
         gone) is taken over from it or from its published copy, whichever reads.
         """
-        heads = _in_order(folders)
+        given = [Path(folder) for folder in folders]
+        damaged = tuple(folder for folder in given if damage(folder))
+        heads = _in_order(folder for folder in given if folder not in damaged)
         writer = self._writer
         with writer.alone():
             old = writer.sound_copy()
@@ -303,7 +311,7 @@ class History:
                     kept = take_over(con, old) if old else 0
                 writer.install(new)
             writer.publish()
-        return Rebuilt(appended, kept)
+        return Rebuilt(appended, kept, damaged)
 
     def forget_records(self, subject: str) -> None:
         """Remove every record score of a subject, from the disk too, and publish.

@@ -17,6 +17,7 @@ import duckdb
 from filelock import Timeout
 
 from memory_assets.artifacts import ArtifactStore
+from memory_assets.disk import explaining_disk
 from memory_assets.errors import InputError
 from memory_assets.history import files
 from memory_assets.history.files import DamagedError, Files
@@ -49,7 +50,7 @@ class Writer:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """One writer at a time among all processes; the lock dies with its holder."""
-        with files.explaining_disk(self.files.root):
+        with explaining_disk(self.files.root):
             self.files.writer.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = ArtifactStore(self.files.root).lock("history")
             try:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from memory_assets.artifacts import home
 from memory_assets.digest import digest
+from memory_assets.disk import write_whole
 from memory_assets.errors import InputError
 
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
@@ -123,9 +124,7 @@ def mirror(registry: Registry) -> Path:
         ) from None
     for version in set(there) - set(ready):
         there[version].unlink()
-    temporary = folder / f"{_ALIASES}.tmp"
-    temporary.write_text(json.dumps(aliases, sort_keys=True), encoding="utf-8")
-    temporary.replace(folder / _ALIASES)
+    write_whole(folder / _ALIASES, json.dumps(aliases, sort_keys=True))
     return folder
 
 

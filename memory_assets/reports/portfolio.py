@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from memory_assets.disk import write_whole
 from memory_assets.reports import plots
 from memory_assets.reports.catalogue import Catalogue, catalogue
 from memory_assets.reports.evidence import heat_figure
 from memory_assets.reports.findings import RATES, attacks_of, moved, rate_of
 from memory_assets.reports.inputs import AuditLine, PortfolioInput
 from memory_assets.reports.markup import Html, el, join, picture
-from memory_assets.reports.page import chapters, document, when, write_private
+from memory_assets.reports.page import chapters, document, when
 from memory_assets.reports.summary import SYMBOLS, verdict_key
 from memory_assets.reports.tables import metric_label, number, table
 
@@ -233,5 +234,5 @@ def write_portfolio(
     """
     pages = {lang: render_portfolio(found, lang) for lang in langs}
     return {
-        lang: write_private(page, folder / f"portfolio.{lang}.html") for lang, page in pages.items()
+        lang: write_whole(folder / f"portfolio.{lang}.html", page) for lang, page in pages.items()
     }
