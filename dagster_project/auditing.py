@@ -17,7 +17,7 @@ from dagster_project.executors import CONFIG, IN_PROCESS, executor_name, portabl
 from dagster_project.failures import StepFailed, root_cause
 from dagster_project.instance import end_abandoned_runs, owner_tag, prepare_dagster_home
 from dagster_project.kinds import kind_of
-from dagster_project.references import sweep_runs
+from dagster_project.references import refers_to, sweep_runs
 from dagster_project.sensors.sources import report_sources
 from dagster_project.sensors.versions import DATA_VERSION, report_versions
 from memory_assets.artifacts import ArtifactStore, home
@@ -133,7 +133,10 @@ class _Runner:
         if standing is not None:
             known = self.instance.get_latest_materialization_events(list(keys.values()))
             shown = {name: _data_version(known.get(key)) for name, key in keys.items()}
-            if shown == standing.keys:
+            references = graph.store.root / "references"
+            if shown == standing.keys and all(
+                refers_to(references, keys[name], key) for name, key in standing.keys.items()
+            ):
                 return 0, standing.blocks
         done = self.run(f"{subject.subject} pool", list(keys.values()))
         return _blocks(done, graph)

@@ -229,7 +229,7 @@ def conclude_language(
             code_version=code,
             device=device_name(),
             started_at=started_at,
-            finished_at=datetime.now(UTC),
+            finished_at=max(datetime.now(UTC), started_at),
             verdict=decision.verdict,
             reason=decision.reason,
         )
