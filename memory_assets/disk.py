@@ -17,6 +17,7 @@ _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 # What libraries say that keep the number of the error to themselves (SQLite, DuckDB, safetensors).
 _SAYS_FULL = ("no space left", "disk is full", "disk quota exceeded", "file too large")
 _SAYS_REFUSED = ("readonly database", "read-only file system", "unable to open database file")
+_SAYS_FAILED = ("disk i/o error", "input/output error")
 
 
 def disk_full(path: Path) -> InputError:
@@ -30,14 +31,21 @@ def explain(error: BaseException | None, root: Path) -> InputError | None:
         seen.add(id(error))
         if isinstance(error, InputError):
             return None
-        text, number = str(error).lower(), getattr(error, "errno", None)
+        plain, number = str(error).partition("\n")[0], getattr(error, "errno", None)
+        text = plain.lower()
         if number in _FULL or any(words in text for words in _SAYS_FULL):
             return disk_full(root)
         if number in _REFUSED or any(words in text for words in _SAYS_REFUSED):
-            where = getattr(error, "filename", None) or root
+            where = Path(getattr(error, "filename", None) or root)
+            if not where.is_relative_to(root):
+                return None  # a file of the user's, which its reader speaks of
             return InputError(
                 f"{where} may not be written; check owner, mode and mount of {root}, or set "
                 "MEMORY_ASSETS_HOME to another folder"
+            )
+        if number == errno.EIO or any(words in text for words in _SAYS_FAILED):
+            return InputError(
+                f"the disk of {root} failed ({plain}); see whether it is full or broken"
             )
         error = error.__cause__ or error.__context__
     return None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from memory_assets.disk import disk_full, remove
+from memory_assets.disk import explain, remove
 from memory_assets.errors import InputError
 
 # Nothing is fetched from outside.
@@ -101,9 +101,9 @@ def _explained(error: duckdb.Error, path: Path) -> Exception:
             f"{path} is open in another program; close it there and open the published "
             "history.duckdb instead, which never blocks"
         )
-    if "No space left" in text:
-        return disk_full(path.parent)
-    if "Permission denied" in text or "Read-only file system" in text:
+    if refused := explain(error, path.parent):
+        return refused
+    if "Permission denied" in text:
         return InputError(f"{path} may not be written; check its owner and mode")
     if "with version number" in text:
         return InputError(f"{path} was written by a newer DuckDB than this one; upgrade duckdb")

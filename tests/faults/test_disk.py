@@ -83,7 +83,8 @@ def test_a_file_that_may_not_grow(
 def test_a_full_disk_below_the_graph(warm: Warm, tmp_path: Path, tally) -> None:
     """Dagster's own files meet it first."""
     home = tmp_path / "home"
-    refused(warm.start(home, "command", "audit", largest_file=60_000), "no space left")
+    limited = warm.start(home, "command", "audit", largest_file=60_000)
+    refused(limited, "no space left|disk I/O error")  # SQLite does not tell which
     assert published_audits(home) == 0
     tally("faults: a full disk", 1)
 
