@@ -15,7 +15,7 @@ from dagster_project.definitions import build_definitions
 from dagster_project.defs.portfolio.dashboard import KEY as DASHBOARD
 from dagster_project.executors import CONFIG, IN_PROCESS, executor_name, portable_job
 from dagster_project.failures import StepFailed, root_cause
-from dagster_project.instance import end_abandoned_runs, owner_tag, prepare_dagster_home
+from dagster_project.instance import end_abandoned_runs, open_instance, owner_tag
 from dagster_project.kinds import kind_of
 from dagster_project.references import refers_to, sweep_runs
 from dagster_project.sensors.sources import report_sources
@@ -216,11 +216,10 @@ def run_audits(
         InputError: something the owner gave is wrong. StepFailed: a step broke.
     """
     store = ArtifactStore(home())
-    prepare_dagster_home()
     store.sweep()
     History(store.root).upgrade()
     sweep_runs(store.root / "references")
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         end_abandoned_runs(instance)
         definitions = build_definitions(root)
         runner = _Runner(

@@ -250,11 +250,11 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
 ) -> None:
     """Open the lineage graph on 127.0.0.1, with the daemon that re-audits what changes."""
-    from dagster_project.instance import prepare_dagster_home, run_dagster_dev
+    from dagster_project.instance import open_instance, run_dagster_dev
     from memory_assets.history.store import History
 
     root = project_root()
-    prepare_dagster_home()
+    open_instance().dispose()
     History(home()).upgrade()
     os.environ.setdefault("MEMORY_ASSETS_HOME", str(home()))
     os.chdir(root)

@@ -68,14 +68,11 @@ def copy_in(source: Path, folder: Path, version: str) -> Path:
 
 def _report(subject: AuditedSubject, root: Path) -> tuple[str, ...]:
     """Tell the Dagster instance at once; returns the versions that are new to it."""
-    import dagster as dg
-
     from dagster_project.components.options import SubjectGraph
-    from dagster_project.instance import prepare_dagster_home
+    from dagster_project.instance import open_instance
     from dagster_project.sensors.versions import report_versions
 
-    prepare_dagster_home()
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         versions = SubjectGraph(subject, root).versions
         return report_versions(subject, root, versions, instance).changed
 

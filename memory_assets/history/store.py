@@ -290,7 +290,11 @@ class History:
             return result
 
         with writer.alone():
-            return writer.healing(change)
+            result = writer.healing(change)
+            if writer.files.pending.exists():
+                # The writer's file was restored on the way, or something was still to publish.
+                writer.healing(writer.publish)
+            return result
 
     def rebuild(self, folders: Iterable[Path]) -> Rebuilt:
         """Make the database anew from bundle folders and publish it; the content is the same.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from warm_project import CHECKOUT, Warm, results, small_project
+from warm_project import CHECKOUT, TINY, Warm, results, small_project
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def warm(tmp_path_factory) -> Iterator[Warm]:
     environment = os.environ | {
         "MEMORY_ASSETS_HOME": str(root / "unused"),
         "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": f"{root}{os.pathsep}{CHECKOUT}",
+        "PYTHONPATH": os.pathsep.join(map(str, (root, CHECKOUT, TINY))),
     }
     process = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("warm.py"))],

@@ -129,6 +129,35 @@ def command(*arguments: str) -> None:
     app(list(arguments))
 
 
+def daemon(versions: int, longest: float) -> None:
+    """What a daemon does (sensors, automation, runs) until so many audits stand in the history."""
+    import automation_projects
+
+    from dagster_project.instance import open_instance
+    from dagster_project.subjects import read_subjects
+    from memory_assets.artifacts import home
+    from memory_assets.history.questions import ask
+
+    last = time.monotonic() + longest
+    with open_instance() as instance:
+        stepped = automation_projects.SteppedDaemon(
+            Path.cwd(),
+            instance,
+            read_subjects(Path.cwd()),  # pyright: ignore[reportArgumentType]
+        )
+        definitions, quiet = stepped.definitions, 0
+        while quiet < 2:
+            assert time.monotonic() < last, "still busy"
+            stepped.look()
+            asked = stepped.tick(definitions)
+            stepped.execute(definitions, asked)
+            recorded = 0
+            if (home() / "history.duckdb").exists():
+                recorded = ask(home(), "select count(*) as n from audits")["n"].to_pylist()[0]
+            quiet = 0 if asked or recorded < versions else quiet + 1
+        assert not stepped.failed, stepped.failed
+
+
 def announce(owner: type, name: str, phase: str) -> None:
     """Say so when a method is entered."""
     method = getattr(owner, name)

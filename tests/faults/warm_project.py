@@ -16,7 +16,8 @@ import duckdb
 import yaml
 
 CHECKOUT = Path(__file__).parents[2]
-sys.path.append(str(CHECKOUT / "tests" / "dagster_project"))
+TINY = CHECKOUT / "tests" / "dagster_project"
+sys.path.append(str(TINY))
 import automation_projects as tiny  # noqa: E402
 
 TABLES = ("measurements", "controls", "record_scores", "contents")
