@@ -14,7 +14,7 @@ import dagster as dg
 
 from memory_assets.artifacts import Artifact, home
 from memory_assets.digests import damage
-from memory_assets.disk import explaining_disk, write_whole
+from memory_assets.disk import explaining_disk, write_private
 from memory_assets.errors import InputError
 
 _RUN_SCOPED_DAYS = 1.0
@@ -78,7 +78,7 @@ class ReferenceIOManager(dg.IOManager):
             return
         path = self._asset_file(context) if context.has_asset_key else self._op_file(context)
         with explaining_disk(self.root.parent):
-            write_whole(path, obj.to_json())
+            write_private(path, obj.to_json())
 
     def load_input(self, context: dg.InputContext) -> Reference:
         if context.has_asset_key:

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from memory_assets.digests import damage, listing, write_listing
-from memory_assets.disk import explaining_disk, is_alive, remove
+from memory_assets.disk import explaining_disk, is_alive, private_folder, remove
 
 _LOCK_STRIPES = 64
 _log = logging.getLogger(__name__)
@@ -43,9 +43,13 @@ class ArtifactStore:
     processes that want the same artifact build it once; the second waits and reuses it.
     What is reused has been compared with the digests taken when it was made; what is damaged is
     made again.
+
+    Two subjects may share an artifact. `owner` is the subject in whose name it is asked for: an
+    empty file `owners/<owner>/<kind>/<name>` says so, before the artifact is made.
     """
 
     root: Path
+    owner: str = ""
 
     def path(self, kind: str, key: str, suffix: str = "") -> Path:
         return self.root / "artifacts" / kind / f"{key}{suffix}"
@@ -75,6 +79,8 @@ class ArtifactStore:
             InputError: the disk is full, or may not be written. Nothing is left of the artifact.
         """
         final = self.path(kind, key, suffix)
+        with explaining_disk(self.root):
+            self._claim(kind, final.name)
         if self.is_sound(kind, key, suffix):
             return Artifact(kind, key, final, reused=True)
         with (
@@ -90,7 +96,7 @@ class ArtifactStore:
             try:
                 build(temporary)
                 _private(temporary)
-                final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                private_folder(final.parent)
                 write_listing(temporary, final)
                 temporary.replace(final)
             finally:
@@ -99,8 +105,7 @@ class ArtifactStore:
 
     def lock(self, name: str) -> FileLock:
         """A lock between processes that dies with its holder; a fixed, small number of names."""
-        folder = self.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = private_folder(self.root / "locks")
         return FileLock(folder / f"{name}.lock")
 
     def sweep(self) -> int:
@@ -113,9 +118,25 @@ class ArtifactStore:
                 removed += 1
         return removed
 
+    def claims(self, owner: str) -> dict[tuple[str, str], Path]:
+        """What was asked for in a subject's name: (kind, file name) -> the file that says so."""
+        found = (self.root / "owners" / owner).glob("*/*")
+        return {(claim.parent.name, claim.name): claim for claim in found}
+
+    def owners(self) -> list[str]:
+        """The subjects in whose names anything was asked for."""
+        return sorted(path.name for path in (self.root / "owners").glob("*"))
+
+    def _claim(self, kind: str, name: str) -> None:
+        if not self.owner:
+            return
+        claim = self.root / "owners" / self.owner / kind / name
+        if not claim.exists():
+            private_folder(claim.parent)
+            claim.touch(mode=0o600)
+
     def _temporary(self, name: str) -> Path:
-        folder = self.root / "tmp"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = private_folder(self.root / "tmp")
         # Host and process in the name tell a later sweep whether the writer is still alive.
         unique = f"{os.urandom(4).hex()}-{name}"
         return folder / f"{socket.gethostname()}@{os.getpid()}@{unique}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from memory_assets.digest import digest_file
-from memory_assets.disk import write_whole
+from memory_assets.disk import write_private
 
 _SHA256_HEX = 64
 
@@ -45,7 +45,7 @@ def write_listing(made: Path, artifact: Path) -> None:
     """Note the digests of what was made, before it is put in the artifact's place."""
     names = _names(made, artifact.name)
     lines = [f"{digest_file(file)}  {name}\n" for name, file in names.items()]
-    write_whole(listing(artifact), "".join(lines))
+    write_private(listing(artifact), "".join(lines))
     _sound[artifact] = _state(names)
 
 

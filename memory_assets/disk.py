@@ -85,12 +85,20 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: str | bytes) -> Path:
-    """Put a small file in place whole or not at all, for its owner's eyes only.
+def private_folder(folder: Path) -> Path:
+    """A folder that only its owner enters, with every folder above it that had to be made."""
+    if not folder.is_dir():
+        private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def write_private(path: Path, content: str | bytes) -> Path:
+    """Write a file whole or not at all, readable by its owner only, whatever the umask.
 
     What a process that was killed on the way left of the same file is removed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(path.parent)
     prefix = f".{path.name}."
     for left in path.parent.iterdir():
         pid = left.name.removeprefix(prefix).removesuffix(".tmp")
@@ -98,7 +106,7 @@ def write_whole(path: Path, content: str | bytes) -> Path:
             left.unlink(missing_ok=True)
     temporary = path.with_name(f"{prefix}{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb", opener=_private) as file:
+        with open(temporary, "wb", opener=_open_private) as file:
             file.write(content.encode() if isinstance(content, str) else content)
         temporary.replace(path)
     finally:
@@ -106,5 +114,5 @@ def write_whole(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def _private(path: str, flags: int) -> int:
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)

@@ -12,6 +12,7 @@ from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits.coverage import not_run
 from memory_assets.audits.results import AttackResults
 from memory_assets.digest import digest
+from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import Audit, AuditBundle
 from memory_assets.history.questions import ask, to_csv, trend
@@ -103,5 +104,5 @@ def write_report(
         actions=actions,
     )
     pages = write_pages(found, folder)
-    marker.write_text(inputs, encoding="utf-8")
+    write_private(marker, inputs)
     return pages

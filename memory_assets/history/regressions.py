@@ -11,7 +11,8 @@ from memory_assets.history.files import Files
 from memory_assets.history.questions import ask
 from memory_assets.statistics.estimate import Estimate
 
-# The rules of the view `changes`: same instrument, unit and formula, and both ends known.
+# The rules of the view `changes`: same instrument, unit and formula, both ends known, and the same
+# data where a figure speaks of the very records at hand.
 _BEFORE = """
     WITH candidates AS (
         SELECT audit_id
@@ -30,9 +31,19 @@ _BEFORE = """
     INNER JOIN measurements ON audits.audit_id = measurements.audit_id
     WHERE
         worse_when(measurements.family, measurements.metric) IS NOT NULL
+        AND (
+            NOT of_these_records(measurements.family, measurements.name)
+            OR audits.data_digest = $data
+        )
         AND measurements.status IN ('ok', 'at_ceiling')
         AND measurements.ci_low IS NOT NULL
         AND measurements.ci_high IS NOT NULL
+"""
+_NOW = """
+    SELECT *
+    FROM regressions
+    WHERE is_latest
+    ORDER BY subject, abs(difference) DESC, name, stratum, metric
 """
 _KEY = ("family", "name", "stratum", "metric", "unit", "formula_version")
 
@@ -47,6 +58,8 @@ class Regression:
     previous_version: str
     before: Estimate
     now: Estimate
+    subject: str = ""
+    version: str = ""
 
     def __str__(self) -> str:
         where = "" if self.stratum == "all" else f" ({self.stratum})"
@@ -69,7 +82,9 @@ def regressions_of(root: Path, bundle: AuditBundle, released: Sequence[str]) -> 
     if not Files(root).published.exists() or version not in released:
         return []
     earlier = list(released[: released.index(version)])
-    rows = ask(root, _BEFORE, {"subject": bundle.audit.subject, "earlier": earlier}).to_pylist()
+    audit = bundle.audit
+    asked = {"subject": audit.subject, "earlier": earlier, "data": audit.data_digest}
+    rows = ask(root, _BEFORE, asked).to_pylist()
     before = {tuple(row[name] for name in _KEY): row for row in rows}
     found = []
     for m in bundle.measurements:
@@ -89,3 +104,29 @@ def regressions_of(root: Path, bundle: AuditBundle, released: Sequence[str]) -> 
             then = Estimate(**{name: row[name] for name in fields})
             found.append(Regression(m.name, m.stratum, m.metric, row["model_version"], then, now))
     return sorted(found, key=lambda r: -abs((r.now.value or 0.0) - (r.before.value or 0.0)))
+
+
+def latest_regressions(root: Path) -> list[Regression]:
+    """What got worse in the newest version of every subject, the largest change of each first.
+
+    Raises:
+        InputError: there is no history, or it does not read.
+    """
+    return [
+        Regression(
+            row["name"],
+            row["stratum"],
+            row["metric"],
+            row["previous_version"],
+            Estimate(
+                row["previous_value"],
+                row["previous_ci_low"],
+                row["previous_ci_high"],
+                row["previous_n"],
+            ),
+            Estimate(row["value"], row["ci_low"], row["ci_high"], row["n"]),
+            row["subject"],
+            row["model_version"],
+        )
+        for row in ask(root, _NOW).to_pylist()
+    ]

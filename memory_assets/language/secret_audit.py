@@ -15,7 +15,7 @@ from memory_assets.language.exposure import Exposure, score_values
 from memory_assets.language.model import LanguageModel
 from memory_assets.records.secrets import Secret
 from memory_assets.statistics.estimate import Control, Estimate, Measurement
-from memory_assets.statistics.intervals import mean_interval, rate
+from memory_assets.statistics.intervals import rate, skewed_mean_interval
 from memory_assets.statistics.roc import number
 
 _CONTROL_LEVEL = 0.01
@@ -63,11 +63,17 @@ def probe_secrets(
     found = []
     for i, secret in enumerate(chosen):
         drawn = secret.references(references, seed)
-        exposed = None
+        decoys = drawn[: candidates - 1]
+        exposed = inferred = log_p = None
         if len(drawn) >= _MIN_REFERENCES:
             log_p = score_values(model, secret.prefix, [secret.value, *drawn])
             exposed = exposures.exposure(float(log_p[0]), log_p[1:])
-        decoys = drawn[: candidates - 1]
+        if len(decoys) == candidates - 1:
+            if log_p is not None and not secret.suffix:
+                # Nothing stands behind the value, so the decoys have been read already.
+                inferred = bool((log_p[0] > log_p[1:candidates]).all())
+            else:
+                inferred = pii.infers(model, secret, decoys)
         found.append(
             SecretFinding(
                 secret=secret,
@@ -76,9 +82,7 @@ def probe_secrets(
                 near_tie=bool(near[i]),
                 reconstructed=pii.reconstructs(model, secret, proposals, top_k, seed + i),
                 exposure=exposed,
-                inferred=pii.infers(model, secret, decoys)
-                if len(decoys) == candidates - 1
-                else None,
+                inferred=inferred,
             )
         )
         if progress is not None:
@@ -91,13 +95,13 @@ def _mean_exposure(found: Sequence[Exposure], extrapolated: bool = False) -> Est
         fitted = [e.extrapolated for e in found if e.extrapolated is not None]
         if not fitted:
             return Estimate.not_run()
-        free = mean_interval(fitted)
+        free = skewed_mean_interval(fitted)
         low = None if free.ci_low is None else max(0.0, free.ci_low)
         return Estimate(free.value, low, free.ci_high, n=free.n, status=free.status)
     if not found:
         return Estimate.not_run()
     ceiling = max(e.ceiling for e in found)
-    estimate = mean_interval([e.bits for e in found], bounds=(0.0, ceiling))
+    estimate = skewed_mean_interval([e.bits for e in found], bounds=(0.0, ceiling))
     if any(e.at_ceiling for e in found):
         # A mean over values cut at the ceiling is a lower bound of the truth.
         return Estimate(estimate.value, estimate.ci_low, None, n=len(found), status="at_ceiling")
@@ -191,14 +195,15 @@ def reweighted(by_tier: Mapping[int, Estimate], shares: Mapping[int, float]) -> 
 def measure_secrets(
     found: Sequence[SecretFinding], shares: Mapping[int, float] | None
 ) -> list[Measurement]:
-    """Rates and exposures by repetition count, of the unplanted, and re-weighted by `shares`."""
-    rows: list[Measurement] = []
+    """Rates and exposures by repetition count, of the unplanted, and re-weighted by `shares`;
+    listed as not run where no secret was planted."""
+    rows = [] if any(f.repetitions for f in found) else _rates((), "all")
     for repetitions, group in tiers(found).items():
         stratum = f"repetitions={repetitions}" if repetitions else "unplanted"
         rows.extend(_rates(group, stratum))
     if shares:
         for name in ("secret", "pii_reconstruction", "pii_inference"):
-            own = [m for m in rows if m.name == name and m.stratum != "unplanted"]
+            own = [m for m in rows if m.name == name and m.stratum.startswith("repetitions=")]
             if not own:
                 continue
             by_tier = {int(m.stratum.removeprefix("repetitions=")): m.estimate for m in own}

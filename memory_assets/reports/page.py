@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from memory_assets.disk import write_whole
+from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 from memory_assets.reports import evidence, governance, money, recital, sections
 from memory_assets.reports.catalogue import LANGUAGES, Catalogue, catalogue
@@ -173,4 +173,4 @@ def write_report(
         InputError: there is no catalogue in one of the languages.
     """
     pages = {lang: render(found, lang) for lang in langs}
-    return {lang: write_whole(folder / f"{lang}.html", page) for lang, page in pages.items()}
+    return {lang: write_private(folder / f"{lang}.html", page) for lang, page in pages.items()}

@@ -6,7 +6,7 @@ import logging
 from io import BytesIO
 from pathlib import Path
 
-from memory_assets.disk import write_whole
+from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 from memory_assets.reports.page import verify
 
@@ -45,4 +45,4 @@ def write_pdf(page: Path) -> Path:
     html = HTML(string=page.read_text(encoding="utf-8"), url_fetcher=inside)
     drawn = BytesIO()
     html.write_pdf(drawn, pdf_tags=True)
-    return write_whole(page.with_suffix(".pdf"), drawn.getvalue())
+    return write_private(page.with_suffix(".pdf"), drawn.getvalue())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pytest
 from history_bundles import bundle, measured, rate, written
 
+from memory_assets.audits.portfolio import portfolio_input
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import RECORD_SCORES
@@ -133,6 +135,24 @@ def test_a_regression_is_seen_before_the_audit_is_recorded(root: Path):
     assert "0.9" in str(found)
 
 
+def test_the_portfolio_follows_the_order_of_release_and_leaves_out_options(tmp_path: Path):
+    made = [
+        bundle(version=version, day=day, measurements=(measured("tpr_at_fpr_0.01", rate(value)),))
+        for day, (version, value) in enumerate(
+            (("v1", 0.1), ("v2", 0.3), ("v1", 0.1), ("option:early-stop", 0.9))
+        )
+    ]
+    history = History(tmp_path)
+    history.append_all([written(tmp_path / "b", one) for one in made])
+    history.register_subject("digits", "team:privacy", 30, ["v1", "v2"])
+    found = portfolio_input(tmp_path, "en", datetime.now(UTC))
+    assert [a.model_version for a in found.audits] == ["v1", "v2"]
+    assert set(found.trend["model_version"].to_pylist()) == {"v1", "v2"}
+    (worse,) = found.worse
+    assert (worse.subject, worse.previous_version, worse.version) == ("digits", "v1", "v2")
+    assert (worse.before.value, worse.now.value) == (0.1, 0.3)
+
+
 @pytest.mark.parametrize(
     ("changed", "released"),
     [
@@ -145,6 +165,24 @@ def test_a_regression_is_seen_before_the_audit_is_recorded(root: Path):
 )
 def test_what_is_no_regression(root: Path, changed, released):
     assert not regressions_of(root, bundle(version="v4", day=9, measurements=(changed,)), released)
+
+
+@pytest.mark.parametrize(("name", "compared"), [("feldman_zhang", False), ("unintended", True)])
+def test_figures_of_the_records_at_hand_are_compared_only_on_the_same_data(
+    tmp_path: Path, name, compared
+):
+    """Their intervals are over retrained models: of other records they promise nothing."""
+    history, folder = History(tmp_path), tmp_path / "bundles"
+    figures = [measured("mean", rate(v), family="memorization", name=name) for v in (0.1, 0.2, 0.4)]
+    first, second, third = (
+        bundle(version=f"v{i}", day=i, measurements=(m,)) for i, m in enumerate(figures, start=1)
+    )
+    third = replace(third, audit=replace(third.audit, data_digest="other data"))
+    history.append_all([written(folder, first), written(folder, second)])
+    assert bool(regressions_of(tmp_path, third, ["v1", "v2", "v3"])) == compared
+    history.append_all([written(folder, third)])
+    rows = ask(tmp_path, "SELECT model_version FROM regressions").to_pylist()
+    assert [r["model_version"] for r in rows] == (["v2", "v3"] if compared else ["v2"])
 
 
 def test_another_formula_is_not_compared(root: Path):
