@@ -13,6 +13,7 @@ import duckdb
 from memory_assets.digest import digest
 from memory_assets.digests import damage
 from memory_assets.errors import InputError
+from memory_assets.history import files
 from memory_assets.history.files import Files
 from memory_assets.history.load import KINDS, Head, known, load, read_head
 from memory_assets.history.schema import is_current, migrate
@@ -77,14 +78,32 @@ class History:
     def upgrade(self) -> None:
         """Bring a history that an older version wrote to the schema of this one, if there is any.
 
+        A published file that does not open is published again.
+
         Raises:
-            InputError: it was written by a newer version.
+            InputError: it was written by a newer version, or is damaged beyond repair.
         """
-        if self.published.exists():
-            with duckdb.connect(str(self.published), read_only=True) as con:
+        if not self.published.exists():
+            return
+        try:
+            with (
+                files.explaining(self.published),
+                duckdb.connect(str(self.published), read_only=True) as con,
+            ):
                 current = is_current(con)
+        except files.DamagedError:
+            self._publish_again()
+        else:
             if not current:
                 self._change(lambda con: None)  # noqa: ARG005 - opening it to write is what migrates
+
+    def _publish_again(self) -> None:
+        writer = self._writer
+        with writer.alone():
+            try:
+                writer.publish()
+            except files.DamagedError as damage:
+                raise writer.beyond_repair(damage) from None
 
     def append(self, folder: Path) -> bool:
         """Append one bundle folder (an audit, or a risk calculation) in one transaction.

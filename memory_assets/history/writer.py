@@ -71,7 +71,7 @@ class Writer:
         try:
             return work()
         except DamagedError as damage:
-            raise self._beyond_repair(damage) from None
+            raise self.beyond_repair(damage) from None
 
     @contextmanager
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -156,16 +156,16 @@ class Writer:
     def _restore(self) -> None:
         """Put the published copy in the place of a writer's file that is missing or damaged."""
         if not self.files.published.exists():
-            raise self._beyond_repair(DamagedError("there is no published copy"))
+            raise self.beyond_repair(DamagedError("there is no published copy"))
         with self.files.temporary() as copy:
             files.copy_durably(self.files.published, copy)
             try:
                 files.check(copy)
             except DamagedError as damage:
-                raise self._beyond_repair(damage) from None
+                raise self.beyond_repair(damage) from None
             self.install(copy)
 
-    def _beyond_repair(self, damage: DamagedError) -> InputError:
+    def beyond_repair(self, damage: DamagedError) -> InputError:
         return InputError(
             f"the history under {self.files.root} is damaged ({damage}) and there is no sound "
             "copy; run `memory-assets history rebuild`, which makes it anew from the audits on disk"

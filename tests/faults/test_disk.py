@@ -12,8 +12,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from test_kills import published_audits
-from warm_project import Run, Warm, results
+from warm_project import Run, Warm, published_audits, results
 
 from memory_assets.digests import damage
 

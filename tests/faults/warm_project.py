@@ -144,6 +144,15 @@ def files(home: Path) -> set[str]:
     }
 
 
+def published_audits(home: Path) -> int:
+    """How many audits a reader sees; all of them whole."""
+    if not (path := home / "history.duckdb").exists():
+        return 0
+    with duckdb.connect(str(path), read_only=True) as con:
+        assert con.execute("FROM incomplete").fetchall() == []
+        return con.execute("SELECT count(*) FROM audits").fetchall()[0][0]
+
+
 def results(home: Path) -> dict[str, Any]:
     """All that an audit found: the bytes of its artifacts, and the rows of its history.
 

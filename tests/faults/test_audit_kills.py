@@ -10,9 +10,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import duckdb
 import pytest
-from warm_project import Run, Warm, files, results
+from warm_project import Run, Warm, files, published_audits, results
 
 PHASES = ("pool", "signals", "scores", "append", "publish", "report")
 GRAPH_STEPS = (
@@ -25,15 +24,6 @@ GRAPH_STEPS = (
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults")]
-
-
-def published_audits(home: Path) -> int:
-    """How many audits a reader sees; all of them whole."""
-    if not (path := home / "history.duckdb").exists():
-        return 0
-    with duckdb.connect(str(path), read_only=True) as con:
-        assert con.execute("FROM incomplete").fetchall() == []
-        return con.execute("SELECT count(*) FROM audits").fetchall()[0][0]
 
 
 def durations(warm: Warm, home: Path, call: str, *arguments: object) -> dict[str, float]:
