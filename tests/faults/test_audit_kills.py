@@ -23,7 +23,7 @@ GRAPH_STEPS = (
     "roi_report",
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kills")]
 
 
 def durations(warm: Warm, home: Path, call: str, *arguments: object) -> dict[str, float]:
