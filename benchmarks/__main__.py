@@ -1,4 +1,6 @@
-"""`python -m benchmarks [NAME ...]`: run the benchmarks, each in a process of its own.
+"""`python -m benchmarks [NAME ...] [--OPTION ...]`: run the benchmarks, each in its own process.
+
+Options go to the one benchmark that is named.
 
 Every figure is a ratio or a bound measured in the one run that prints it.
 """
@@ -12,7 +14,12 @@ from pathlib import Path
 NAMES = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
 
 
-def main(wanted: list[str]) -> int:
+def main(arguments: list[str]) -> int:
+    cut = next((i for i, a in enumerate(arguments) if a.startswith("-")), len(arguments))
+    wanted, options = arguments[:cut], arguments[cut:]
+    if options and len(wanted) != 1:
+        print("options need the one benchmark that they are for", file=sys.stderr)
+        return 2
     unknown = [name for name in wanted if name not in NAMES]
     if unknown:
         print(f"no benchmark {unknown[0]!r}; there are {', '.join(NAMES)}", file=sys.stderr)
@@ -21,7 +28,7 @@ def main(wanted: list[str]) -> int:
     for name in wanted or NAMES:
         print(f"\n== {name}", flush=True)
         failed |= subprocess.run(
-            [sys.executable, "-m", f"benchmarks.{name}"], check=False
+            [sys.executable, "-m", f"benchmarks.{name}", *options], check=False
         ).returncode
     return failed
 

@@ -11,12 +11,17 @@ from __future__ import annotations
 import os
 import shutil
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "dagster_project"))
-from test_daemon import CHECKOUT, audits, daemon, descendants, wait_for
+from benchmarks._living import (
+    CHECKOUT,
+    audits,
+    daemon,
+    descendants,
+    digits_alone,
+    wait_for,
+)
 
 VERSIONS = 4
 
@@ -37,15 +42,7 @@ def main() -> None:
     # Runs that are still busy when the daemon is stopped may leave a file behind.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         root = Path(folder) / "project"
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(CHECKOUT / "dagster_project", root / "dagster_project", ignore=ignored)
-        for name in ("pyproject.toml", "workspace.yaml"):
-            shutil.copy(CHECKOUT / name, root / name)
-        for shipped in (root / "dagster_project" / "defs").glob("*/defs.yaml"):
-            if shipped.parent.name != "digits":
-                shutil.rmtree(shipped.parent)
-        models, made = root / "models" / "digits", CHECKOUT / "models" / "digits"
-        models.mkdir(parents=True)
+        models, made = digits_alone(root), CHECKOUT / "models" / "digits"
         shutil.copy(made / "members.csv", models)
         shutil.copy(made / "v1.safetensors", models)
         taken = []

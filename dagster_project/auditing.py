@@ -16,9 +16,9 @@ from dagster_project.definitions import build_definitions
 from dagster_project.defs.portfolio.dashboard import KEY as DASHBOARD
 from dagster_project.executors import CONFIG, IN_PROCESS, executor_name, portable_job
 from dagster_project.failures import StepFailed, root_cause, told_of
-from dagster_project.instance import end_abandoned_runs, owner_tag, prepare_dagster_home
+from dagster_project.instance import end_abandoned_runs, open_instance, owner_tag
 from dagster_project.kinds import kind_of
-from dagster_project.references import sweep_runs
+from dagster_project.references import refers_to, sweep_runs
 from dagster_project.sensors.sources import report_sources
 from dagster_project.sensors.versions import report_versions
 from dagster_project.sensors.watching import DATA_VERSION
@@ -140,7 +140,10 @@ class _Runner:
         if standing is not None:
             known = self.instance.get_latest_materialization_events(list(keys.values()))
             shown = {name: _data_version(known.get(key)) for name, key in keys.items()}
-            if shown == standing.keys:
+            references = graph.store.root / "references"
+            if shown == standing.keys and all(
+                refers_to(references, keys[name], key) for name, key in standing.keys.items()
+            ):
                 return 0, standing.blocks
         done = self.run(f"{subject.subject} pool", list(keys.values()))
         return _blocks(done, graph)
@@ -171,6 +174,8 @@ def _raise_for(event: dg.DagsterEvent) -> None:
         return
     if failure.user_failure_data is not None and failure.user_failure_data.description:
         raise InputError(failure.user_failure_data.description)
+    if error is not None and error.cls_name == InputError.__name__:
+        raise InputError(error.message.strip().partition(": ")[2])
     raise StepFailed(
         f"step {event.step_key} failed: {told_of(error)}; its text could quote records"
     )
@@ -220,11 +225,10 @@ def run_audits(
         InputError: something the owner gave is wrong. StepFailed: a step broke.
     """
     store = ArtifactStore(home())
-    prepare_dagster_home()
     store.sweep()
     History(store.root).upgrade()
     sweep_runs(store.root / "references")
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         end_abandoned_runs(instance)
         definitions = build_definitions(root)
         runner = _Runner(

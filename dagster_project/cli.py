@@ -25,6 +25,7 @@ from dagster_project.commands.new import new
 from dagster_project.commands.purge import purge
 from dagster_project.failures import StepFailed
 from memory_assets.artifacts import home
+from memory_assets.disk import explain
 from memory_assets.errors import InputError, place_of, printable
 from memory_assets.history.bundle import AuditBundle
 
@@ -76,6 +77,9 @@ def _one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:
             if os.environ.get(_DEBUG):
                 raise
+            if (explained := explain(error, home())) is not None:
+                print(f"memory-assets: {explained}", file=sys.stderr)
+                raise typer.Exit(2) from None
             print(
                 f"memory-assets: a fault of this program or machine: {place_of(error)}; "
                 f"its text could quote records, {_DEBUG}=1 shows it",
@@ -290,11 +294,11 @@ def ui(
 ) -> None:
     """Open the lineage graph on 127.0.0.1, with the daemon that re-audits what changes."""
     from dagster_project import pages
-    from dagster_project.instance import prepare_dagster_home, run_dagster_dev
+    from dagster_project.instance import open_instance, run_dagster_dev
     from memory_assets.history.store import History
 
     root = project_root()
-    prepare_dagster_home()
+    open_instance().dispose()
     History(home()).upgrade()
     os.environ.setdefault("MEMORY_ASSETS_HOME", str(home()))
     os.chdir(root)

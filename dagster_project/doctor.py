@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from dagster_project.subjects import read_subjects
-from memory_assets.artifacts import home, private_folder
+from memory_assets.artifacts import home
+from memory_assets.disk import private_folder
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import list_versions
 

@@ -13,7 +13,8 @@ import dagster as dg
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from dagster_project.automation import RUN_BY_HAND
-from memory_assets.artifacts import home, private_folder, write_private
+from memory_assets.artifacts import ArtifactStore, home
+from memory_assets.disk import private_folder, write_private
 
 _CLOCK_SLACK_SECONDS = 5
 _DAGSTER_YAML = """\
@@ -62,6 +63,17 @@ def prepare_dagster_home() -> Path:
         write_private(settings, _DAGSTER_YAML)
     os.environ["DAGSTER_HOME"] = str(folder)
     return folder
+
+
+def open_instance() -> dg.DagsterInstance:
+    """The Dagster instance of this home.
+
+    Its databases are made by whoever opens it first, alone: two at once would each note the schema,
+    and Dagster refuses a database with two notes for ever.
+    """
+    prepare_dagster_home()
+    with ArtifactStore(home()).lock("dagster"):
+        return dg.DagsterInstance.get()
 
 
 def run_dagster_dev(port: int) -> int:

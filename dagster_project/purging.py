@@ -11,8 +11,9 @@ import dagster as dg
 from filelock import Timeout
 
 from dagster_project.instance import end_abandoned_runs, prepare_dagster_home
-from memory_assets.artifacts import ArtifactStore, home, remove
+from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.audits.purge import Belongings, purge_home
+from memory_assets.disk import remove
 from memory_assets.errors import InputError
 from memory_assets.models.registry import Registry
 from memory_assets.subjects import AuditedSubject

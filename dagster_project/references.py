@@ -12,7 +12,10 @@ from urllib.parse import quote
 
 import dagster as dg
 
-from memory_assets.artifacts import Artifact, home, write_private
+from memory_assets.artifacts import Artifact, home
+from memory_assets.digests import damage
+from memory_assets.disk import explaining_disk, write_private
+from memory_assets.errors import InputError
 
 _RUN_SCOPED_DAYS = 1.0
 
@@ -40,6 +43,23 @@ class Reference:
         return cls(**fields | {"path": Path(fields["path"])})
 
 
+def _asset_file(root: Path, key: dg.AssetKey, partition: str | None) -> Path:
+    parts = list(key.path)
+    if partition is not None:
+        # A version's name comes from outside: it must not become a path of its own.
+        parts.append(quote(partition, safe=""))
+    return root / "assets" / f"{'/'.join(parts)}.json"
+
+
+def refers_to(root: Path, key: dg.AssetKey, artifact: str) -> bool:
+    """Whether the last reference of an asset without partitions names this artifact's key."""
+    try:
+        text = _asset_file(root, key, None).read_text(encoding="utf-8")
+        return Reference.from_json(text).key == artifact
+    except (OSError, ValueError, TypeError):
+        return False
+
+
 class ReferenceIOManager(dg.IOManager):
     """Keeps each asset's last reference in one small file; op outputs inside a run beside it."""
 
@@ -47,11 +67,8 @@ class ReferenceIOManager(dg.IOManager):
         self.root = root
 
     def _asset_file(self, context: dg.OutputContext | dg.InputContext) -> Path:
-        parts = list(context.asset_key.path)
-        if context.has_asset_partitions:
-            # A version's name comes from outside: it must not become a path of its own.
-            parts.append(quote(context.asset_partition_key, safe=""))
-        return self.root / "assets" / f"{'/'.join(parts)}.json"
+        partition = context.asset_partition_key if context.has_asset_partitions else None
+        return _asset_file(self.root, context.asset_key, partition)
 
     def _op_file(self, context: dg.OutputContext) -> Path:
         return self.root / "runs" / f"{'/'.join(context.get_identifier())}.json"
@@ -60,7 +77,8 @@ class ReferenceIOManager(dg.IOManager):
         if obj is None:
             return
         path = self._asset_file(context) if context.has_asset_key else self._op_file(context)
-        write_private(path, obj.to_json())
+        with explaining_disk(self.root.parent):
+            write_private(path, obj.to_json())
 
     def load_input(self, context: dg.InputContext) -> Reference:
         if context.has_asset_key:
@@ -69,7 +87,18 @@ class ReferenceIOManager(dg.IOManager):
             path = self._op_file(context.upstream_output)
         else:
             raise dg.DagsterInvariantViolationError("an input that nothing was written for")
-        return Reference.from_json(path.read_text(encoding="utf-8"))
+        try:
+            reference = Reference.from_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, TypeError):
+            raise InputError(
+                f"{path} cannot be read; run `memory-assets audit`, which writes it again"
+            ) from None
+        if what := damage(reference.path):
+            raise InputError(
+                f"{reference.path} is damaged ({what}); run `memory-assets audit`, which finds "
+                "that, too, and makes it again"
+            )
+        return reference
 
 
 @dg.io_manager

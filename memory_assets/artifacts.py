@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import shutil
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from memory_assets.digests import damage, listing, write_listing
+from memory_assets.disk import explaining_disk, is_alive, private_folder, remove
+
 _LOCK_STRIPES = 64
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -24,44 +28,9 @@ class Artifact:
     reused: bool
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def home() -> Path:
     """Where all state lives: `MEMORY_ASSETS_HOME`, else `.memory_assets` in the current folder."""
     return Path(os.environ.get("MEMORY_ASSETS_HOME") or ".memory_assets").absolute()
-
-
-def private_folder(folder: Path) -> Path:
-    """A folder that only its owner enters, with every folder above it that had to be made."""
-    if not folder.is_dir():
-        private_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
-
-
-def write_private(path: Path, content: str | bytes) -> Path:
-    """Write a file whole or not at all, readable by its owner only, whatever the umask."""
-    private_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb", opener=_open_private) as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
-
-
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 @dataclass(frozen=True)
@@ -72,6 +41,8 @@ class ArtifactStore:
     found under a new key. A build writes beside the store and is renamed into it when whole: a
     process killed in the middle leaves only a temporary file, which `sweep` removes. Two
     processes that want the same artifact build it once; the second waits and reuses it.
+    What is reused has been compared with the digests taken when it was made; what is damaged is
+    made again.
 
     Two subjects may share an artifact. `owner` is the subject in whose name it is asked for: an
     empty file `owners/<owner>/<kind>/<name>` says so, before the artifact is made.
@@ -86,6 +57,16 @@ class ArtifactStore:
     def exists(self, kind: str, key: str, suffix: str = "") -> bool:
         return self.path(kind, key, suffix).exists()
 
+    def is_sound(self, kind: str, key: str, suffix: str = "") -> bool:
+        """Whether the artifact is there, and as it was written."""
+        path = self.path(kind, key, suffix)
+        return path.exists() and not damage(path)
+
+    def discard(self, path: Path) -> None:
+        """Remove an artifact and its digests."""
+        remove(path)
+        remove(listing(path))
+
     def get_or_build(
         self, kind: str, key: str, build: Callable[[Path], None], suffix: str = ""
     ) -> Artifact:
@@ -93,19 +74,30 @@ class ArtifactStore:
 
         `build` gets a path that does not exist and makes a file or a folder there. Builds of
         different artifacts must not nest: locks are striped by key.
+
+        Raises:
+            InputError: the disk is full, or may not be written. Nothing is left of the artifact.
         """
         final = self.path(kind, key, suffix)
-        self._claim(kind, final.name)
-        if final.exists():
+        with explaining_disk(self.root):
+            self._claim(kind, final.name)
+        if self.is_sound(kind, key, suffix):
             return Artifact(kind, key, final, reused=True)
-        with self.lock(f"build-{int(key[:8], 16) % _LOCK_STRIPES:02d}"):
-            if final.exists():
+        with (
+            explaining_disk(self.root),
+            self.lock(f"build-{int(key[:8], 16) % _LOCK_STRIPES:02d}"),
+        ):
+            if self.is_sound(kind, key, suffix):
                 return Artifact(kind, key, final, reused=True)
+            if final.exists():
+                _log.warning("%s is damaged (%s); it is made again", final, damage(final))
+                self.discard(final)
             temporary = self._temporary(f"{kind}-{key[:12]}{suffix}")
             try:
                 build(temporary)
                 _private(temporary)
                 private_folder(final.parent)
+                write_listing(temporary, final)
                 temporary.replace(final)
             finally:
                 remove(temporary)
@@ -121,7 +113,7 @@ class ArtifactStore:
         removed = 0
         for left in (self.root / "tmp").glob("*@*@*"):
             host, pid, _ = left.name.split("@", 2)
-            if host == socket.gethostname() and pid.isdigit() and not _alive(int(pid)):
+            if host == socket.gethostname() and pid.isdigit() and not is_alive(int(pid)):
                 remove(left)
                 removed += 1
         return removed
@@ -155,11 +147,3 @@ def _private(path: Path) -> None:
     path.chmod(0o700 if path.is_dir() else 0o600)
     for inner in path.rglob("*") if path.is_dir() else ():
         inner.chmod(0o700 if inner.is_dir() else 0o600)
-
-
-def remove(path: Path) -> None:
-    """Delete a file or a folder that may not be there."""
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from memory_assets.artifacts import private_folder
+from memory_assets.disk import private_folder
 
 
 @contextlib.contextmanager

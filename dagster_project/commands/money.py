@@ -195,3 +195,5 @@ def register(
 
         done = History(home()).rebuild(bundles(home()))
         print(f"{done.appended} audits and prices read again, {done.kept} kept from the old file")
+        for folder in done.damaged:
+            print(f"left out, damaged: {folder}; audit its version again")

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from dagster_project.subjects import choose, read_subjects
-from memory_assets.artifacts import remove
+from memory_assets.disk import remove
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.models.registry import Registry
@@ -68,14 +68,11 @@ def copy_in(source: Path, folder: Path, version: str) -> Path:
 
 def _report(subject: AuditedSubject, root: Path) -> tuple[str, ...]:
     """Tell the Dagster instance at once; returns the versions that are new to it."""
-    import dagster as dg
-
     from dagster_project.components.options import SubjectGraph
-    from dagster_project.instance import prepare_dagster_home
+    from dagster_project.instance import open_instance
     from dagster_project.sensors.versions import report_versions
 
-    prepare_dagster_home()
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         versions = SubjectGraph(subject, root).versions
         return report_versions(subject, root, versions, instance).changed
 

@@ -132,14 +132,17 @@ def shadow_signals(
     """What every shadow model answers about every record of the audit set and held out.
 
     Raises:
-        InputError: a block of the pool is gone from the store, or a model's training diverged.
+        InputError: a block of the pool is gone from the store or damaged, or a model's training
+            diverged.
     """
     plan = plan_pool(subject, root, prepared)
 
     def build(path: Path) -> None:
         files = [store.path(BLOCK_KIND, key, TENSORS) for key in plan.keys]
-        if missing := [file for file in files if not file.exists()]:
-            raise InputError(f"{missing[0]}: gone from the store; run the audit again")
+        sound = [store.is_sound(BLOCK_KIND, key, TENSORS) for key in plan.keys]
+        if not all(sound):
+            file = files[sound.index(False)]
+            raise InputError(f"{file}: gone from the store, or damaged; run the audit again")
         blocks = list(zip(plan.blocks, files, strict=True))
         plan.way.ask_pool(blocks, prepared, plan.masks, path)
 

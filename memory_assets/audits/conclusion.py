@@ -210,7 +210,8 @@ def conclude(
             code_version=code,
             device=computed_on(subject),
             started_at=evidence.started_at,
-            finished_at=datetime.now(UTC),
+            # A clock that was set back meanwhile must not end an audit before it began.
+            finished_at=max(datetime.now(UTC), evidence.started_at),
             verdict=verdict,
             reason=reason,
         )

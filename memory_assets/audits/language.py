@@ -125,7 +125,7 @@ def standing_texts(
 ) -> Standing | None:
     """The texts as they must be now, or None where they are not in the store."""
     key = _load(subject, root).key
-    return Standing({"texts": key}, 0) if store.exists(TEXTS_KIND, key) else None
+    return Standing({"texts": key}, 0) if store.is_sound(TEXTS_KIND, key) else None
 
 
 def texts_version(subject: LanguageModelSubject) -> str:
@@ -250,7 +250,7 @@ def conclude_language(
             code_version=code,
             device=device_name(),
             started_at=started_at,
-            finished_at=datetime.now(UTC),
+            finished_at=max(datetime.now(UTC), started_at),
             verdict=decision.verdict,
             reason=decision.reason,
         )

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from memory_assets.artifacts import ArtifactStore, remove
+from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits.classifier import BLOCK_KIND
 from memory_assets.audits.record import AUDIT_KIND, RISK_KIND
+from memory_assets.disk import remove
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History
 
@@ -110,6 +111,8 @@ def purge_home(root: Path, subject: str) -> Belongings:
     found = belongings(root, subject)
     if found.record_scores:
         history.forget_records(subject)
-    for path in (*found.artifacts, *found.folders):
+    for path in found.artifacts:
+        store.discard(path)
+    for path in found.folders:
         remove(path)
     return found

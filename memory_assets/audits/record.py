@@ -47,15 +47,17 @@ def record_audits(
         InputError: the history cannot be written, or a bundle is not whole.
     """
     history = History(root)
-    before = _audit_count(root) if history.published.is_file() else 0
-    history.append_all(bundles(root))
+    before, held = 0, set()
+    if history.published.is_file():
+        before, held = _audit_count(root), set(_held(root))
+    # A bundle's folder has its id for a name, so what is held is not read again.
+    history.append_all(folder for folder in bundles(root) if folder.name not in held)
     for subject in subjects:
         known = versions.get(subject.subject, ())
         cadence = cadence_in_force(root, subject)
         history.register_subject(subject.subject, subject.owner, cadence, known)
-    ids = ask(root, "select distinct bundle_id from contents order by bundle_id")
     audits = _audit_count(root)
-    version = digest(ids["bundle_id"].to_pylist())
+    version = digest(_held(root))
     return Recorded(audits - before, audits, version, history.published)
 
 
@@ -81,6 +83,11 @@ def bundles(root: Path) -> list[Path]:
     heads = store.path(RISK_KIND, "").glob("*/risk_runs.parquet")
     audits = store.path(AUDIT_KIND, "").glob("*")
     return [*sorted(audits), *sorted(head.parent for head in heads)]
+
+
+def _held(root: Path) -> list[str]:
+    ids = ask(root, "select distinct bundle_id from contents order by bundle_id")
+    return ids["bundle_id"].to_pylist()
 
 
 def _audit_count(root: Path) -> int:

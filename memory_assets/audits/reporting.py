@@ -8,10 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from memory_assets.artifacts import ArtifactStore, write_private
+from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits.coverage import not_run
 from memory_assets.audits.results import AttackResults
 from memory_assets.digest import digest
+from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import Audit, AuditBundle
 from memory_assets.history.questions import ask, to_csv, trend

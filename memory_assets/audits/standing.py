@@ -45,8 +45,8 @@ def standing_pool(subject: ClassifierSubject, root: Path, store: ArtifactStore) 
     }
     whole = (
         all(store.exists(BLOCK_KIND, key, TENSORS) for key in plan.keys)
-        and store.exists(SIGNALS_KIND, signals, TENSORS)
-        and all(store.exists(kind, key) for kind, key in found.items())
+        and store.is_sound(SIGNALS_KIND, signals, TENSORS)
+        and all(store.is_sound(kind, key) for kind, key in found.items())
     )
     if not whole:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import socket
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from memory_assets.artifacts import private_folder, remove
+from memory_assets.disk import explain, private_folder, remove
 from memory_assets.errors import InputError
 
 # Nothing is fetched from outside.
@@ -101,9 +100,9 @@ def _explained(error: duckdb.Error, path: Path) -> Exception:
             f"{path} is open in another program; close it there and open the published "
             "history.duckdb instead, which never blocks"
         )
-    if "No space left" in text:
-        return disk_full(path)
-    if "Permission denied" in text or "Read-only file system" in text:
+    if refused := explain(error, path.parent):
+        return refused
+    if "Permission denied" in text:
         return InputError(f"{path} may not be written; check its owner and mode")
     if "with version number" in text:
         return InputError(f"{path} was written by a newer DuckDB than this one; upgrade duckdb")
@@ -117,26 +116,6 @@ def explaining(path: Path) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         raise _explained(error, path) from None
-
-
-def disk_full(path: Path) -> InputError:
-    return InputError(f"no space left on the disk of {path.parent}; free some and run again")
-
-
-@contextmanager
-def explaining_disk(root: Path) -> Iterator[None]:
-    """Turn an error of the file system into one line."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise disk_full(root / "history.duckdb") from None
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise InputError(
-                f"{root} may not be written: {error.strerror}; check its owner and mode, or set "
-                "MEMORY_ASSETS_HOME to another folder"
-            ) from None
-        raise
 
 
 def check(path: Path) -> None:

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from memory_assets.digests import damage
 from memory_assets.errors import InputError
 from memory_assets.history.files import plain_error
 
@@ -153,11 +154,13 @@ def load(con: duckdb.DuckDBPyConnection, head: Head) -> bool:
     """Insert a bundle whole, or nothing of it; False when the database has it already.
 
     Raises:
-        InputError: the bundle is not whole, repeats a row, breaks a constraint of the schema, or
-            prices an audit that the history does not have.
+        InputError: the bundle is damaged or not whole, repeats a row, breaks a constraint of the
+            schema, or prices an audit that the history does not have.
     """
     if known(con, head.kind, [head.bundle_id]):
         return False
+    if what := damage(head.folder):
+        raise InputError(f"{head.folder} is damaged ({what}); audit its version again")
     _stage(con, head)
     if head.kind is RISK and _scalar(con, _UNKNOWN_AUDITS):
         raise InputError(f"{head.folder} prices an audit that history lacks; append it first")

@@ -11,7 +11,9 @@ from typing import Literal, TypeVar
 import duckdb
 
 from memory_assets.digest import digest
+from memory_assets.digests import damage
 from memory_assets.errors import InputError
+from memory_assets.history import files
 from memory_assets.history.files import Files
 from memory_assets.history.load import KINDS, Head, known, load, read_head
 from memory_assets.history.schema import is_current, migrate
@@ -24,10 +26,15 @@ _SAME_RUN = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """`appended` bundles were read again; `kept` were taken over, their folders being gone."""
+    """`appended` bundles were read again; `kept` were taken over, their folders being gone.
+
+    `damaged` folders hold other bytes than were written, and were not read: what they were is
+    among those kept, or lost where no old file reads.
+    """
 
     appended: int
     kept: int
+    damaged: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,14 +78,32 @@ class History:
     def upgrade(self) -> None:
         """Bring a history that an older version wrote to the schema of this one, if there is any.
 
+        A published file that does not open is published again.
+
         Raises:
-            InputError: it was written by a newer version.
+            InputError: it was written by a newer version, or is damaged beyond repair.
         """
-        if self.published.exists():
-            with duckdb.connect(str(self.published), read_only=True) as con:
+        if not self.published.exists():
+            return
+        try:
+            with (
+                files.explaining(self.published),
+                duckdb.connect(str(self.published), read_only=True) as con,
+            ):
                 current = is_current(con)
+        except files.DamagedError:
+            self._publish_again()
+        else:
             if not current:
                 self._change(lambda con: None)  # noqa: ARG005 - opening it to write is what migrates
+
+    def _publish_again(self) -> None:
+        writer = self._writer
+        with writer.alone():
+            try:
+                writer.publish()
+            except files.DamagedError as damage:
+                raise writer.beyond_repair(damage) from None
 
     def append(self, folder: Path) -> bool:
         """Append one bundle folder (an audit, or a risk calculation) in one transaction.
@@ -284,7 +309,11 @@ class History:
             return result
 
         with writer.alone():
-            return writer.healing(change)
+            result = writer.healing(change)
+            if writer.files.pending.exists():
+                # The writer's file was restored on the way, or something was still to publish.
+                writer.healing(writer.publish)
+            return result
 
     def rebuild(self, folders: Iterable[Path]) -> Rebuilt:
         """Make the database anew from bundle folders and publish it; the content is the same.
@@ -292,7 +321,9 @@ class History:
         What only the old file holds (the audit plan, actions, outcomes, audits whose folders are
         gone) is taken over from it or from its published copy, whichever reads.
         """
-        heads = _in_order(folders)
+        given = [Path(folder) for folder in folders]
+        damaged = tuple(folder for folder in given if damage(folder))
+        heads = _in_order(folder for folder in given if folder not in damaged)
         writer = self._writer
         with writer.alone():
             old = writer.sound_copy()
@@ -303,7 +334,7 @@ class History:
                     kept = take_over(con, old) if old else 0
                 writer.install(new)
             writer.publish()
-        return Rebuilt(appended, kept)
+        return Rebuilt(appended, kept, damaged)
 
     def forget_records(self, subject: str) -> None:
         """Remove every record score of a subject, from the disk too, and publish.

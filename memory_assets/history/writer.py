@@ -16,7 +16,8 @@ from typing import TypeVar
 import duckdb
 from filelock import Timeout
 
-from memory_assets.artifacts import ArtifactStore, private_folder
+from memory_assets.artifacts import ArtifactStore
+from memory_assets.disk import explaining_disk, private_folder
 from memory_assets.errors import InputError
 from memory_assets.history import files
 from memory_assets.history.files import DamagedError, Files
@@ -49,7 +50,7 @@ class Writer:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """One writer at a time among all processes; the lock dies with its holder."""
-        with files.explaining_disk(self.files.root):
+        with explaining_disk(self.files.root):
             private_folder(self.files.writer.parent)
             lock = ArtifactStore(self.files.root).lock("history")
             try:
@@ -70,7 +71,7 @@ class Writer:
         try:
             return work()
         except DamagedError as damage:
-            raise self._beyond_repair(damage) from None
+            raise self.beyond_repair(damage) from None
 
     @contextmanager
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -155,16 +156,16 @@ class Writer:
     def _restore(self) -> None:
         """Put the published copy in the place of a writer's file that is missing or damaged."""
         if not self.files.published.exists():
-            raise self._beyond_repair(DamagedError("there is no published copy"))
+            raise self.beyond_repair(DamagedError("there is no published copy"))
         with self.files.temporary() as copy:
             files.copy_durably(self.files.published, copy)
             try:
                 files.check(copy)
             except DamagedError as damage:
-                raise self._beyond_repair(damage) from None
+                raise self.beyond_repair(damage) from None
             self.install(copy)
 
-    def _beyond_repair(self, damage: DamagedError) -> InputError:
+    def beyond_repair(self, damage: DamagedError) -> InputError:
         return InputError(
             f"the history under {self.files.root} is damaged ({damage}) and there is no sound "
             "copy; run `memory-assets history rebuild`, which makes it anew from the audits on disk"

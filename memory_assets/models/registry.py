@@ -13,9 +13,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from memory_assets.artifacts import home, private_folder, remove, write_private
+from memory_assets.artifacts import home
 from memory_assets.confined import files_in
 from memory_assets.digest import digest
+from memory_assets.disk import private_folder, remove, write_private
 from memory_assets.errors import InputError
 from memory_assets.models.hub import is_hub_id, snapshot
 

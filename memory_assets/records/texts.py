@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from memory_assets.artifacts import write_private
 from memory_assets.confined import files_in
 from memory_assets.digest import digest
+from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 from memory_assets.records.budget import afford
 from memory_assets.records.tables import read_table

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from memory_assets.artifacts import write_private
+from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 from memory_assets.reports import evidence, governance, money, recital, sections
 from memory_assets.reports.catalogue import LANGUAGES, Catalogue, catalogue

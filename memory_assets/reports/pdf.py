@@ -6,7 +6,7 @@ import logging
 from io import BytesIO
 from pathlib import Path
 
-from memory_assets.artifacts import write_private
+from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 from memory_assets.reports.page import verify
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from memory_assets.artifacts import write_private
+from memory_assets.disk import write_private
 from memory_assets.reports import plots
 from memory_assets.reports.catalogue import Catalogue, catalogue
 from memory_assets.reports.evidence import heat_figure

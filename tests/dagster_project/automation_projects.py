@@ -12,6 +12,7 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
+from dagster._core.definitions.partitions.context import partition_loading_context
 
 from dagster_project.automation import RUN_BY_AUTOMATION
 from dagster_project.components.classifier_audit import ClassifierAudit
@@ -146,8 +147,10 @@ class SteppedDaemon:
         for result in found.results:
             if not isinstance(result.key, dg.AssetKey) or result.true_subset.is_empty:
                 continue
-            for part in result.true_subset.expensively_compute_asset_partitions():
-                asked.setdefault(part.partition_key, []).append(result.key)
+            # What is asked of all versions is spelled out by the instance that knows them.
+            with partition_loading_context(dynamic_partitions_store=self.instance):
+                for part in result.true_subset.expensively_compute_asset_partitions():
+                    asked.setdefault(part.partition_key, []).append(result.key)
         return asked
 
     def execute(

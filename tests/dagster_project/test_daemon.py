@@ -127,11 +127,11 @@ def audits(root: Path) -> list[tuple[str, str]]:
         return con.execute(sql).fetchall()
 
 
-def wait_for(what: Callable[[], bool], root: Path) -> float:
+def wait_for(what: Callable[[], bool], root: Path, patience: float = PATIENCE_SECONDS) -> float:
     """Seconds until something is true."""
     began = time.monotonic()
     while not what():
-        if time.monotonic() - began > PATIENCE_SECONDS:
+        if time.monotonic() - began > patience:
             raise AssertionError((root / "daemon.log").read_text()[-4000:])
         time.sleep(0.5)
     return time.monotonic() - began

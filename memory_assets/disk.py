@@ -1,0 +1,118 @@
+"""What a disk does to those who write: it is full, or read only, or they are killed on the way."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from memory_assets.errors import InputError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+# What libraries say that keep the number of the error to themselves (SQLite, DuckDB, safetensors).
+_SAYS_FULL = ("no space left", "disk is full", "disk quota exceeded", "file too large")
+_SAYS_REFUSED = ("readonly database", "read-only file system", "unable to open database file")
+_SAYS_FAILED = ("disk i/o error", "input/output error")
+
+
+def disk_full(path: Path) -> InputError:
+    return InputError(f"no space left on the disk of {path}; free some and run again")
+
+
+def explain(error: BaseException | None, root: Path) -> InputError | None:
+    """One line for an error that comes from a disk which takes nothing; None for any other."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, InputError):
+            return None
+        plain, number = str(error).partition("\n")[0], getattr(error, "errno", None)
+        text = plain.lower()
+        if number in _FULL or any(words in text for words in _SAYS_FULL):
+            return disk_full(root)
+        if number in _REFUSED or any(words in text for words in _SAYS_REFUSED):
+            where = Path(getattr(error, "filename", None) or root)
+            if not where.is_relative_to(root):
+                return None  # a file of the user's, which its reader speaks of
+            return InputError(
+                f"{where} may not be written; check owner, mode and mount of {root}, or set "
+                "MEMORY_ASSETS_HOME to another folder"
+            )
+        if number == errno.EIO or any(words in text for words in _SAYS_FAILED):
+            return InputError(
+                f"the disk of {root} failed ({plain}); see whether it is full or broken"
+            )
+        error = error.__cause__ or error.__context__
+    return None
+
+
+@contextmanager
+def explaining_disk(root: Path) -> Iterator[None]:
+    """Turn what a disk refused under `root` into one line.
+
+    Raises:
+        InputError: the disk is full, or may not be written.
+    """
+    try:
+        yield
+    except Exception as error:
+        explained = explain(error, root)
+        if explained is None:
+            raise
+        raise explained from None
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder that may not be there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def private_folder(folder: Path) -> Path:
+    """A folder that only its owner enters, with every folder above it that had to be made."""
+    if not folder.is_dir():
+        private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def write_private(path: Path, content: str | bytes) -> Path:
+    """Write a file whole or not at all, readable by its owner only, whatever the umask.
+
+    What a process that was killed on the way left of the same file is removed.
+    """
+    private_folder(path.parent)
+    prefix = f".{path.name}."
+    for left in path.parent.iterdir():
+        pid = left.name.removeprefix(prefix).removesuffix(".tmp")
+        if left.name == f"{prefix}{pid}.tmp" and pid.isdigit() and not is_alive(int(pid)):
+            left.unlink(missing_ok=True)
+    temporary = path.with_name(f"{prefix}{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb", opener=_open_private) as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

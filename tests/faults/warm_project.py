@@ -1,0 +1,173 @@
+"""A tiny project, a warm process that audits it in forked children, and what an audit leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import duckdb
+import yaml
+
+CHECKOUT = Path(__file__).parents[2]
+TINY = CHECKOUT / "tests" / "dagster_project"
+sys.path.append(str(TINY))
+import automation_projects as tiny  # noqa: E402
+
+TABLES = ("measurements", "controls", "record_scores", "contents")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A child of the warm process: an audit, or a command line."""
+
+    warm: Warm
+    pid: int
+    output: Path
+
+    @property
+    def text(self) -> str:
+        return self.output.read_text(errors="replace")
+
+    def wait(self) -> int:
+        """Its exit code; -9 of one that was killed."""
+        self.warm.ask(wait=self.pid)
+        return self.warm.until(self.pid, "ended")
+
+    def kill(self) -> int:
+        os.kill(self.pid, signal.SIGKILL)
+        return self.wait()
+
+    def until_phase(self, phase: str) -> bool:
+        """Wait until a phase has begun; False where the run ended without it."""
+        while (heard := self.warm.until(self.pid, "phase")) not in (phase, "end"):
+            pass
+        return heard == phase
+
+    @property
+    def last_phase(self) -> str:
+        """The phase that it was in when it ended."""
+        phases = [m["phase"] for m in self.warm.said if m["pid"] == self.pid and "phase" in m]
+        return phases[-1] if phases else ""
+
+
+@dataclass
+class Warm:
+    """The process of `warm.py`, and what it and its children have said so far."""
+
+    root: Path
+    process: subprocess.Popen[str]
+    runs: int = 0
+    said: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def _answers(self) -> IO[str]:
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    def ask(self, **request: Any) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+
+    def hear(self) -> dict[str, Any]:
+        line = self._answers.readline()
+        assert line, "the warm process is gone"
+        self.said.append(json.loads(line))
+        return self.said[-1]
+
+    def until(self, pid: int, key: str) -> Any:
+        """What a process says next under this key."""
+        while True:
+            heard = self.hear()
+            if heard["pid"] == pid and key in heard:
+                return heard[key]
+
+    def start(self, home: Path, call: str, *arguments: Any, **faults: Any) -> Run:
+        self.runs += 1
+        self.said.clear()
+        output = self.root.parent / f"output-{self.runs}.txt"
+        environment = {
+            "MEMORY_ASSETS_HOME": str(home),
+            "DAGSTER_HOME": "",
+            **faults.pop("environment", {}),
+        }
+        self.ask(
+            call=call,
+            arguments=arguments,
+            output=str(output),
+            environment=environment,
+            **faults,
+        )
+        while "started" not in (heard := self.hear()):
+            pass
+        return Run(self, heard["pid"], output)
+
+    def run(self, home: Path, call: str, *arguments: Any, **faults: Any) -> Run:
+        """Run to the end, which must be a good one."""
+        run = self.start(home, call, *arguments, **faults)
+        assert run.wait() == 0, run.text
+        return run
+
+
+def small_project(root: Path) -> Path:
+    """A project with one tiny subject of one version."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(CHECKOUT / "dagster_project", root / "dagster_project", ignore=ignored)
+    for name in ("pyproject.toml", "workspace.yaml"):
+        shutil.copy(CHECKOUT / name, root / name)
+    defs = root / "dagster_project" / "defs"
+    for shipped in defs.glob("*/defs.yaml"):
+        shutil.rmtree(shipped.parent)
+    attributes = tiny.tiny_subject("tiny").model_dump(exclude_unset=True)
+    described = {"type": "dagster_project.ClassifierAudit", "attributes": attributes}
+    (defs / "tiny").mkdir()
+    (defs / "tiny" / "__init__.py").touch()
+    (defs / "tiny" / "defs.yaml").write_text(yaml.safe_dump(described))
+    tiny.write_records(root / "tiny")
+    tiny.write_checkpoint(root / "tiny", "v1", seed=1)
+    return root
+
+
+def files(home: Path) -> set[str]:
+    """Everything under a home by name, apart from locks (a fixed number) and Dagster's own."""
+    return {
+        str(path.relative_to(home))
+        for path in home.rglob("*")
+        if path.is_file() and path.relative_to(home).parts[0] not in ("locks", "dagster")
+    }
+
+
+def published_audits(home: Path) -> int:
+    """How many audits a reader sees; all of them whole."""
+    if not (path := home / "history.duckdb").exists():
+        return 0
+    with duckdb.connect(str(path), read_only=True) as con:
+        assert con.execute("FROM incomplete").fetchall() == []
+        return con.execute("SELECT count(*) FROM audits").fetchall()[0][0]
+
+
+def results(home: Path) -> dict[str, Any]:
+    """All that an audit found: the bytes of its artifacts, and the rows of its history.
+
+    When it was is left out: the row of the audit itself, and what says so on the pages.
+    """
+    with duckdb.connect(str(home / "history.duckdb"), read_only=True) as con:
+        assert con.execute("FROM incomplete").fetchall() == []
+        rows = {
+            table: sorted(con.execute(f"FROM {table}").fetchall(), key=repr) for table in TABLES
+        }
+        audits = "SELECT * EXCLUDE (started_at, finished_at) FROM audits ORDER BY ALL"
+        rows["audits"] = con.execute(audits).fetchall()
+    artifacts = {
+        str(path.relative_to(home)): path.read_bytes()
+        for path in (home / "artifacts").rglob("*")
+        if path.is_file() and path.name != "audits.parquet"
+    }
+    return {"files": files(home), "artifacts": artifacts, **rows}
