@@ -21,7 +21,7 @@ from memory_assets.reports.recited import read_recited
 from memory_assets.risk import profile_file
 from memory_assets.subjects import AuditedSubject
 
-REPORT_VERSION = "2"
+REPORT_VERSION = "3"
 _ACTIONS = """
     select model_version, kind, description, owner, status, due_on,
         cast(recorded_at as date) as recorded_on

@@ -12,6 +12,7 @@ from memory_assets.language import scores
 from memory_assets.language.model import Ids, LanguageModel, untrained_like
 from memory_assets.language.signals import token_signals
 from memory_assets.language.text_audit import Probes
+from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control, Estimate
 from memory_assets.statistics.intervals import rate
 from memory_assets.statistics.roc import Roc
@@ -24,11 +25,10 @@ _MIN_BLIND = 20
 def _from_auc(name: str, auc: Estimate, what: str) -> Control:
     passed = auc.ci_low is not None and auc.ci_low <= 0.5
     if auc.value is None:
-        detail = f"{what}: the AUC cannot be told from {auc.n} texts"
+        detail = say("language.no_auc", reader=what, texts=auc.n)
     else:
-        detail = f"{what}: AUC {auc.value:.3f} (chance 0.5) " + (
-            "as it must be" if passed else "which is more than chance"
-        )
+        key = "chance" if passed else "above_chance"
+        detail = say(f"language.{key}", reader=what, value=auc.value)
     return Control(name, passed, auc.value, auc.ci_low, auc.ci_high, detail)
 
 
@@ -38,9 +38,7 @@ def untrained_control(
     """A model of the same architecture that never learned must not tell members from others."""
     blank = untrained_like(model, seed)
     sides = [scores.loss(token_signals(blank, list(ids))) for ids in (members, held_out)]
-    return _from_auc(
-        "untrained_model", Roc.of(*sides).auc(), "the same architecture with random weights"
-    )
+    return _from_auc("untrained_model", Roc.of(*sides).auc(), say("reader.untrained"))
 
 
 def _word_counts(rows: Sequence[Ids], vocabulary: int) -> sparse.csr_matrix:
@@ -70,7 +68,7 @@ def blind_control(
             None,
             None,
             None,
-            f"{smaller} texts on the smaller side; at least {_MIN_BLIND} are needed to tell",
+            say("blind.too_few_texts", texts=smaller, needed=_MIN_BLIND),
         )
     from sklearn.feature_extraction.text import TfidfTransformer
     from sklearn.linear_model import LogisticRegression
@@ -92,7 +90,7 @@ def blind_control(
         )
     )
     auc = Roc.of(guess[truth == 1], guess[truth == 0]).auc()
-    return _from_auc("blind_baseline", auc, "a bag of words that asks no model")
+    return _from_auc("blind_baseline", auc, say("reader.words"))
 
 
 def held_out_extraction(probes: Probes | None) -> Control:
@@ -104,8 +102,7 @@ def held_out_extraction(probes: Probes | None) -> Control:
             None,
             None,
             None,
-            "no held-out text is long enough to be completed, so there is nothing to hold the "
-            "extraction rate against",
+            say("language.no_texts_completed"),
         )
     estimate = rate(int(probes.greedy.sum()), len(probes.texts))
     low, high = estimate.ci_low, estimate.ci_high
@@ -116,8 +113,11 @@ def held_out_extraction(probes: Probes | None) -> Control:
         estimate.value,
         low,
         high,
-        f"{estimate.k} of {estimate.n} held-out texts are completed word for word: "
-        + ("rare enough" if passed else "these texts can be guessed without having been seen"),
+        say(
+            f"language.{'rare' if passed else 'guessable'}",
+            hits=estimate.k,
+            texts=estimate.n,
+        ),
     )
 
 
@@ -132,8 +132,13 @@ def held_out_size(count: int, near_duplicates: int, before: int) -> Control:
         float(count),
         None,
         None,
-        f"{count} held-out texts are compared ({near_duplicates} of {before} were near-duplicates "
-        f"of members); at least {MIN_HELD_OUT} are needed to see a false positive rate of 1%",
+        say(
+            "language.compared",
+            texts=count,
+            near=near_duplicates,
+            before=before,
+            needed=MIN_HELD_OUT,
+        ),
     )
 
 

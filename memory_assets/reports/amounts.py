@@ -8,6 +8,8 @@ from memory_assets.reports.catalogue import Catalogue
 from memory_assets.reports.tables import percent
 from memory_assets.risk.figure import Figure
 
+_SHARES = ("probability", "ratio", "ratio a year", "metric")
+
 
 def _three_digits(value: float) -> str:
     rounded = float(f"{value:.3g}")
@@ -35,24 +37,40 @@ def money(value: float, currency: str, t: Catalogue) -> str:
     return t("amount.money", amount=amount(value, t), currency=t.name("currency", currency))
 
 
+def _bare(value: float, t: Catalogue) -> str:
+    return t("amount.under_one") if 0 < abs(value) < 1 else amount(value, t)
+
+
 def quantity(value: float, unit: str, currency: str, t: Catalogue) -> str:
     """A value by the unit that the risk model gives it."""
     if unit.startswith(currency):
         return money(value, currency, t)
-    if unit == "probability":
-        return percent(value)
-    return amount(value, t)
+    return percent(value) if unit in _SHARES else amount(value, t)
+
+
+def ranged(
+    value: float, low: float, high: float, unit: str, currency: str, t: Catalogue, form: str
+) -> str:
+    """A value with its range by unit; of money the currency is named once, or as often as said."""
+    if low == high:
+        return quantity(value, unit, currency, t)
+    if not unit.startswith(currency):
+        ends = [quantity(end, unit, currency, t) for end in (low, high)]
+    else:
+        # Where the currency follows the number, the last number carries it for both.
+        follows = t.texts["amount.money"].endswith("{currency}")
+        ends = [_bare(low, t), money(high, currency, t) if follows else _bare(high, t)]
+    shown = quantity(value, unit, currency, t)
+    return t(f"form.{form}", value=shown, low=ends[0], high=ends[1])
 
 
 def shown(figure: Figure, currency: str, t: Catalogue, form: str = "interval") -> str:
     """A figure with its range; with the form `stacked` the range stands on a second line."""
     if figure.value is None:
         return t("amount.none")
-    text = quantity(figure.value, figure.unit, currency, t)
-    if figure.low is None or figure.high is None or figure.low == figure.high:
-        return text
-    low, high = (quantity(end, figure.unit, currency, t) for end in (figure.low, figure.high))
-    return t(f"form.{form}", value=text, low=low, high=high)
+    if figure.low is None or figure.high is None:
+        return quantity(figure.value, figure.unit, currency, t)
+    return ranged(figure.value, figure.low, figure.high, figure.unit, currency, t, form)
 
 
 def of(figure: Figure, currency: str, t: Catalogue) -> str:

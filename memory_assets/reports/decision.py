@@ -106,6 +106,7 @@ def _figures(found: ReportInput, risk: RiskReport, t: Catalogue) -> list[list[st
             "decision.adds",
             option=t.name("option", best.name),
             value=shown(best.npv_of_option, money_of, t),
+            years=risk.horizon,
         )
         rows.append([t("decision.best"), adds])
     if found.next_audit:
@@ -142,5 +143,5 @@ def decision(found: ReportInput, t: Catalogue) -> Html | None:
         ),
         bullets(*_reasons(risk, t)),
         table("decision-figures", t("decision.table"), columns, _figures(found, risk, t), words=1),
-        el("p", t("decision.ground", basis=t(f"basis.{risk.options[0].npv.basis}"))),
+        el("p", t("decision.ground"), t("form.gap"), t(f"ground.{risk.options[0].npv.basis}")),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memory_assets.reports import money_plots
-from memory_assets.reports.amounts import input_name, money, of, quantity, shown
+from memory_assets.reports.amounts import amount, input_name, money, of, ranged, shown
 from memory_assets.reports.catalogue import Catalogue
 from memory_assets.reports.decision import appetite, least_loss, recommended, why_unpriced
 from memory_assets.reports.findings import family, headline, resolved
@@ -123,10 +123,12 @@ def _inputs(found: ReportInput, risk: RiskReport, t: Catalogue) -> Html:
         if line.name.startswith("options."):
             continue
         unit = line.unit.replace(risk.currency, "money")
-        low, mean, high = (
-            quantity(x, line.unit, risk.currency, t) for x in (line.low, line.mean, line.high)
-        )
-        ends = mean if low == high else t("form.interval", value=mean, low=low, high=high)
+        numbers = line.mean, line.low, line.high
+        ends = ranged(*numbers, line.unit, risk.currency, t, "interval")
+        if line.low == line.high and unit.startswith("money") and 0 < line.mean < 1:
+            # What someone stated is shown as it is, however little; 7.5 of a cent add up.
+            name = t.name("currency", risk.currency)
+            ends = t("amount.money", amount=amount(line.mean, t), currency=name)
         basis = t(f"basis.{line.basis}")
         basis = (
             t("form.noted", value=basis, note=t("losses.defaulted")) if line.defaulted else basis

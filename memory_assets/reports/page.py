@@ -109,7 +109,10 @@ def _header(found: ReportInput, t: Catalogue) -> Html:
     facts = [
         t(f"page.kind_{audit.kind}"),
         t("page.audited", when=when(audit.finished_at)),
-        t("page.owner", owner=found.owner) if found.owner else None,
+        t("page.owner", owner=found.owner.removeprefix("team:")) if found.owner else None,
+        t("page.release", release=t(f"release.{found.profile.exposure.release}"))
+        if found.profile
+        else None,
         t("page.next", date=found.next_audit.isoformat()) if found.next_audit else None,
     ]
     return el(
