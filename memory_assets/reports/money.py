@@ -12,6 +12,7 @@ from memory_assets.reports.markup import Html, el, join, picture
 from memory_assets.reports.tables import count, estimate_cell, metric_label, percent, table
 from memory_assets.risk.describe import InputLine
 from memory_assets.risk.options import AS_IS
+from memory_assets.risk.profile import Profile
 from memory_assets.risk.report import RiskReport
 from memory_assets.statistics.estimate import Measurement
 
@@ -51,6 +52,16 @@ def _kinds(found: ReportInput, t: Catalogue) -> Html:
     )
 
 
+def _held_out(risk: RiskReport, profile: Profile, t: Catalogue) -> str:
+    """On what the value rests: the metric on unseen cases, beside today's."""
+    today = percent(profile.value.baseline.mean)
+    if risk.held_out is None or risk.held_out.value is None:
+        trial = profile.value.poc_gain is not None
+        return t("value.from_trial" if trial else "value.unmeasured")
+    shown = estimate_cell("held_out_accuracy", risk.held_out, t)
+    return t("value.measured", value=shown, n=count(risk.held_out.n), today=today)
+
+
 def value_against_risk(found: ReportInput, t: Catalogue) -> Html:
     """What the model earns on unseen cases beside what its leaks may cost."""
     risk, profile = found.risk, found.profile
@@ -73,6 +84,7 @@ def value_against_risk(found: ReportInput, t: Catalogue) -> Html:
     kpi = {"kpi": t.name("kpi", profile.value.kpi), "metric": t.name("kpi", profile.value.metric)}
     return join(
         el("p", t("value.intro", **kpi)),
+        el("p", _held_out(risk, profile, t)),
         table("value-table", t("value.table"), headers, rows),
         el("p", t("value.note")),
         _kinds(found, t),
