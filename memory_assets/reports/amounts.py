@@ -37,6 +37,11 @@ def money(value: float, currency: str, t: Catalogue) -> str:
     return t("amount.money", amount=amount(value, t), currency=t.name("currency", currency))
 
 
+def _word(text: str) -> str:
+    """What stands behind a number: the unit that the language counts in."""
+    return text.lstrip("−0123456789.,")
+
+
 def _bare(value: float, t: Catalogue) -> str:
     return t("amount.under_one") if 0 < abs(value) < 1 else amount(value, t)
 
@@ -51,15 +56,16 @@ def quantity(value: float, unit: str, currency: str, t: Catalogue) -> str:
 def ranged(
     value: float, low: float, high: float, unit: str, currency: str, t: Catalogue, form: str
 ) -> str:
-    """A value with its range by unit; of money the currency is named once, or as often as said."""
+    """A value with its range by unit; nothing where the two ends are one."""
     if low == high:
         return quantity(value, unit, currency, t)
-    if not unit.startswith(currency):
-        ends = [quantity(end, unit, currency, t) for end in (low, high)]
-    else:
-        # Where the currency follows the number, the last number carries it for both.
-        follows = t.texts["amount.money"].endswith("{currency}")
-        ends = [_bare(low, t), money(high, currency, t) if follows else _bare(high, t)]
+    ends = [quantity(end, unit, currency, t) for end in (low, high)]
+    bare = [_bare(end, t) for end in (low, high)]
+    # A currency that both ends share is named once, unless "16 to 4.8 million" could be misread.
+    if unit.startswith(currency) and len({_word(end) for end in bare}) == 1:
+        ends[0] = bare[0]
+        if not t.texts["amount.money"].endswith("{currency}"):
+            ends[1] = bare[1]
     shown = quantity(value, unit, currency, t)
     return t(f"form.{form}", value=shown, low=ends[0], high=ends[1])
 

@@ -86,7 +86,7 @@ def value_against_risk(found: ReportInput, t: Catalogue) -> Html:
         el("p", t("value.intro", **kpi)),
         el("p", _held_out(risk, profile, t)),
         table("value-table", t("value.table"), headers, rows),
-        el("p", t("value.note")),
+        el("p", t("value.note" if risk.memorized_value else "value.memorized_unmeasured")),
         _kinds(found, t),
     )
 

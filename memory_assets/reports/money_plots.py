@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from memory_assets.reports.amounts import amount, input_name, money
 from memory_assets.reports.canvas import INK, MUTED, SERIES, to_svg
@@ -15,6 +16,9 @@ from memory_assets.risk.plan import Depth
 from memory_assets.risk.report import OptionResult
 from memory_assets.risk.sensitivity import Swing
 from memory_assets.risk.tail import Exceedance
+
+_SHORT = 2.5
+"""Decades of a logarithmic axis below which 2 and 5 are marked as well."""
 
 
 def _in_money(t: Catalogue) -> FuncFormatter:
@@ -40,7 +44,10 @@ def exceedance(
         axes.axvline(limit, color=INK, lw=1.2, ls=(0, (4, 2)), label=t("plot.appetite"))
         axes.xaxis.set_major_formatter(_in_money(t))
         axes.yaxis.set_major_formatter(FuncFormatter(_percent))
-        for axis in (axes.xaxis, axes.yaxis):
+        for axis, ends in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            # Where an axis spans little, powers of ten alone would leave it without a scale.
+            short = math.log10(ends[1] / ends[0]) < _SHORT
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if short else (1.0,)))
             axis.set_minor_formatter(NullFormatter())
         axes.grid(True)
         axes.set_xlabel(t("plot.loss_of_a_year", currency=t.name("currency", currency)))
