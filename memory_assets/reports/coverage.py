@@ -71,6 +71,7 @@ def coverage(found: ReportInput, t: Catalogue) -> Html:
             t("coverage.not_run_table"),
             [t("column.test"), t("column.reason")],
             skipped,
+            words=1,
         )
         if skipped
         else el("p", t("coverage.nothing")),

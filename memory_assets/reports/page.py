@@ -142,7 +142,7 @@ def render(found: ReportInput, lang: str = "en") -> str:
         lang,
         el("a", t("page.skip"), class_="skip", href="#evidence"),
         _header(found, t),
-        el("main", summary(found, t), nav, bodies),
+        el("main", el("div", summary(found, t), class_="page-one"), nav, bodies),
         el("footer", el("p", t("page.footer", audit=audit.audit_id[:12]))),
     )
     seal = hashlib.sha256(page.encode()).hexdigest()
