@@ -40,11 +40,12 @@ def resolution(measurements: Sequence[Measurement], gate: Gate) -> Control:
     Raises:
         InputError: a gated metric that was not measured.
     """
-    short, open_rates, smallest = [], [], math.inf
+    short, open_rates, smallest, settled = [], [], math.inf, False
     for metric, threshold in gate.thresholds.items():
         rows = gated(measurements, metric)
         if any((m.estimate.ci_low or 0.0) > threshold for m in rows):
-            continue  # what lies above the limit already needs no more records
+            settled = True  # what lies above the limit already needs no more records
+            continue
         for m in rows:
             if m.estimate.status == "unresolvable":
                 short.append(say("shortage.unseen", metric=metric, records=m.estimate.n))
@@ -62,7 +63,7 @@ def resolution(measurements: Sequence[Measurement], gate: Gate) -> Control:
     if short:
         detail = say("resolution.short", shortage=said_together(short))
     elif value is None:
-        detail = say("resolution.no_rate")
+        detail = say("resolution.settled" if settled else "resolution.no_rate")
     else:
         detail = say("resolution.enough", records=smallest, rate=percent(value))
     return Control("resolution", not short, value, None, None, detail)

@@ -140,6 +140,7 @@ def _details() -> list[str]:
         resolution([_measured(metric, rate(1, 900))], Gate({metric: 0.05})).detail,
         resolution([_measured(metric, rate(0, 20))], Gate({metric: 0.05})).detail,
         resolution([_measured(metric, Estimate.unresolvable(20))], Gate({metric: 0.05})).detail,
+        resolution([_measured(metric, rate(300, 900))], Gate({metric: 0.05})).detail,
         resolution([_measured("auc", Estimate(0.6, 0.5, 0.7, n=9))], Gate({"auc": 0.9})).detail,
     ]
 
