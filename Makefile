@@ -40,7 +40,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,dp,mlflow,pdf,ray]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,dp,lora,mlflow,pdf,ray]'
 	touch $@
 
 clean:  ## forget the environment; audits under .memory_assets stay

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -33,6 +34,8 @@ app = typer.Typer(
     help="Audit what a model memorized and what it generalized.",
 )
 _err = Console(stderr=True)
+_NOTICES = 8
+_LOG_SECONDS = 10  # between two lines on where an audit is, where nobody watches it live
 _WHOLE_LINES = 10_000  # characters: wider than any table
 
 
@@ -77,8 +80,24 @@ def _out() -> Console:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
+    """What is being done now: a line that changes, or in a log a new line now and then."""
+    if not _err.is_terminal:
+        yield _log_lines()
+        return
     with _err.status("starting") as status:
-        yield lambda text: status.update(text) if text else None
+        yield lambda text: status.update(escape(text)) if text else None
+
+
+def _log_lines() -> Callable[[str], None]:
+    said = time.monotonic()
+
+    def tell(text: str) -> None:
+        nonlocal said
+        if text and time.monotonic() - said >= _LOG_SECONDS:
+            said = time.monotonic()
+            print(f"... {text}", file=sys.stderr, flush=True)
+
+    return tell
 
 
 def _print_table(title: str, columns: list[str], rows: list[list[object]]) -> None:
@@ -145,6 +164,10 @@ def audit(
     _print_table("Audits", ["subject", "version", "verdict", "audit", "strongest attack"], rows)
     for a in (*done.audits, *done.options):
         _out().print(f"{a.subject} {a.version}: {escape(a.bundle.audit.reason)}", highlight=False)
+        for line in a.notices[:_NOTICES]:
+            _out().print(f"  note: {escape(line)}", highlight=False)
+        if (more := len(a.notices) - _NOTICES) > 0:
+            _out().print(f"  and {more} notes more, at the asset {a.subject}/leakage")
     _out().print(
         f"Shadow models: {done.blocks_trained} blocks trained, {done.blocks_reused} reused. "
         f"History: {done.audits_added} audits added."
@@ -244,6 +267,7 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
 ) -> None:
     """Open the lineage graph on 127.0.0.1, with the daemon that re-audits what changes."""
+    from dagster_project import pages
     from dagster_project.instance import prepare_dagster_home, run_dagster_dev
     from memory_assets.history.store import History
 
@@ -252,8 +276,12 @@ def ui(
     History(home()).upgrade()
     os.environ.setdefault("MEMORY_ASSETS_HOME", str(home()))
     os.chdir(root)
-    _out().print(f"Dagster on http://127.0.0.1:{port} - stop it with Ctrl-C")
-    raise typer.Exit(run_dagster_dev(port))
+    with pages.pages(home(), port + 1) as address:
+        if address is not None:
+            os.environ.setdefault(pages.ADDRESS, address)
+        _out().print(f"Dagster on http://127.0.0.1:{port} - stop it with Ctrl-C")
+        _out().print(f"Reports on {address or 'no port: ' + str(port + 1) + ' is taken'}")
+        raise typer.Exit(run_dagster_dev(port))
 
 
 app.command()(_one_line_errors(new))

@@ -22,8 +22,6 @@ telemetry:
   enabled: false
 nux:
   enabled: false
-nux:
-  enabled: false
 run_monitoring:
   enabled: true
   free_slots_after_run_end_seconds: 60

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.models.hub import snapshot
+from memory_assets.models.registry import HubId, Revision
 from memory_assets.subjects import AuditedSubject
 
 if TYPE_CHECKING:  # brings Faker along, which a project without language models need not wait for
@@ -28,6 +30,13 @@ class TextsSpec(_Spec):
     path: str
     column: str = Field(default="text", description="column or field that holds the text")
     id: str | None = Field(default=None, description="column of text ids; numbers without it")
+
+
+class HubRevision(_Spec):
+    """A model on the Hugging Face hub as it was at a revision."""
+
+    hub: HubId = Field(description="owner/name on the Hugging Face hub")
+    revision: Revision = Field(description="commit, tag or branch")
 
 
 class TrainingSpec(_Spec):
@@ -104,10 +113,15 @@ class LanguageModelSubject(AuditedSubject):
     secrets: str | None = Field(
         default=None, description="CSV of secrets to try, with the columns prefix and value"
     )
-    reference: str | None = Field(
-        default=None, description="folder of a model that did not see the members"
+    reference: str | HubRevision | None = Field(
+        default=None,
+        description="folder of a model that did not see the members, or {hub, revision}",
     )
-    base: str | None = Field(default=None, description="folder of the base of LoRA adapters")
+    base: str | HubRevision | None = Field(
+        default=None,
+        description="folder of the base of LoRA adapters, or {hub, revision}; without it the base "
+        "that an adapter names",
+    )
     probes: ProbesSpec = Field(default_factory=ProbesSpec)
 
     @model_validator(mode="after")
@@ -132,7 +146,7 @@ class LanguageModelSubject(AuditedSubject):
         }
         found: dict[str, Path] = {}
         for field, name in given.items():
-            if name is None:
+            if not isinstance(name, str):  # a revision on the hub stays what it is
                 continue
             path = root / name
             if not path.exists():
@@ -142,6 +156,20 @@ class LanguageModelSubject(AuditedSubject):
                 raise InputError(f"{field}: the folder {path} is empty")
             found |= {f"{name}/{p.relative_to(path)}" if path.is_dir() else name: p for p in inside}
         return found
+
+    def folder_of(self, model: str | HubRevision, root: Path) -> Path:
+        """The folder of another model that the owner names.
+
+        Raises:
+            InputError: no such folder, or neither the local cache nor the hub gives it.
+        """
+        if isinstance(model, HubRevision):
+            return snapshot(model.hub, model.revision)
+        if not (root / model).is_dir():
+            raise InputError(
+                f"{root / model}: no such folder; expected a Hugging Face model folder"
+            )
+        return root / model
 
     def weights(self, version: Path) -> list[Path]:
         """The files of a Hugging Face folder; one without weights is still being filled."""

@@ -13,6 +13,7 @@ from dagster_project.components.pool_assets import measurement_table
 from dagster_project.components.version_assets import (
     attack_table,
     checkpoint_spec,
+    how_it_got_here,
     inline_png,
     roi_report_asset,
 )
@@ -82,7 +83,7 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
         version, store = context.partition_key, graph.store
         with clear_failures():
             found, weights = audit.language_findings(
-                graph.subject, graph.root, texts.path, version, store
+                graph.subject, graph.root, texts.path, version, store, context.log.info
             )
             made = audit.conclude_language(
                 graph.subject,
@@ -110,11 +111,13 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
                 "\n".join(f"- {line}" for line in notices[:_SHOWN]) or "none"
             ),
             "notices in all": len(notices),
+            "findings": dg.MetadataValue.path(str(found.path)),
             "measurements": len(bundle.measurements),
             "dagster/row_count": bundle.record_scores.num_rows,
             "path": dg.MetadataValue.path(str(made.path)),
             "audit id": bundle.audit.audit_id,
             "reused": made.reused,
+            **how_it_got_here(bundle),
         }
         if results.curves:
             metadata["ROC"] = inline_png(roc_png(results.curves))

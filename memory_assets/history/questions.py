@@ -23,6 +23,8 @@ from memory_assets.history.schema import refuse_other_schema, sql_folder
 
 _NAME = re.compile(r"[A-Za-z][\w-]*")
 _PARAMETER = re.compile(r"\$(\w+): (.+)")
+# What may follow a statement; in front of a limit it may not.
+_END = re.compile(r";\s*(?:--[^\n]*\s*)*\Z")
 # A reader sees the history and nothing else of the machine.
 _READ_ONLY = files.SETTINGS | {
     "enable_external_access": False,
@@ -62,7 +64,12 @@ def questions() -> list[Question]:
     return [_question(path) for path in sorted((sql_folder() / "queries").glob("*.sql"))]
 
 
-def _find(name: str) -> Question:
+def find(name: str) -> Question:
+    """A shipped question by its name.
+
+    Raises:
+        InputError: there is none; the nearest name is told.
+    """
     shipped = {question.name: question for question in questions()}
     wanted = name.replace("-", "_").lower()
     if wanted not in shipped:
@@ -72,17 +79,23 @@ def _find(name: str) -> Question:
     return shipped[wanted]
 
 
-def ask(root: Path, name_or_sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+def ask(
+    root: Path,
+    name_or_sql: str,
+    parameters: Mapping[str, Any] | None = None,
+    most: int | None = None,
+) -> pa.Table:
     """Answer a shipped question, or any SQL statement, from the published history.
 
     The file is opened read only and SQL reaches neither other files nor the network. Parameters
     are bound; those that are left out are null, which the shipped questions read as their default.
+    `most` is how many rows are wanted, all without it: the first few of a million cost little.
 
     Raises:
         InputError: there is no history, no such question or parameter, or the SQL does not run.
     """
     named = bool(_NAME.fullmatch(name_or_sql.strip()))
-    sql = _find(name_or_sql.strip()).sql if named else name_or_sql
+    sql = find(name_or_sql.strip()).sql if named else name_or_sql
     published = Files(root).published
     if not published.exists():
         raise InputError(
@@ -93,7 +106,9 @@ def ask(root: Path, name_or_sql: str, parameters: Mapping[str, Any] | None = Non
             con.execute("SET TimeZone = 'UTC'")
             con.execute("SET lock_configuration = true")
             refuse_other_schema(con)
-            return con.sql(sql, params=_bound(con, sql, parameters or {})).to_arrow_table()
+            bound = _bound(con, sql, parameters or {})
+            answer = con.sql(_END.sub("", sql), params=bound)
+            return (answer if most is None else answer.limit(most)).to_arrow_table()
     except files.STATEMENT_ERRORS as error:
         raise InputError(f"the question does not run: {files.plain_error(error)}") from None
     except duckdb.Error as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -184,9 +185,33 @@ def load_checkpoint(path: Path, recipe: Recipe) -> dict[str, np.ndarray]:
 
 def fingerprint(files: Sequence[Path]) -> str:
     """The digest of a version's bytes: of one file that file's, of several that of all by name."""
-    if len(files) == 1:
-        return digest_file(files[0])
-    return digest([[file.name, digest_file(file)] for file in sorted(files)])
+    return fingerprint_of({file.name: digest_file(file) for file in sorted(files)})
+
+
+def fingerprint_of(digests: Mapping[str, str]) -> str:
+    """The same from the digests of its files by their names, in the order of their paths."""
+    if len(digests) == 1:
+        return next(iter(digests.values()))
+    return digest([[name, found] for name, found in digests.items()])
+
+
+def is_whole(file: Path) -> bool:
+    """Whether a file is complete by its own account: one that is still being copied is not.
+
+    safetensors say how long they are; a zip (`.pt`, `.pth`, `.bin`) and Parquet end in a
+    directory. Nothing is known of any other kind, nor of what is no such file: False.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        if file.suffix == SUFFIX:
+            with safe_open(file, framework="np"):
+                return True
+        if file.suffix == ".parquet":
+            return bool(columns(file))
+        return file.suffix in (".pt", ".pth", ".bin") and zipfile.is_zipfile(file)
+    except (SafetensorError, InputError, OSError):
+        return False
 
 
 def identify(version: str, path: Path) -> CheckpointFile:

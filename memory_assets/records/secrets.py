@@ -21,6 +21,8 @@ from memory_assets.records.texts import Texts
 
 PROVIDERS = ("name", "city", "company", "street_address", "job", "email")
 FORMAT = 1
+LISTED = "listed"
+"""The kind of secrets that somebody lists; a canary's kind is its template."""
 
 
 def check_pattern(pattern: str, where: str) -> None:
@@ -49,7 +51,7 @@ class Secret:
     value: str = field(repr=False)
     suffix: str = ""
     repetitions: int = 0
-    kind: str = "listed"
+    kind: str = LISTED
     pattern: str | None = None
     locale: str = "en_US"
 
@@ -212,8 +214,10 @@ def load_secrets(path: Path) -> tuple[Secret, ...]:
 def check_manifest(manifest: Manifest, members: Texts) -> list[str]:
     """Where manifest and corpus disagree, one line each; empty where they fit.
 
+    Of listed secrets nobody need know how often they stand in the corpus: the audit counts.
+
     Raises:
-        InputError: not one planted canary stands in the corpus: this is another corpus.
+        InputError: not one planted secret stands in the corpus: this is another corpus.
     """
     planted = [s for s in manifest.secrets if s.repetitions]
     joined = "\x00".join(members.texts)
@@ -222,12 +226,18 @@ def check_manifest(manifest: Manifest, members: Texts) -> list[str]:
     for secret in manifest.secrets:
         found = joined.count(secret.prefix + secret.value)
         missing += bool(secret.repetitions) and not found
-        if found != secret.repetitions:
+        counted = secret.kind == LISTED and secret.repetitions
+        if found != secret.repetitions and not (counted and found):
             problems.append(
                 f"secret {secret.id!r}: stands {found} times in the members, the manifest says "
                 f"{secret.repetitions}"
             )
     if planted and missing == len(planted):
+        if all(s.kind == LISTED for s in planted):
+            raise InputError(
+                f"secrets: none of the {len(planted)} listed stands in {members.source}, prefix "
+                "and value together as in the list; give the texts that they stand in"
+            )
         raise InputError(
             f"canary manifest: none of its {len(planted)} planted secrets stands in "
             f"{members.source}; give the corpus that `memory-assets canaries` wrote"

@@ -114,7 +114,8 @@ def _decode(path: Path) -> str:
 
 
 def _json_lines(path: Path, column: str, id_column: str | None) -> Iterator[tuple[str, object]]:
-    for number, line in enumerate(_decode(path).splitlines(), start=1):
+    # Only a line feed ends a line: `splitlines` would also cut at signs that stand in strings.
+    for number, line in enumerate(_decode(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -126,21 +127,27 @@ def _json_lines(path: Path, column: str, id_column: str | None) -> Iterator[tupl
                 raise InputError(
                     f"{path}: line {number} has no field {name!r}; expected an object with it"
                 )
+        if id_column and row[id_column] is None:
+            raise InputError(f"{path}: line {number} has no id in {id_column!r}; give it one")
         yield str(row[id_column]) if id_column else f"{path.stem}:{number:06d}", row[column]
 
 
 def _parquet(path: Path, column: str, id_column: str | None) -> Iterator[tuple[str, object]]:
+    wanted = [name for name in (column, id_column) if name]
     try:
-        table = pq.read_table(path)
+        known = pq.read_schema(path).names
+        for name in wanted:
+            if name not in known:
+                raise InputError(f"{path}: no column {name!r}; it has {', '.join(known[:12])}")
+        table = pq.read_table(path, columns=wanted)
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: not a readable Parquet file ({reason})") from error
-    for name in filter(None, (column, id_column)):
-        if name not in table.column_names:
-            known = ", ".join(table.column_names[:12])
-            raise InputError(f"{path}: no column {name!r}; it has {known}")
     ids = table[id_column].to_pylist() if id_column else range(1, table.num_rows + 1)
-    for name, text in zip(ids, _strings(table[column], path, column), strict=True):
+    texts = _strings(table[column], path, column)
+    for number, (name, text) in enumerate(zip(ids, texts, strict=True), start=1):
+        if name is None:
+            raise InputError(f"{path}: row {number} has no id in {id_column!r}; give it one")
         yield str(name) if id_column else f"{path.stem}:{name:06d}", text
 
 
@@ -151,11 +158,22 @@ def _strings(column: pa.ChunkedArray, path: Path, name: str) -> list[object]:
         raise InputError(f"{path}: column {name!r} is not UTF-8; write it as UTF-8") from error
 
 
+@dataclass(frozen=True)
+class _Unreadable:
+    """In place of a text: one bad file of a folder does not cost the others."""
+
+    why: str
+
+
 def _plain(path: Path) -> Iterator[tuple[str, object]]:
     """Paragraphs of a file, or whole files of a folder."""
     if path.is_dir():
         for file in sorted(path.rglob("*.txt")):
-            yield str(file.relative_to(path).with_suffix("")), _decode(file)
+            name = str(file.relative_to(path).with_suffix(""))
+            try:
+                yield name, _decode(file)
+            except InputError as error:
+                yield name, _Unreadable(str(error))
         return
     parts = _decode(path).replace("\r\n", "\n").split("\n\n")
     for number, part in enumerate((p for p in parts if p.strip()), start=1):
@@ -165,11 +183,12 @@ def _plain(path: Path) -> Iterator[tuple[str, object]]:
 def load_texts(path: Path, column: str = "text", id_column: str | None = None) -> Texts:
     """Read texts from Parquet, JSON lines, a plain file (paragraphs) or a folder of `.txt` files.
 
-    Without `id_column` a text is named by its file and number. Empty texts are left out and noted.
+    Without `id_column` a text is named by its file and number. Empty texts, texts that are not
+    valid Unicode and unreadable files of a folder are left out and noted.
 
     Raises:
-        InputError: no such file, another format, not UTF-8, a missing column, a value that is not
-            text, a repeated id, or nothing left.
+        InputError: no such file, another format, not UTF-8, a missing column or id, a value that
+            is not text, a repeated id, or nothing left.
     """
     if path.is_dir() or path.suffix in (".txt", ".md"):
         rows = _plain(path)
@@ -188,8 +207,12 @@ def load_texts(path: Path, column: str = "text", id_column: str | None = None) -
     texts: list[str] = []
     notices: list[str] = []
     for name, text in rows:
-        if text is None or (isinstance(text, str) and not text.strip()):
+        if isinstance(text, _Unreadable):
+            notices.append(f"{text.why}; left out")
+        elif text is None or (isinstance(text, str) and not text.strip()):
             notices.append(f"{path.name}: text {name!r} is empty and was left out")
+        elif isinstance(text, str) and not _is_unicode(text):
+            notices.append(f"{path.name}: text {name!r} is no valid Unicode and was left out")
         elif not isinstance(text, str):
             raise InputError(
                 f"{path}: text {name!r} is a {type(text).__name__}; expected text in {column!r}"
@@ -198,6 +221,15 @@ def load_texts(path: Path, column: str = "text", id_column: str | None = None) -
             ids.append(name)
             texts.append(text)
     return Texts(tuple(ids), tuple(texts), str(path), tuple(notices))
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether UTF-8 can write it: JSON can hold half of a surrogate pair, no tokenizer reads it."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _runs(text: str) -> NDArray[np.uint64]:
