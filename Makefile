@@ -18,13 +18,14 @@ ui: $(VENV)/.installed models/digits/v1.safetensors  ## lineage graph on 127.0.0
 test: $(VENV)/.installed-dev  ## all tests, the slow ones too
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-check: $(VENV)/.installed-dev  ## lint, types, and the graph loads
+check: $(VENV)/.installed-dev  ## lint, types, the graph loads, dependencies without known flaws
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/sqlfluff lint --quiet sql
 	$(BIN)/dg check yaml
 	$(BIN)/dg check defs
+	$(BIN)/python .ci/audit_dependencies.py
 
 bench: $(VENV)/.installed-dev  ## ratios measured in one run; takes minutes
 	$(BIN)/python -m benchmarks

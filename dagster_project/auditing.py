@@ -15,7 +15,7 @@ from dagster_project.components.options import SubjectGraph
 from dagster_project.definitions import build_definitions
 from dagster_project.defs.portfolio.dashboard import KEY as DASHBOARD
 from dagster_project.executors import CONFIG, IN_PROCESS, executor_name, portable_job
-from dagster_project.failures import StepFailed, root_cause
+from dagster_project.failures import StepFailed, root_cause, told_of
 from dagster_project.instance import end_abandoned_runs, owner_tag, prepare_dagster_home
 from dagster_project.kinds import kind_of
 from dagster_project.references import sweep_runs
@@ -171,8 +171,9 @@ def _raise_for(event: dg.DagsterEvent) -> None:
         return
     if failure.user_failure_data is not None and failure.user_failure_data.description:
         raise InputError(failure.user_failure_data.description)
-    message = error.message.strip() if error else "no error recorded"
-    raise StepFailed(f"step {event.step_key} failed: {message}")
+    raise StepFailed(
+        f"step {event.step_key} failed: {told_of(error)}; its text could quote records"
+    )
 
 
 def _metadata(result: Result, key: dg.AssetKey) -> dict[str, object]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
+from dagster_project.markdown import as_text
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.regressions import Regression
 
@@ -115,7 +116,9 @@ def check_results(
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{len(worse)} figures got worse; the first: {worse[0]}" if worse else "none",
         metadata={
-            "worse": dg.MetadataValue.md("\n".join(f"- {w}" for w in worse[:_SHOWN]) or "nothing")
+            "worse": dg.MetadataValue.md(
+                "\n".join(f"- {as_text(w)}" for w in worse[:_SHOWN]) or "nothing"
+            )
         },
     )
     return [*results, *absent, gate, regression]

@@ -12,15 +12,16 @@ import os
 import urllib.error
 import urllib.request
 from dataclasses import asdict, dataclass
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.yaml_files import read_yaml
 
 Event = Literal["failed audit", "failed gate", "regression", "audit due"]
 EVENTS: tuple[Event, ...] = ("failed audit", "failed gate", "regression", "audit due")
@@ -72,10 +73,7 @@ def read_settings(root: Path) -> Settings:
     path = root / SETTINGS_FILE
     given: Any = {}
     if path.is_file():
-        try:
-            given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except yaml.YAMLError as error:
-            raise InputError(f"{path}: not YAML ({error})") from error
+        given = read_yaml(path) or {}
     if not isinstance(given, dict):
         raise InputError(f"{path}: expected keys webhook, format and events")
     if url := os.environ.get(_URL):
@@ -94,7 +92,8 @@ def read_settings(root: Path) -> Settings:
 def _body(notice: Notice, form: str) -> bytes:
     if form == "slack":
         head = f"{notice.event}: {notice.subject} {notice.version}".strip()
-        return json.dumps({"text": f"*{head}*\n{notice.text}"}, ensure_ascii=False).encode()
+        text = escape(f"*{head}*\n{notice.text}", quote=False)  # <!channel> would call everybody
+        return json.dumps({"text": text}, ensure_ascii=False).encode()
     return json.dumps(notice.as_dict(), ensure_ascii=False).encode()
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from memory_assets.errors import InputError
 from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.subjects import AuditedSubject, ClassifierSubject
+from memory_assets.yaml_files import read_yaml
 
 KINDS: dict[str, type[AuditedSubject]] = {
     "dagster_project.ClassifierAudit": ClassifierSubject,
@@ -58,6 +58,11 @@ def _location(mistake: Any, model: type[BaseModel]) -> list[Any]:
     return location
 
 
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:80]}..."
+
+
 def _first_mistake(error: ValidationError, model: type[BaseModel]) -> str:
     """One mistake in one line: the key, the value, what was expected."""
     first = _meant(error)
@@ -73,7 +78,7 @@ def _first_mistake(error: ValidationError, model: type[BaseModel]) -> str:
     expected = first["msg"].removeprefix("Value error, ")
     if isinstance(first["input"], dict):  # a rule about several keys, which the message names
         return f"{key}: {expected}"
-    return f"{key}: {first['input']!r}; {expected[0].lower()}{expected[1:]}"
+    return f"{key}: {_short(first['input'])}; {expected[0].lower()}{expected[1:]}"
 
 
 def read_subject(path: Path) -> AuditedSubject | None:
@@ -82,16 +87,20 @@ def read_subject(path: Path) -> AuditedSubject | None:
     Raises:
         InputError: not YAML, an unknown or missing key, a value of the wrong type.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML ({error})") from error
+    content = read_yaml(path)
     if not isinstance(content, dict) or "type" not in content:
         raise InputError(f"{path}: type: missing; expected one of {', '.join(KINDS)}")
+    if not isinstance(content["type"], str):
+        raise InputError(f"{path}: type: expected the name of a component")
     model = KINDS.get(content["type"])
     if model is None:
         return None
-    unknown = set(content) - {"type", "attributes", "template_vars_module", "requirements"}
+    unknown = {str(key) for key in content} - {
+        "type",
+        "attributes",
+        "template_vars_module",
+        "requirements",
+    }
     if unknown:
         raise InputError(f"{path}: {sorted(unknown)[0]}: unknown key; expected type, attributes")
     try:

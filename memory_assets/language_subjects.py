@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from memory_assets.confined import files_in, inside, model_root
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.models.hub import snapshot
@@ -151,10 +152,10 @@ class LanguageModelSubject(AuditedSubject):
             path = root / name
             if not path.exists():
                 raise InputError(f"{field}: no file or folder {path}")
-            inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-            if not inside:
-                raise InputError(f"{field}: the folder {path} is empty")
-            found |= {f"{name}/{p.relative_to(path)}" if path.is_dir() else name: p for p in inside}
+            within = list(files_in(path)) if path.is_dir() else [path]
+            if not within or not within[0].is_file():
+                raise InputError(f"{field}: {path} holds no file")
+            found |= {f"{name}/{p.relative_to(path)}" if path.is_dir() else name: p for p in within}
         return found
 
     def folder_of(self, model: str | HubRevision, root: Path) -> Path:
@@ -178,7 +179,9 @@ class LanguageModelSubject(AuditedSubject):
         files = sorted(
             p
             for p in version.iterdir()
-            if p.is_file() and not p.name.startswith(".") and p.suffix not in _NO_PART
+            if inside(p, model_root(version)).is_file()
+            and not p.name.startswith(".")
+            and p.suffix not in _NO_PART
         )
         if not any(p.suffix in _WEIGHTS for p in files):
             raise InputError(f"{version}: no weights; expected a Hugging Face model folder")

@@ -18,6 +18,7 @@ from dagster_project.components.version_assets import (
     roi_report_asset,
 )
 from dagster_project.failures import clear_failures
+from dagster_project.markdown import as_text
 from dagster_project.references import Reference
 from memory_assets.audits import language as audit
 from memory_assets.audits.results import AttackResults
@@ -103,12 +104,12 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
             "recited": dg.MetadataValue.md(measurement_table(made.path)),
             "controls": dg.MetadataValue.md(
                 "\n".join(
-                    f"- **{c.control}**: {'passed' if c.passed else 'FAILED'}. {c.detail}"
+                    f"- **{c.control}**: {'passed' if c.passed else 'FAILED'}. {as_text(c.detail)}"
                     for c in bundle.controls
                 )
             ),
             "notices": dg.MetadataValue.md(
-                "\n".join(f"- {line}" for line in notices[:_SHOWN]) or "none"
+                "\n".join(f"- {as_text(line)}" for line in notices[:_SHOWN]) or "none"
             ),
             "notices in all": len(notices),
             "findings": dg.MetadataValue.path(str(found.path)),

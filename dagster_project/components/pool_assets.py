@@ -9,6 +9,7 @@ from dagster_project.automation import on_change
 from dagster_project.components.columns import of_memorization
 from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
+from dagster_project.markdown import as_text
 from dagster_project.pipes import pipes_session
 from dagster_project.references import Reference
 from memory_assets.audits import classifier as audit
@@ -113,7 +114,7 @@ def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
                 graph.subject.way: dg.MetadataValue.json(
                     graph.subject.model_dump(include={graph.subject.way})
                 ),
-                "device": audit.device_name(),
+                "device": audit.computed_on(graph.subject),
                 "path": dg.MetadataValue.path(str(reference.path)),
             },
         )
@@ -224,7 +225,7 @@ def _memorization(graph: SubjectGraph) -> dg.AssetsDefinition:
 def _exposed_row(records: dict[str, np.ndarray], i: int) -> str:
     names = ("record_id", "memorization", "memorization_low", "memorization_high", "kind")
     record, value, low, high, kind = (records[name][i] for name in names)
-    return f"| {record} | {value:.2f} | {low:.2f} to {high:.2f} | {kind} |"
+    return f"| {as_text(record)} | {value:.2f} | {low:.2f} to {high:.2f} | {kind} |"
 
 
 def _information(graph: SubjectGraph) -> dg.AssetsDefinition:

@@ -14,6 +14,7 @@ from dagster_project.components.columns import of_attack_scores, of_leakage
 from dagster_project.components.money_assets import money_assets
 from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
+from dagster_project.markdown import as_text
 from dagster_project.pages import question_url, report_url
 from dagster_project.references import Reference
 from memory_assets.audits import classifier as audit
@@ -241,7 +242,8 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
                 "measurements": len(bundle.measurements),
                 "controls": dg.MetadataValue.md(
                     "\n".join(
-                        f"- **{c.control}**: {'passed' if c.passed else 'FAILED'}. {c.detail}"
+                        f"- **{c.control}**: {'passed' if c.passed else 'FAILED'}. "
+                        + as_text(c.detail)
                         for c in bundle.controls
                     )
                 ),

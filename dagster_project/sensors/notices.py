@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_project.failures import root_cause
+from dagster_project.failures import root_cause, told_of
 from dagster_project.notifications import (
     Notice,
     note,
@@ -151,7 +151,7 @@ def _failure(context: dg.RunFailureSensorContext) -> str | None:
             # Written by this project, which names ids only.
             said = f"{event.step_key}: {failure.user_failure_data.description}"
         else:
-            said = said or f"{event.step_key}: {error.cls_name if error else 'failed'}"
+            said = said or f"{event.step_key}: {told_of(error)}"
     if said:
         return said
     steps_failed = bool(context.get_step_failure_events())

@@ -13,6 +13,7 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_project.components.options import SubjectGraph
+from dagster_project.markdown import as_text
 from dagster_project.sensors.watching import (
     DATA_VERSION,
     INTERVAL_SECONDS,
@@ -80,7 +81,7 @@ def brought_specs(graph: SubjectGraph) -> list[dg.AssetSpec]:
 
 def _event(key: dg.AssetKey, now: Known) -> dg.AssetMaterialization:
     lines = (
-        f"- `{name}`: {seen.stamp[0]:,} bytes, sha256 {seen.digest[:12]}"
+        f"- {as_text(name)}: {seen.stamp[0]:,} bytes, sha256 {seen.digest[:12]}"
         for name, seen in now.files.items()
     )
     return dg.AssetMaterialization(

@@ -138,7 +138,12 @@ def report_versions(
     """What the sensor does, at once and without a daemon: the command line's way in.
 
     The digest last reported is read from the instance, so an unchanged file reports nothing.
+
+    Raises:
+        InputError: a file whose name cannot name a version, or a link that leads out.
     """
+    if not isinstance(subject.checkpoints, Registry):
+        list_versions(root / subject.checkpoints, strict=True)
     partitions = instance.get_dynamic_partitions(str(versions.name))
     found = observe(subject, root, {}, at_once=True)
     if new := [v for v in found.present if v not in partitions]:

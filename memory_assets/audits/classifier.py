@@ -33,6 +33,7 @@ from memory_assets.records.pairing import FORMULA_VERSION as _PAIRING
 from memory_assets.records.pairing import draw_pairing, read_members
 from memory_assets.records.prepared import Prepared
 from memory_assets.reports.inputs import RocCurve
+from memory_assets.statistics.summary import FORMULA_VERSION as RATES_VERSION
 from memory_assets.subjects import WAYS, ClassifierSubject
 
 BLOCK_KIND, TENSORS = "shadow-models", ".safetensors"
@@ -50,6 +51,20 @@ def device_name() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def computed_on(subject: ClassifierSubject) -> str:
+    """For the record: the device, and the precision of the shadow models where it is not float32.
+
+    "cpu", "cuda (NVIDIA H100 PCIe)" or "cpu, shadow models in bfloat16".
+    """
+    device = device_name()
+    if device == "cuda":
+        import torch
+
+        device = f"cuda ({torch.cuda.get_device_name()})"
+    precision = "float32" if subject.recipe is None else subject.recipe.precision
+    return device if precision == "float32" else f"{device}, shadow models in {precision}"
 
 
 @dataclass(frozen=True)
@@ -191,9 +206,10 @@ def scores_version(subject: ClassifierSubject) -> str:
 
 
 def attacks_version(subject: ClassifierSubject) -> str:
-    """Names and formula versions of the attacks that a subject asks for."""
+    """Names and formula versions of the attacks that a subject asks for, and of their rates."""
     chosen = select(subject.attacks, subject.models)
-    return ",".join(f"{attack.name}.{attack.formula_version}" for attack in chosen)
+    names = [f"{attack.name}.{attack.formula_version}" for attack in chosen]
+    return ",".join([*names, f"rates.{RATES_VERSION}"])
 
 
 def runnable(subject: ClassifierSubject, pool: Signals) -> tuple[Attack, ...]:

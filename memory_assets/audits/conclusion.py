@@ -13,7 +13,7 @@ import pyarrow as pa
 from memory_assets import __version__
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.audits import pool_findings
-from memory_assets.audits.classifier import attacks_version, device_name, runnable
+from memory_assets.audits.classifier import attacks_version, computed_on, runnable
 from memory_assets.audits.privacy_loss import REPLACE_ONE, accounted, check_claimed
 from memory_assets.audits.record import AUDIT_KIND
 from memory_assets.audits.results import AttackResults
@@ -197,7 +197,7 @@ def conclude(
             pool_digest=evidence.pool_digest,
             config_digest=subject.config_digest,
             code_version=code,
-            device=device_name(),
+            device=computed_on(subject),
             started_at=evidence.started_at,
             finished_at=datetime.now(UTC),
             verdict=verdict,

@@ -39,7 +39,7 @@ from memory_assets.reports.inputs import RocCurve
 from memory_assets.reports.recited import RecitedSecret, save_recited
 
 TEXTS_VERSION = "2"
-FINDINGS_VERSION = "1"
+FINDINGS_VERSION = "2"
 LANGUAGE_CONCLUSION_VERSION = "1"
 TEXTS_KIND, FINDINGS_KIND = "texts", "language-findings"
 _CONTROL_STRATA = ("held_out", "unplanted")

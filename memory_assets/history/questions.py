@@ -22,6 +22,7 @@ from memory_assets.history.files import Files
 from memory_assets.history.schema import refuse_other_schema, sql_folder
 
 _NAME = re.compile(r"[A-Za-z][\w-]*")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _PARAMETER = re.compile(r"\$(\w+): (.+)")
 # What may follow a statement; in front of a limit it may not.
 _END = re.compile(r";\s*(?:--[^\n]*\s*)*\Z")
@@ -156,8 +157,21 @@ def to_json(table: pa.Table) -> str:
     return json.dumps(table.to_pylist(), ensure_ascii=False, indent=2, default=_plain)
 
 
+def no_formula(text: str) -> str:
+    """A text that a spreadsheet shows as it is: one that begins like a formula is quoted."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
 def to_csv(table: pa.Table) -> str:
-    """A header and a line a row; every number with all its digits, nothing for null."""
+    """A header and a line a row; every number with all its digits, nothing for null.
+
+    A text that a spreadsheet would take for a formula gets a quote before it: names of records and
+    versions come from outside.
+    """
+    for i, column in enumerate(table.columns):
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            safe = [None if text is None else no_formula(text) for text in column.to_pylist()]
+            table = table.set_column(i, table.column_names[i], pa.array(safe, column.type))
     target = io.BytesIO()
     pa_csv.write_csv(table, target)
     return target.getvalue().decode()

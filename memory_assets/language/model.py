@@ -21,6 +21,7 @@ from memory_assets.language.folders import (
     locate,
     read_json,
 )
+from memory_assets.records.budget import afford
 
 if TYPE_CHECKING:
     import torch
@@ -186,6 +187,7 @@ def _load_model(folder: Path) -> Any:
     try:
         import torch
 
+        _check_size(folder)
         with _no_bars():
             return AutoModelForCausalLM.from_pretrained(
                 folder,
@@ -194,11 +196,38 @@ def _load_model(folder: Path) -> Any:
                 trust_remote_code=False,
                 local_files_only=True,
             )
+    except InputError:
+        raise
     except Exception as error:  # unknown architectures, truncated files and wrong shapes all differ
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(
             f"{folder}: cannot be opened as a causal language model ({reason[0][:200]})"
         ) from error
+
+
+def _check_size(folder: Path) -> None:
+    """Refuse a configuration that describes far more than its files hold, before it is built."""
+    import torch
+    from safetensors import safe_open
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    files = sorted(folder.glob("*.safetensors"))
+    stored = sum(len(safe_open(file, framework="pt").keys()) for file in files)
+    size = sum(file.stat().st_size for file in files)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    layers = getattr(config.get_text_config(), "num_hidden_layers", 0)
+    if layers > stored:
+        raise InputError(
+            f"{folder}: config.json says {layers} layers; its files hold {stored} tensors"
+        )
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    described = sum(parameter.numel() for parameter in model.parameters())
+    if described > 4 * size:  # no format stores four weights in a byte
+        raise InputError(
+            f"{folder}: config.json describes {described:,} weights; its files hold {size:,} bytes"
+        )
+    afford(8 * described, folder, "its weights")
 
 
 def _load_adapter(folder: Path, base: Path) -> Any:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from memory_assets.artifacts import home
+from memory_assets.artifacts import home, private_folder, write_private
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.models.hub import is_hub_id, snapshot
@@ -115,6 +115,7 @@ def _download(client: Any, spec: MlflowModel, version: str, folder: Path) -> boo
         if len(found) != 1:
             log.warning("%s version %s: %d files of weights", spec.model, version, len(found))
             return False
+        found[0].chmod(0o600)
         shutil.move(found[0], folder / f"{version}{found[0].suffix}")
     return True
 
@@ -165,6 +166,7 @@ def _mirror_mlflow(spec: MlflowModel, folder: Path) -> Path:
     client = _client(spec.uri)
     from mlflow.exceptions import MlflowException  # pyright: ignore[reportMissingImports]
 
+    private_folder(folder)
     try:
         aliases = {
             str(k): str(v) for k, v in client.get_registered_model(spec.model).aliases.items()
@@ -188,9 +190,7 @@ def _mirror_mlflow(spec: MlflowModel, folder: Path) -> Path:
         ) from None
     for version in set(there) - set(ready):
         there[version].unlink()
-    temporary = folder / f"{_ALIASES}.tmp"
-    temporary.write_text(json.dumps(aliases, sort_keys=True), encoding="utf-8")
-    temporary.replace(folder / _ALIASES)
+    write_private(folder / _ALIASES, json.dumps(aliases, sort_keys=True))
     return folder
 
 

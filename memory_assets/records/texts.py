@@ -13,15 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pyarrow import parquet
 
+from memory_assets.artifacts import write_private
+from memory_assets.confined import files_in
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.records.budget import afford
+from memory_assets.records.tables import read_table
 
 SHINGLE = 32
 """Characters in a run: about six English words, far more than chance repeats."""
+LONGEST_ID = 1000
+"""Characters of a text's id."""
 NEAR = 0.5
 """A text of whose runs at least this share stand elsewhere counts as a near-duplicate."""
 
@@ -74,12 +79,12 @@ class Texts:
         )
 
     def write(self, path: Path) -> None:
-        """Write as JSON lines with the columns `id` and `text`."""
+        """Write as JSON lines with the columns `id` and `text`, readable by its owner only."""
         lines = (
             json.dumps({"id": name, "text": text}, ensure_ascii=False)
             for name, text in zip(self.ids, self.texts, strict=True)
         )
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_private(path, "\n".join(lines) + "\n")
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,8 @@ class Overlap:
 
 def _decode(path: Path) -> str:
     try:
+        # Two bytes a character and four, at most, as text and as what is made of it.
+        afford(6 * path.stat().st_size, path, "its texts")
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
@@ -122,40 +129,35 @@ def _json_lines(path: Path, column: str, id_column: str | None) -> Iterator[tupl
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise InputError(f"{path}: line {number} is not JSON ({error.msg})") from error
+        except (ValueError, RecursionError) as error:  # a number too long, nested too deep
+            kind = type(error).__name__
+            raise InputError(f"{path}: line {number} is not JSON ({kind})") from error
         for name in filter(None, (column, id_column)):
             if not isinstance(row, dict) or name not in row:
                 raise InputError(
                     f"{path}: line {number} has no field {name!r}; expected an object with it"
                 )
-        if id_column and row[id_column] is None:
+        name = row[id_column] if id_column else f"{path.stem}:{number:06d}"
+        if name is None:
             raise InputError(f"{path}: line {number} has no id in {id_column!r}; give it one")
-        yield str(row[id_column]) if id_column else f"{path.stem}:{number:06d}", row[column]
+        if not isinstance(name, str | int):
+            raise InputError(f"{path}: line {number}: {id_column} is no text or whole number")
+        yield str(name), row[column]
 
 
 def _parquet(path: Path, column: str, id_column: str | None) -> Iterator[tuple[str, object]]:
     wanted = [name for name in (column, id_column) if name]
-    try:
-        known = pq.read_schema(path).names
-        for name in wanted:
-            if name not in known:
-                raise InputError(f"{path}: no column {name!r}; it has {', '.join(known[:12])}")
-        table = pq.read_table(path, columns=wanted)
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: not a readable Parquet file ({reason})") from error
+    table = read_table(path, wanted)
+    for name in wanted:
+        if name not in table.column_names:
+            known = ", ".join(parquet.read_schema(path).names[:12])
+            raise InputError(f"{path}: no column {name!r}; it has {known}")
     ids = table[id_column].to_pylist() if id_column else range(1, table.num_rows + 1)
-    texts = _strings(table[column], path, column)
+    texts = table[column].to_pylist()
     for number, (name, text) in enumerate(zip(ids, texts, strict=True), start=1):
         if name is None:
             raise InputError(f"{path}: row {number} has no id in {id_column!r}; give it one")
         yield str(name) if id_column else f"{path.stem}:{name:06d}", text
-
-
-def _strings(column: pa.ChunkedArray, path: Path, name: str) -> list[object]:
-    try:
-        return column.to_pylist()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: column {name!r} is not UTF-8; write it as UTF-8") from error
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ class _Unreadable:
 def _plain(path: Path) -> Iterator[tuple[str, object]]:
     """Paragraphs of a file, or whole files of a folder."""
     if path.is_dir():
-        for file in sorted(path.rglob("*.txt")):
+        for file in files_in(path, "*.txt"):
             name = str(file.relative_to(path).with_suffix(""))
             try:
                 yield name, _decode(file)
@@ -206,7 +208,12 @@ def load_texts(path: Path, column: str = "text", id_column: str | None = None) -
     ids: list[str] = []
     texts: list[str] = []
     notices: list[str] = []
-    for name, text in rows:
+    for number, (name, text) in enumerate(rows, start=1):
+        if not _is_unicode(name) or len(name) > LONGEST_ID:
+            raise InputError(
+                f"{path}: the id of text {number} holds half a character (a lone surrogate) or "
+                f"more than {LONGEST_ID} characters; write it anew"
+            )
         if isinstance(text, _Unreadable):
             notices.append(f"{text.why}; left out")
         elif text is None or (isinstance(text, str) and not text.strip()):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from memory_assets.artifacts import write_private
 from memory_assets.reports import plots
 from memory_assets.reports.catalogue import Catalogue, catalogue
 from memory_assets.reports.evidence import heat_figure
 from memory_assets.reports.findings import RATES, attacks_of, rate_of
 from memory_assets.reports.inputs import AuditLine, PortfolioInput
 from memory_assets.reports.markup import Html, el, join, picture
-from memory_assets.reports.page import chapters, document, when, write_private
+from memory_assets.reports.page import chapters, document, when
 from memory_assets.reports.summary import SYMBOLS, verdict_key
 from memory_assets.reports.tables import estimate_cell, metric_label, number, table
 
@@ -249,5 +250,5 @@ def write_portfolio(
     """
     pages = {lang: render_portfolio(found, lang) for lang in langs}
     return {
-        lang: write_private(page, folder / f"portfolio.{lang}.html") for lang, page in pages.items()
+        lang: write_private(folder / f"portfolio.{lang}.html", page) for lang, page in pages.items()
     }

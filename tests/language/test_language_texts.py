@@ -66,7 +66,7 @@ def test_one_bad_file_of_a_folder_and_half_a_surrogate_cost_only_themselves(tmp_
         ("t.jsonl", b'{"words": "a"}', "line 1 has no field 'text'"),
         ("t.jsonl", b'{"text": 7}', "is a int"),
         ("t.jsonl", b'{"text": ""}', "at least one text that is not empty"),
-        ("t.parquet", b"PAR1", "not a readable Parquet file"),
+        ("t.parquet", b"PAR1", "not a readable parquet table"),
         ("t.doc", b"x", ".doc; expected"),
     ],
 )
