@@ -19,11 +19,10 @@ from pydantic_core import CoreSchema
 
 from memory_assets.attacks.registry import select
 from memory_assets.digest import digest
-from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import checkpoint_file, fingerprint
 from memory_assets.models.recipe import DpSgd, Recipe
 from memory_assets.models.registry import Registry
-from memory_assets.risk import profile_file
+from memory_assets.priced_subjects import PricedSubject
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Depth = Literal["quick", "standard", "thorough"]
@@ -148,18 +147,6 @@ class PoolSpec(_Spec):
     seed: int = Field(default=0, ge=0)
 
 
-class PricedSubject(_Spec):
-    """What an owner says so that a subject's leakage is priced; the measuring does not read it."""
-
-    profile: str | None = Field(
-        default=None, description="shipped profile by name, or path of a TOML file; none: no money"
-    )
-    mitigations: dict[str, str] = Field(
-        default_factory=dict,
-        description="option of the profile -> the version that was built that way and is audited",
-    )
-
-
 class AuditedSubject(PricedSubject):
     """What every audited model has, of whatever kind it is."""
 
@@ -215,23 +202,10 @@ class AuditedSubject(PricedSubject):
         del root
         return {}
 
-    def profile_files(self, root: Path) -> dict[str, Path]:
-        """The risk profile's file, watched as well.
-
-        Raises:
-            InputError: it is not there.
-        """
-        if self.profile is None:
-            return {}
-        file = profile_file(self.profile, root)
-        if not file.is_file():
-            raise InputError(f"profile: {self.profile!r} is neither shipped nor a file at {file}")
-        return {self.profile: file}
-
     @property
     def brings(self) -> tuple[str, ...]:
         """What its owner keeps in files besides the versions, by asset name."""
-        return ("source", "profile") if self.profile else ("source",)
+        return ("source", "profile") if self.profile or self.outcomes else ("source",)
 
     def weights(self, version: Path) -> list[Path]:
         """The files that make a version; their bytes are its identity.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from memory_assets.artifacts import home
 from memory_assets.errors import InputError
 from memory_assets.history.questions import ask
 from memory_assets.history.store import Action, History
+
+if TYPE_CHECKING:  # the risk model brings scipy along, which no other command waits for
+    from memory_assets.risk.profile import Profile
 
 PrintTable = Callable[[str, list[str], list[list[object]]], None]
 _CURRENT = """
@@ -49,24 +52,51 @@ def _audited(subject: str, version: str | None) -> str:
     return rows[0]["model_version"]
 
 
-def show_profile(name: str | None, root: Path, table: PrintTable) -> None:
-    """Print a profile's inputs with their grounds, or the shipped profiles.
-
-    Raises:
-        InputError: no such profile, or anything wrong in it.
-    """
-    from memory_assets.risk.describe import describe
+def list_profiles(table: PrintTable) -> None:
+    """Print the shipped profiles."""
     from memory_assets.risk.reading import load_profile, shipped_profiles
 
-    if name is None:
-        rows: list[list[object]] = []
-        for shipped in shipped_profiles():
-            profile = load_profile(shipped)
-            rows.append([shipped, profile.title, profile.currency])
-        table("Profiles", ["name", "title", "currency"], rows)
-        return
+    rows: list[list[object]] = []
+    for shipped in shipped_profiles():
+        profile = load_profile(shipped)
+        rows.append([shipped, profile.title, profile.currency])
+    table("Profiles", ["name", "title", "currency"], rows)
+
+
+def _named(name: str, root: Path) -> Profile:
+    from memory_assets.risk.reading import load_profile
+
     here = root / name
-    found = describe(load_profile(here if here.is_file() else name))
+    return load_profile(here if here.is_file() else name)
+
+
+def _sized(industry: str, currency: str, numbers: Mapping[str, float | None]) -> Profile:
+    """The profile of a company that states four numbers.
+
+    Raises:
+        InputError: one of them is missing or wrong.
+    """
+    from memory_assets.risk.company import small_company
+
+    missing = [name for name, value in numbers.items() if value is None]
+    if missing:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
+        raise InputError(f"a company of {industry}: give {options} as well")
+    given = {name: value for name, value in numbers.items() if value is not None}
+    return small_company(
+        industry,
+        round(given["records"]),
+        given["queries_per_month"],
+        given["revenue"],
+        currency,
+    )
+
+
+def show_profile(profile: Profile, table: PrintTable) -> None:
+    """Print a profile's inputs with their grounds, and the three that decide most."""
+    from memory_assets.risk.describe import describe
+
+    found = describe(profile)
     lines: list[list[object]] = [
         [
             line.name,
@@ -132,9 +162,30 @@ def register(
         name: Annotated[
             str | None, typer.Argument(help="A shipped profile or a TOML file; without, the list.")
         ] = None,
+        industry: Annotated[
+            str | None, typer.Option(help="In place of a name: size the industry's profile.")
+        ] = None,
+        records: Annotated[
+            int | None, typer.Option(help="Sensitive records that the model was trained on.")
+        ] = None,
+        queries_per_month: Annotated[
+            float | None, typer.Option(help="How often the model is asked.")
+        ] = None,
+        revenue: Annotated[float | None, typer.Option(help="A year's turnover.")] = None,
+        currency: Annotated[str, typer.Option(help="JPY, USD or EUR.")] = "USD",
     ) -> None:
         """Show what a profile says, on what ground, and which three inputs matter most."""
-        show_profile(name, root(), table)
+        numbers = {"records": records, "queries_per_month": queries_per_month, "revenue": revenue}
+        if industry is not None and name is not None:
+            raise InputError("give a profile's name or --industry, not both")
+        if industry is not None:
+            show_profile(_sized(industry, currency, numbers), table)
+        elif any(value is not None for value in numbers.values()):
+            raise InputError("--records, --queries-per-month and --revenue need --industry")
+        elif name is not None:
+            show_profile(_named(name, root()), table)
+        else:
+            list_profiles(table)
 
     @action.command("add")
     @guarded

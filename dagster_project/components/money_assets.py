@@ -8,8 +8,8 @@ from dagster_project.failures import clear_failures
 from dagster_project.references import Reference
 from memory_assets.digest import digest
 from memory_assets.history.bundle import AuditBundle
+from memory_assets.priced_subjects import PricedSubject
 from memory_assets.risk import RISK_VERSION
-from memory_assets.subjects import PricedSubject
 
 Result = dg.MaterializeResult[Reference]
 _HEADLINES = ("expected_loss", "retained_cvar95", "value", "npv", "npv_positive")
@@ -46,7 +46,7 @@ def _risk(graph: SubjectGraph) -> dg.AssetsDefinition:
         partitions_def=graph.versions,
         ins={"leakage": dg.AssetIn(graph.key("leakage"))},
         # An edited profile prices anew, and nothing else.
-        deps=[graph.key("profile")] if graph.subject.profile else [],
+        deps=[graph.key("profile")] if "profile" in graph.subject.brings else [],
         description=(
             "The measured leakage through the owner's profile: what it may cost a year, what the "
             "model earns on unseen records, and what could be done, in one simulation."
@@ -76,7 +76,7 @@ def _risk(graph: SubjectGraph) -> dg.AssetsDefinition:
         metadata = {
             "priced": report.priced,
             RISK_ID: made.key,
-            "profile": graph.subject.profile,
+            "profile": graph.subject.profile_name,
             "path": dg.MetadataValue.path(str(made.path)),
         }
         if report.gate is None:

@@ -53,8 +53,8 @@ BROUGHT = (
     Brought(
         "profile",
         lambda subject, root: subject.profile_files(root),
-        "The risk profile: losses, prices and what could be done. Other bytes there price every "
-        "version anew, and audit none.",
+        "The risk profile (losses, prices, what could be done) and the outcomes of unseen cases. "
+        "Other bytes there price every version anew, and audit none.",
     ),
 )
 """Everything that is watched, in the order in which it is looked at."""

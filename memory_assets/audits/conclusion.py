@@ -30,15 +30,14 @@ from memory_assets.models.checkpoints import list_versions, read_manifest
 from memory_assets.pool.signal_files import load_signals
 from memory_assets.pool.signals import Signals
 from memory_assets.records.prepared import Prepared
+from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control, Measurement
 from memory_assets.statistics.intervals import rate
 from memory_assets.subjects import ClassifierSubject
 
 CONCLUSION_VERSION = "1"
 _CONTROL_SEED = 0
-TRAINED_HERE = Control(
-    "provenance", True, None, None, None, "This audit trained the model, on the listed members."
-)
+TRAINED_HERE = Control("provenance", True, None, None, None, say("provenance.trained_here"))
 
 
 @dataclass(frozen=True)
@@ -73,21 +72,11 @@ def _provenance(path: Path | None, prepared: Prepared) -> Control:
     """Does the checkpoint say itself that it was trained on the listed members?"""
     manifest = read_manifest(path) if path and path.suffix == ".safetensors" else None
     if manifest is None:
-        detail = (
-            "The checkpoint carries no manifest: that it saw these members is its owner's word."
-        )
-        return Control("provenance", True, None, None, None, detail)
+        return Control("provenance", True, None, None, None, say("provenance.no_manifest"))
     if manifest.members_digest != prepared.members_digest:
-        detail = (
-            "The checkpoint's manifest names other members than the list; "
-            "give the list it was trained on."
-        )
-        return Control("provenance", False, None, None, None, detail)
-    changed = manifest.data_digest != prepared.data.digest
-    detail = "The checkpoint's manifest names the listed members" + (
-        "; the data set has changed since it was trained." if changed else " and this data set."
-    )
-    return Control("provenance", True, None, None, None, detail)
+        return Control("provenance", False, None, None, None, say("provenance.other_members"))
+    found = "same_data" if manifest.data_digest == prepared.data.digest else "data_changed"
+    return Control("provenance", True, None, None, None, say(f"provenance.{found}"))
 
 
 def _controls(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from memory_assets import __version__
 from memory_assets.artifacts import Artifact, ArtifactStore
+from memory_assets.audits.priced_evidence import Audited, evidence_of
 from memory_assets.audits.record import RISK_KIND
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
@@ -18,31 +19,22 @@ from memory_assets.history.bundle import Audit, measurements_from
 from memory_assets.history.money import RiskRun, write_risk
 from memory_assets.history.questions import ask
 from memory_assets.models.checkpoints import list_versions
+from memory_assets.priced_subjects import PricedSubject
+from memory_assets.records.outcomes import read_outcomes
 from memory_assets.risk import RISK_VERSION, profile_file
-from memory_assets.risk.evidence import Evidence, Membership, Stratum, Utility
-from memory_assets.risk.leakage import JEFFREYS, leak_rates, membership_rate
+from memory_assets.risk.company import small_company
+from memory_assets.risk.evidence import Evidence
+from memory_assets.risk.leakage import leak_rates
 from memory_assets.risk.learning import next_prior
 from memory_assets.risk.options import Option, with_evidence
 from memory_assets.risk.pricing import price
 from memory_assets.risk.profile import Profile
 from memory_assets.risk.reading import load_profile
 from memory_assets.risk.report import RiskReport, RiskRow
-from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.subjects import AuditedSubject
 
 YEARS = 200_000
 _SEED = 0
-_FIXED_FPR = ("0.01", "0.1")
-"""Nominal rates of the thresholds that the shadows fix; the first that the sample resolves."""
-_STRATA = ("discoverable", "extraction_rate", "repetitions=")
-
-
-@dataclass(frozen=True)
-class Audited:
-    """What pricing reads of an audit: its row and its measurements."""
-
-    audit: Audit
-    measurements: tuple[Measurement, ...]
 
 
 @dataclass(frozen=True)
@@ -91,95 +83,6 @@ def neighbours(
     return Neighbours(mitigated, recorded(home, subject, before[-1]) if before else None)
 
 
-def _strata(measurements: Iterable[Measurement]) -> tuple[Stratum, ...]:
-    """Hits of greedy extraction by repetition count; the whole where it was not split."""
-    name, metric, split = _STRATA
-    rows = [
-        m
-        for m in measurements
-        if (m.family, m.name, m.metric) == ("extraction", name, metric)
-        and m.estimate.k is not None
-        and m.estimate.n
-    ]
-    tiers = [m for m in rows if m.stratum.startswith(split)]
-    chosen = tiers or [m for m in rows if m.stratum == "all"]
-    return tuple(
-        Stratum(m.stratum, m.estimate.k or 0, m.estimate.n, weight=float(m.estimate.n))
-        for m in chosen
-    )
-
-
-def _membership(
-    measurements: Iterable[Measurement], prior: float | None, assumed: float
-) -> Membership | None:
-    """The attack that tells most, at the threshold that was fixed on the shadow models.
-
-    `assumed` is the share of members by which attacks are ranked where the owner stated none.
-    """
-    counts = {
-        (m.name, m.metric): m.estimate
-        for m in measurements
-        if m.family == "membership" and m.stratum == "all" and m.estimate.k is not None
-    }
-    for level in _FIXED_FPR:
-        found = [
-            Membership(name, tpr.k or 0, tpr.n, fpr.k or 0, fpr.n, prior)
-            for (name, metric), tpr in counts.items()
-            if metric == f"tpr_at_shadow_threshold_{level}"
-            and (fpr := counts.get((name, f"fpr_at_shadow_threshold_{level}"))) is not None
-        ]
-        if found:
-            share = assumed if prior is None else prior
-            return max(found, key=lambda attack: _told(attack, share))
-    return None
-
-
-def _told(attack: Membership, prior: float) -> float:
-    a, b = JEFFREYS
-    tpr = (attack.tp + a) / (attack.members + a + b)
-    fpr = (attack.fp + a) / (attack.non_members + a + b)
-    return float(membership_rate(tpr, fpr, prior))
-
-
-def _utility(measurements: Sequence[Measurement], profile: Profile) -> Utility | None:
-    """Held-out accuracy, and which share of its gain over the baseline memorized records bring."""
-    by = {(m.family, m.name, m.metric): m.estimate for m in measurements if m.stratum == "all"}
-    held_out = by.get(("utility", "target", "held_out_accuracy"))
-    if held_out is None or held_out.value is None:
-        return None
-    training = by.get(("utility", "target", "member_accuracy"))
-    gain = held_out.value - profile.value.baseline.mean
-    brought = by.get(("memorization", "gain", "held_out_gain"))
-    share = None
-    if brought is not None and brought.value is not None and gain > 0:
-        ends = (brought.value, brought.ci_low, brought.ci_high)
-        value, low, high = (None if e is None else min(max(e / gain, 0.0), 1.0) for e in ends)
-        share = Estimate(value, low, high, n=brought.n)
-    return Utility(
-        metric=profile.value.metric,
-        held_out=held_out,
-        training=training.value if training else None,
-        memorized_share=share,
-    )
-
-
-def evidence_of(audited: Audited, profile: Profile, prior: float | None) -> Evidence:
-    """An audit as the risk model reads it: counts, a held-out metric, a verdict; no record.
-
-    Args:
-        prior: the share of members that the owner stated; None takes the profile's.
-    """
-    found = audited.measurements
-    return Evidence(
-        audit_id=audited.audit.audit_id,
-        verdict=audited.audit.verdict,
-        reason=audited.audit.reason,
-        strata=_strata(found),
-        membership=_membership(found, prior, profile.data.membership_prior.mean),
-        utility=_utility(found, profile),
-    )
-
-
 def _options(
     profile: Profile, version: str, mitigations: Mapping[str, str], measured: Mapping[str, Evidence]
 ) -> list[Option]:
@@ -220,12 +123,22 @@ def _plan_rows(report: RiskReport) -> list[RiskRow]:
     ]
 
 
+def profile_of(subject: PricedSubject, root: Path) -> Profile | None:
+    """The profile that a subject is priced by; None where it names none.
+
+    Raises:
+        InputError: no such profile, or anything wrong in it.
+    """
+    if (company := subject.company) is not None:
+        return small_company(**company.model_dump())
+    return load_profile(profile_file(subject.profile, root)) if subject.profile else None
+
+
 def price_audit(
     audited: Audited,
-    profile_name: str,
+    subject: PricedSubject,
     root: Path,
     beside: Neighbours,
-    mitigations: Mapping[str, str],
     prior: float | None,
     store: ArtifactStore,
 ) -> Artifact:
@@ -236,21 +149,26 @@ def price_audit(
     gives another folder and touches no audit.
 
     Raises:
-        InputError: no such profile, anything wrong in it, or options that it does not declare.
+        InputError: no profile or no such one, anything wrong in it or in the outcomes, or
+            mitigations that it does not declare.
     """
-    profile = load_profile(profile_file(profile_name, root))
+    profile = profile_of(subject, root)
+    if profile is None:
+        raise InputError("profile: nothing to price by; name a profile, or a company")
+    outcomes = read_outcomes(root / subject.outcomes) if subject.outcomes else None
     measured = {
-        name: evidence_of(other, profile, prior) for name, other in beside.mitigated.items()
+        name: evidence_of(other, profile, prior, outcomes)
+        for name, other in beside.mitigated.items()
     }
-    options = _options(profile, audited.audit.model_version, mitigations, measured)
-    own = evidence_of(audited, profile, prior)
+    options = _options(profile, audited.audit.model_version, subject.mitigations, measured)
+    own = evidence_of(audited, profile, prior, outcomes)
     before = evidence_of(beside.earlier, profile, prior) if beside.earlier else None
     learned = None
     if before and before.has_verdict and before.strata:
         rates = leak_rates(before.strata, profile.data.shares)
         learned = next_prior(rates, profile.decision.carry_over.mean)
     basis = [own, options, learned, RISK_VERSION, YEARS, _SEED]
-    key = digest("risk", profile_name, profile, basis)
+    key = digest("risk", subject.profile_name, profile, basis)
 
     def build(folder: Path) -> None:
         report = price(own, profile, options, _SEED, YEARS, learned)
@@ -261,7 +179,7 @@ def price_audit(
         run = RiskRun(
             risk_id=key,
             audit_id=own.audit_id,
-            profile=profile_name,
+            profile=subject.profile_name,
             profile_digest=digest(profile),
             code_version=f"{__version__}; risk {RISK_VERSION}",
             computed_at=datetime.now(UTC),
@@ -282,14 +200,14 @@ def price_version(
     Raises:
         InputError: as `price_audit`.
     """
-    if subject.profile is None:
+    if not subject.priced:
         return None
     version = audited.audit.model_version
     released = list(list_versions(root / subject.checkpoints))
     beside = neighbours(store.root, subject.subject, version, subject.mitigations, released)
     # A prior that nobody wrote down is the profile's to say.
     prior = subject.prior if "prior" in subject.model_fields_set else None
-    return price_audit(audited, subject.profile, root, beside, subject.mitigations, prior, store)
+    return price_audit(audited, subject, root, beside, prior, store)
 
 
 def next_audit_days(report: RiskReport | None, cadence_days: int) -> int:

@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.attacks.evaluate import Evaluation
+from memory_assets.controls.claim import ClaimCheck, check_claim
 from memory_assets.models.privacy import privacy_spent
 from memory_assets.models.recipe import Recipe
 from memory_assets.statistics import epsilon
 from memory_assets.statistics.epsilon import (
     Bonferroni,
-    ClaimCheck,
     EpsilonBound,
-    check_claim,
     epsilon_lower_bound,
     epsilon_measurements,
     gaussian_dp_epsilon,

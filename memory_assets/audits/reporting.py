@@ -19,10 +19,9 @@ from memory_assets.history.questions import ask, to_csv, trend
 from memory_assets.reports.catalogue import LANGUAGES
 from memory_assets.reports.inputs import TREND, ActionLine, ReportInput
 from memory_assets.reports.recited import read_recited
-from memory_assets.risk import profile_file
 from memory_assets.subjects import AuditedSubject
 
-REPORT_VERSION = "2"
+REPORT_VERSION = "3"
 _ACTIONS = """
     select model_version, kind, description, owner, status, due_on,
         cast(recorded_at as date) as recorded_on
@@ -62,9 +61,8 @@ def write_report(
     Raises:
         InputError: a version whose name is no folder name.
     """
-    from memory_assets.audits.pricing import next_audit_days, read_risk
+    from memory_assets.audits.pricing import next_audit_days, profile_of, read_risk
     from memory_assets.reports.page import write_report as write_pages
-    from memory_assets.risk.reading import load_profile
 
     version = bundle.audit.model_version
     folder = store.root / "reports" / subject.subject / version
@@ -100,7 +98,7 @@ def write_report(
         artifacts={"attack scores": attacks.name, **({"risk": priced.name} if priced else {})},
         next_audit=bundle.audit.finished_at.date() + timedelta(days=days),
         risk=risk,
-        profile=load_profile(profile_file(subject.profile, root)) if subject.profile else None,
+        profile=profile_of(subject, root),
         actions=actions,
     )
     pages = write_pages(found, folder)

@@ -20,6 +20,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import pdist, squareform
 
 from memory_assets.controls.scoring import FAMILY_LEVEL
+from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control
 
 FOLDS = 5
@@ -110,10 +111,7 @@ def blind_baseline(
         bad = int(np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))[0])
         raise ValueError(f"a record of pair {bad} is not finite")
     if len(side) < _FEWEST_PAIRS:
-        detail = (
-            f"{len(side)} pairs are too few to see whether members differ by themselves; "
-            f"{_FEWEST_PAIRS} are needed."
-        )
+        detail = say("blind.too_few", pairs=len(side), needed=_FEWEST_PAIRS)
         return Control("blind_baseline", False, None, None, None, detail)
     if len(side) > _MOST_PAIRS:
         drawn = np.random.default_rng([seed, 0x5AB]).permutation(len(side))[:_MOST_PAIRS]
@@ -125,11 +123,5 @@ def blind_baseline(
     order = np.random.default_rng([seed, 0xB1D]).permutation(len(side))
     value, low, high = told_apart(_kernel(_features(x, y, seed)), (order % FOLDS).repeat(2), label)
     passed = low <= 0.5 <= high
-    told = f"AUC {value:.3f} ({low:.3f} to {high:.3f}) from the records alone"
-    detail = (
-        f"Members cannot be told from non-members without the model: {told}."
-        if passed
-        else f"Members and non-members differ by themselves: {told}; attack figures are not "
-        "leakage alone. Draw the two from the same source."
-    )
+    detail = say(f"blind.{'passed' if passed else 'failed'}", value=value, low=low, high=high)
     return Control("blind_baseline", passed, value, low, high, detail)

@@ -18,6 +18,7 @@ import numpy as np
 
 from memory_assets.controls.scoring import FAMILY_LEVEL, Attacks, attack_aucs
 from memory_assets.pool.signals import Answers, Signals
+from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control, Estimate
 from memory_assets.statistics.roc import number
 
@@ -61,13 +62,11 @@ def negative_control(attacks: Attacks, pool: Signals, target: Signals, seed: int
     confidence = 1 - FAMILY_LEVEL / (2 * max(len(attacks), 1))
     side = target.side[0]
     runs = {
-        "the target against permuted membership": replace(
-            target, side=_permuted(side, seed)[None].astype(np.uint8)
-        ),
+        say("setting.permuted"): replace(target, side=_permuted(side, seed)[None].astype(np.uint8)),
     }
     if pool.models:
         model = _bystander(pool, side)
-        what = f"pool model {model} against the target's membership"
+        what = say("setting.bystander", model=model)
         runs = {what: one_model(pool, model, side), **runs}
     found = {
         (name, what): estimate
@@ -77,11 +76,6 @@ def negative_control(attacks: Attacks, pool: Signals, target: Signals, seed: int
     (name, what), worst = max(found.items(), key=lambda item: _distance(item[1]))
     low, high, value = (number(x) for x in (worst.ci_low, worst.ci_high, worst.value))
     passed = low <= 0.5 <= high
-    told = f"{name} on {what} gives AUC {value:.3f} ({low:.3f} to {high:.3f})"
-    detail = (
-        f"No attack finds members where there are none to find; the farthest from 0.5 is {told}."
-        if passed
-        else f"An attack finds members where there are none to find: {told}, which excludes 0.5, "
-        "so its figures on the target cannot be believed."
-    )
+    found_out = {"attack": name, "setting": what, "value": value, "low": low, "high": high}
+    detail = say(f"negative.{'passed' if passed else 'failed'}", **found_out)
     return Control("negative", passed, value, low, high, detail)

@@ -17,6 +17,7 @@ from scipy.special import expit
 
 from memory_assets.controls.scoring import FAMILY_LEVEL, Attacks, attack_aucs
 from memory_assets.pool.signals import Answers, Signals
+from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control
 from memory_assets.statistics.roc import number
 
@@ -71,19 +72,18 @@ def positive_control(
     """
     confidence = 1 - FAMILY_LEVEL / max(len(attacks), 1)
     if overfitted is None:
-        what = "a made-up model that memorized all it saw"
+        what = say("memorizer.made_up")
         pool, target = memorisers(pool, np.asarray(side))
     else:
-        what, target = "a model that was overfitted on purpose", overfitted
+        what, target = say("memorizer.overfitted"), overfitted
     found = attack_aucs(attacks, pool, target, confidence)
     name, least = min(found.items(), key=lambda item: number(item[1].ci_low))
     low, high, value = (number(x) for x in (least.ci_low, least.ci_high, least.value))
     blind = [each for each, estimate in found.items() if number(estimate.ci_low) <= 0.5]
-    told = f"AUC {value:.3f} ({low:.3f} to {high:.3f}) by {name}"
+    told = {"memorizer": what, "value": value, "low": low, "high": high, "attack": name}
     detail = (
-        f"Every attack detects {what}; the least sure gives {told}."
-        if not blind
-        else f"{', '.join(blind)} cannot tell the members of {what} ({told}), "
-        "so finding nothing in the target means nothing."
+        say("positive.failed", attacks=", ".join(blind), **told)
+        if blind
+        else say("positive.passed", **told)
     )
     return Control("positive", not blind, value, low, high, detail)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from memory_assets.controls.scoring import FAMILY_LEVEL, percent
 from memory_assets.pool.signals import Signals
+from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control
 
 _FLOOR = 1e-12
@@ -54,31 +55,28 @@ def recipe_match(pool: Signals, target: Signals) -> Control:
     if records < 1:
         raise ValueError("there is no record that the models did not train on")
     if not pool.models:
-        detail = "No attack reads shadow models, so there are none that the target must resemble."
-        return Control("recipe_match", True, None, None, None, detail)
+        return Control("recipe_match", True, None, None, None, say("recipe_match.no_pool"))
     if pool.models < 4:
-        detail = (
-            f"{pool.models} shadow models are too few to compare the target with; 4 are needed."
-        )
+        detail = say("recipe_match.too_few", models=pool.models)
         return Control("recipe_match", False, float(mine[0]), None, None, detail)
     accuracy, log_loss, _ = _unseen(pool)
     low, high = _one_more(accuracy, 0.5 / records)
     loss_low, loss_high = _one_more(log_loss, _FLOOR)
-    outside = []
-    if not low <= mine[0] <= high:
-        outside.append("accuracy")
-    if not loss_low <= my_loss[0] <= loss_high:
-        outside.append("loss")
+    fits = low <= mine[0] <= high, loss_low <= my_loss[0] <= loss_high
     low, high = max(low, 0.0), min(high, 1.0)
-    told = (
-        f"accuracy on unseen records {percent(float(mine[0]))} (expected {percent(low)} to "
-        f"{percent(high)}), mean loss {np.exp(my_loss[0]):.3g} (expected {np.exp(loss_low):.3g} to "
-        f"{np.exp(loss_high):.3g}), from {pool.models} shadow models"
+    quality = say(
+        "quality.seen",
+        accuracy=percent(float(mine[0])),
+        low=percent(low),
+        high=percent(high),
+        loss=np.exp(my_loss[0]),
+        loss_low=np.exp(loss_low),
+        loss_high=np.exp(loss_high),
+        models=pool.models,
     )
-    detail = (
-        f"The target looks like one more model of the pool: {told}."
-        if not outside
-        else f"The target does not look like the pool in {' and '.join(outside)}: {told}. Give the "
-        "recipe that it was really trained with."
-    )
-    return Control("recipe_match", not outside, float(mine[0]), low, high, detail)
+    if all(fits):
+        detail = say("recipe_match.passed", quality=quality)
+    else:
+        differs = "loss" if fits[0] else "accuracy" if fits[1] else "both"
+        detail = say("recipe_match.failed", outside=say(f"outside.{differs}"), quality=quality)
+    return Control("recipe_match", all(fits), float(mine[0]), low, high, detail)

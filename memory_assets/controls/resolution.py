@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from memory_assets.controls.scoring import percent
 from memory_assets.controls.verdict import Gate, gated
+from memory_assets.sentences import said_together, say
 from memory_assets.statistics.estimate import Control, Measurement
 
 _MISS = 0.05
@@ -39,33 +40,30 @@ def resolution(measurements: Sequence[Measurement], gate: Gate) -> Control:
     Raises:
         InputError: a gated metric that was not measured.
     """
-    short, open_rates, smallest = [], [], math.inf
+    short, open_rates, smallest, settled = [], [], math.inf, False
     for metric, threshold in gate.thresholds.items():
         rows = gated(measurements, metric)
         if any((m.estimate.ci_low or 0.0) > threshold for m in rows):
-            continue  # what lies above the limit already needs no more records
+            settled = True  # what lies above the limit already needs no more records
+            continue
         for m in rows:
             if m.estimate.status == "unresolvable":
-                short.append(f"{metric} cannot be seen in {m.estimate.n} records")
+                short.append(say("shortage.unseen", metric=metric, records=m.estimate.n))
                 break
             if m.estimate.k is None or not 0 < threshold < 1:
                 continue
             open_rates.append(1 - _MISS ** (1 / m.estimate.n))
             smallest = min(smallest, m.estimate.n)
             if m.estimate.n < (needed := clean_probes(threshold)):
-                short.append(
-                    f"{metric} <= {percent(threshold)} needs {needed:,} records, "
-                    f"there are {m.estimate.n:,}"
-                )
+                limit = percent(threshold)
+                there = {"needed": needed, "records": m.estimate.n}
+                short.append(say("shortage.needs", metric=metric, limit=limit, **there))
                 break
     value = max(open_rates, default=None)
     if short:
-        detail = f"Too few records for what the gate asks: {'; '.join(short)}."
+        detail = say("resolution.short", shortage=said_together(short))
     elif value is None:
-        detail = "The gate names no rate, so no number of records is asked for."
+        detail = say("resolution.settled" if settled else "resolution.no_rate")
     else:
-        detail = (
-            f"{smallest:,} records or more stand behind every gated rate; "
-            f"without a hit they would show at most {percent(value)}."
-        )
+        detail = say("resolution.enough", records=smallest, rate=percent(value))
     return Control("resolution", not short, value, None, None, detail)

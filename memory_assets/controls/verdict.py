@@ -20,6 +20,7 @@ import scipy
 from memory_assets.controls.scoring import percent
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import Verdict
+from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control, Estimate, Measurement
 from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson
 
@@ -172,15 +173,17 @@ def _figure(m: Measurement, value: float) -> str:
 def _told(m: Measurement) -> str:
     e = m.estimate
     if e.value is None:
-        return f"{m.name} ({e.status.replace('_', ' ')} with n = {e.n:,})"
-    low = "no lower end" if e.ci_low is None else _figure(m, e.ci_low)
-    high = "no upper end" if e.ci_high is None else _figure(m, e.ci_high)
-    return f"{m.name} {_figure(m, e.value)} ({low} to {high}, n = {e.n:,})"
+        return say("told.missing", attack=m.name, status=e.status.replace("_", " "), n=e.n)
+    ends = {"low": e.ci_low, "high": e.ci_high}
+    known = {name: _figure(m, end) for name, end in ends.items() if end is not None}
+    missing = "interval" if len(known) == 2 else "no_ends" if not known else None
+    form = missing or ("no_high" if "low" in known else "no_low")
+    return say(f"told.{form}", attack=m.name, value=_figure(m, e.value), n=e.n, **known)
 
 
 def _judge(metric: str, limit: float, rows: list[Measurement], family: int) -> GateResult:
     if not rows:
-        sentence = f"{metric}: it was not run"
+        sentence = say("verdict.not_run", metric=metric)
         return GateResult(metric, limit, "inconclusive", None, None, sentence)
     rows = [replace(m, estimate=_widened(m.estimate, family)) for m in rows]
     sides = {outcome: [] for outcome in ("pass", "fail", "inconclusive")}
@@ -193,20 +196,19 @@ def _judge(metric: str, limit: float, rows: list[Measurement], family: int) -> G
     shown = _figure(rows[0], limit)
     if sides["fail"]:
         row = highest(sides["fail"], "ci_low")
-        sentence = f"{metric}: {_told(row)} lies wholly above {shown}"
+        sentence = say("verdict.fail", metric=metric, told=_told(row), limit=shown)
         return GateResult(metric, limit, "fail", row, None, sentence)
     if not sides["inconclusive"]:
         row = highest(rows, "ci_high")
-        sentence = (
-            f"{metric}: all {len(rows)} lie wholly below {shown}, the highest is {_told(row)}"
-        )
+        told = {"rows": len(rows), "told": _told(row)}
+        sentence = say("verdict.pass", metric=metric, limit=shown, **told)
         return GateResult(metric, limit, "pass", row, None, sentence)
     row = highest(sides["inconclusive"], "ci_high")
     needed = _settling(sides["inconclusive"], limit, family)
-    settle = f"; about {needed:,} records would settle it" if needed else ""
-    if row.estimate.value is not None and row.estimate.ci_high is None:
-        settle = "; a lower bound can fail a limit and never pass one"
-    sentence = f"{metric}: {_told(row)} is not clearly on one side of {shown}{settle}"
+    bound = row.estimate.value is not None and row.estimate.ci_high is None
+    key = "open_bound" if bound else "open_needs" if needed else "open"
+    told = {"told": _told(row), "needed": needed}
+    sentence = say(f"verdict.{key}", metric=metric, limit=shown, **told)
     return GateResult(metric, limit, "inconclusive", row, needed, sentence)
 
 
@@ -250,10 +252,11 @@ def decide(
     failed = [c for c in controls if not c.passed]
     verdict: Verdict
     if failed:
-        reasons = " ".join(f"[{c.control}] {c.detail}" for c in failed)
-        verdict, reason = "insufficient evidence", f"The audit cannot be relied on: {reasons}"
+        named = (f"{say('verdict.of_control', control=c.control)} {c.detail}" for c in failed)
+        reason = " ".join([say("verdict.invalid"), *named])
+        verdict = "insufficient evidence"
     elif not results:
-        verdict, reason = "inconclusive", "The owner has set no limit (gate) to hold the audit to."
+        verdict, reason = "inconclusive", say("verdict.no_limit")
     else:
         outcomes = [r.outcome for r in results]
         verdict = "pass"

@@ -14,6 +14,7 @@ from memory_assets.language import scores
 from memory_assets.language.model import Ids, LanguageModel, untrained_like
 from memory_assets.language.signals import Progress, token_signals
 from memory_assets.language.text_audit import Probes
+from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control
 from memory_assets.statistics.intervals import rate
 from memory_assets.statistics.roc import Roc
@@ -26,8 +27,8 @@ _SHARPNESS = 10.0
 """Of the classifier: how little it is held back from trusting single words."""
 
 
-def _told(passed: bool) -> str:
-    return "as it must be" if passed else "which is more than chance"
+def _told(reader: str, value: float, passed: bool) -> str:
+    return say(f"language.{'chance' if passed else 'above_chance'}", reader=reader, value=value)
 
 
 def from_auc(name: str, roc: Roc, what: str) -> Control:
@@ -35,9 +36,9 @@ def from_auc(name: str, roc: Roc, what: str) -> Control:
     auc = roc.auc(1 - 2 * FAMILY_LEVEL)
     passed = auc.ci_low is not None and auc.ci_low <= 0.5
     if auc.value is None:
-        detail = f"{what}: the AUC cannot be told from {auc.n} texts"
+        detail = say("language.no_auc", reader=what, texts=auc.n)
     else:
-        detail = f"{what}: AUC {auc.value:.3f} (chance 0.5) {_told(passed)}"
+        detail = _told(what, auc.value, passed)
     return Control(name, passed, auc.value, auc.ci_low, auc.ci_high, detail)
 
 
@@ -52,7 +53,7 @@ def untrained_control(
     blank = untrained_like(model, seed)
     every = scores.loss(token_signals(blank, [*members, *held_out], progress=progress))
     roc = Roc.of(every[: len(members)], every[len(members) :])
-    return from_auc("untrained_model", roc, "the same architecture with random weights")
+    return from_auc("untrained_model", roc, say("reader.untrained"))
 
 
 def _some(texts: Sequence[Ids], rng: np.random.Generator) -> Sequence[Ids]:
@@ -90,7 +91,7 @@ def blind_control(
             None,
             None,
             None,
-            f"{smaller} texts on the smaller side; at least {_MIN_BLIND} are needed to tell",
+            say("blind.too_few_texts", texts=smaller, needed=_MIN_BLIND),
         )
     from sklearn.feature_extraction.text import TfidfTransformer
 
@@ -104,7 +105,7 @@ def blind_control(
     likeness = _SHARPNESS * (words @ words.T).toarray()
     value, low, high = told_apart(likeness, fold, label, 2 * FAMILY_LEVEL)
     passed = low <= 0.5
-    detail = f"a bag of words that asks no model: AUC {value:.3f} (chance 0.5) {_told(passed)}"
+    detail = _told(say("reader.words"), value, passed)
     return Control("blind_baseline", passed, value, low, high, detail)
 
 
@@ -117,8 +118,7 @@ def held_out_extraction(probes: Probes | None) -> Control:
             None,
             None,
             None,
-            "no held-out text is long enough to be completed, so there is nothing to hold the "
-            "extraction rate against",
+            say("language.no_texts_completed"),
         )
     estimate = rate(int(probes.greedy.sum()), len(probes.texts), 1 - 2 * FAMILY_LEVEL)
     low, high = estimate.ci_low, estimate.ci_high
@@ -129,8 +129,11 @@ def held_out_extraction(probes: Probes | None) -> Control:
         estimate.value,
         low,
         high,
-        f"{estimate.k} of {estimate.n} held-out texts are completed word for word: "
-        + ("rare enough" if passed else "these texts can be guessed without having been seen"),
+        say(
+            f"language.{'rare' if passed else 'guessable'}",
+            hits=estimate.k,
+            texts=estimate.n,
+        ),
     )
 
 
@@ -145,8 +148,13 @@ def held_out_size(count: int, near_duplicates: int, before: int) -> Control:
         float(count),
         None,
         None,
-        f"{count} held-out texts are compared ({near_duplicates} of {before} were near-duplicates "
-        f"of members); at least {MIN_HELD_OUT} are needed to see a false positive rate of 1%",
+        say(
+            "language.compared",
+            texts=count,
+            near=near_duplicates,
+            before=before,
+            needed=MIN_HELD_OUT,
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from memory_assets.language import extraction, pii
 from memory_assets.language.exposure import Exposure, score_values
 from memory_assets.language.model import LanguageModel
 from memory_assets.records.secrets import Secret
+from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control, Estimate, Measurement
 from memory_assets.statistics.intervals import rate, skewed_mean_interval
 from memory_assets.statistics.roc import number
@@ -252,7 +253,11 @@ def unplanted_control(found: Sequence[SecretFinding]) -> Control | None:
         float(np.mean(bits)),
         float(bound[0]),
         float(bound[1]),
-        f"{len(bits)} secrets that were never planted have a mean exposure of "
-        f"{np.mean(bits):.2f} bits, chance is {exposures.CHANCE:.2f} "
-        f"(p = {p:.3g}): {'as it must be' if passed else 'they leak from elsewhere'}",
+        say(
+            f"language.{'unplanted' if passed else 'unplanted_leak'}",
+            secrets=len(bits),
+            bits=np.mean(bits),
+            chance=exposures.CHANCE,
+            p=p,
+        ),
     )

@@ -8,6 +8,8 @@ from memory_assets.reports.catalogue import Catalogue
 from memory_assets.reports.tables import percent
 from memory_assets.risk.figure import Figure
 
+_SHARES = ("probability", "ratio", "ratio a year", "metric")
+
 
 def _three_digits(value: float) -> str:
     rounded = float(f"{value:.3g}")
@@ -35,24 +37,46 @@ def money(value: float, currency: str, t: Catalogue) -> str:
     return t("amount.money", amount=amount(value, t), currency=t.name("currency", currency))
 
 
+def _word(text: str) -> str:
+    """What stands behind a number: the unit that the language counts in."""
+    return text.lstrip("−0123456789.,")
+
+
+def _bare(value: float, t: Catalogue) -> str:
+    return t("amount.under_one") if 0 < abs(value) < 1 else amount(value, t)
+
+
 def quantity(value: float, unit: str, currency: str, t: Catalogue) -> str:
     """A value by the unit that the risk model gives it."""
     if unit.startswith(currency):
         return money(value, currency, t)
-    if unit == "probability":
-        return percent(value)
-    return amount(value, t)
+    return percent(value) if unit in _SHARES else amount(value, t)
+
+
+def ranged(
+    value: float, low: float, high: float, unit: str, currency: str, t: Catalogue, form: str
+) -> str:
+    """A value with its range by unit; nothing where the two ends are one."""
+    if low == high:
+        return quantity(value, unit, currency, t)
+    ends = [quantity(end, unit, currency, t) for end in (low, high)]
+    bare = [_bare(end, t) for end in (low, high)]
+    # A currency that both ends share is named once, unless "16 to 4.8 million" could be misread.
+    if unit.startswith(currency) and len({_word(end) for end in bare}) == 1:
+        ends[0] = bare[0]
+        if not t.texts["amount.money"].endswith("{currency}"):
+            ends[1] = bare[1]
+    shown = quantity(value, unit, currency, t)
+    return t(f"form.{form}", value=shown, low=ends[0], high=ends[1])
 
 
 def shown(figure: Figure, currency: str, t: Catalogue, form: str = "interval") -> str:
     """A figure with its range; with the form `stacked` the range stands on a second line."""
     if figure.value is None:
         return t("amount.none")
-    text = quantity(figure.value, figure.unit, currency, t)
-    if figure.low is None or figure.high is None or figure.low == figure.high:
-        return text
-    low, high = (quantity(end, figure.unit, currency, t) for end in (figure.low, figure.high))
-    return t(f"form.{form}", value=text, low=low, high=high)
+    if figure.low is None or figure.high is None:
+        return quantity(figure.value, figure.unit, currency, t)
+    return ranged(figure.value, figure.low, figure.high, figure.unit, currency, t, form)
 
 
 def of(figure: Figure, currency: str, t: Catalogue) -> str:

@@ -71,12 +71,14 @@ def coverage(found: ReportInput, t: Catalogue) -> Html:
             t("coverage.not_run_table"),
             [t("column.test"), t("column.reason")],
             skipped,
+            words=1,
         )
         if skipped
         else el("p", t("coverage.nothing")),
     )
 
 
-def covered_threats(found: ReportInput) -> tuple[int, int]:
-    """How many of the EDPB's threats a test of this audit speaks to, and how many there are."""
-    return sum(bool(_covering(found, threat)) for threat in _THREATS), len(_THREATS)
+def covered_threats(found: ReportInput) -> tuple[list[str], list[str]]:
+    """The EDPB's threats that a test of this audit speaks to, and those that none does."""
+    tested = [threat for threat in _THREATS if _covering(found, threat)]
+    return tested, [threat for threat in _THREATS if threat not in tested]

@@ -11,6 +11,7 @@ from memory_assets.risk.evidence import INSUFFICIENT
 from memory_assets.risk.options import AS_IS
 from memory_assets.risk.report import OptionResult, RiskReport
 
+_UNKEPT = {"fail": "decision.limits_broken", "inconclusive": "decision.limits_open"}
 _LOOK = {"go": ("✓", "pass"), "conditional": ("?", "inconclusive"), "stop": ("✕", "fail")}
 
 
@@ -106,6 +107,7 @@ def _figures(found: ReportInput, risk: RiskReport, t: Catalogue) -> list[list[st
             "decision.adds",
             option=t.name("option", best.name),
             value=shown(best.npv_of_option, money_of, t),
+            years=risk.horizon,
         )
         rows.append([t("decision.best"), adds])
     if found.next_audit:
@@ -125,9 +127,11 @@ def decision(found: ReportInput, t: Catalogue) -> Html | None:
         return join(heading, el("div", *body, class_="verdict insufficient"))
     symbol, look = _LOOK[risk.gate.choice]
     label = t(f"decision.label_{risk.gate.choice}")
-    broken = found.bundle.audit.verdict == "fail" and risk.gate.choice != "stop"
-    if broken:
-        # A green light beside a broken limit would be read as leave to release.
+    unkept = _UNKEPT.get(found.bundle.audit.verdict) if found.gate else None
+    if risk.gate.choice == "stop":
+        unkept = None
+    if unkept:
+        # A green light beside a limit that is broken or open would be read as leave to release.
         symbol, look, label = "?", "inconclusive", t("decision.label_money_only", label=label)
     chip = join(el("span", symbol, aria_hidden="true"), " ", label)
     columns = [t("decision.figure"), t("decision.amount")]
@@ -137,10 +141,10 @@ def decision(found: ReportInput, t: Catalogue) -> Html | None:
             "div",
             el("p", chip, class_="chip"),
             el("p", decision_sentence(found, t), class_="sentence"),
-            el("p", t("decision.limits_broken")) if broken else None,
+            el("p", t(unkept)) if unkept else None,
             class_=f"verdict {look}",
         ),
         bullets(*_reasons(risk, t)),
         table("decision-figures", t("decision.table"), columns, _figures(found, risk, t), words=1),
-        el("p", t("decision.ground", basis=t(f"basis.{risk.options[0].npv.basis}"))),
+        el("p", t("decision.ground"), t("form.gap"), t(f"ground.{risk.options[0].npv.basis}")),
     )

@@ -13,7 +13,8 @@ from memory_assets.reports.findings import (
     trend_rows,
 )
 from memory_assets.reports.inputs import ReportInput
-from memory_assets.reports.markup import Html, el, join, picture
+from memory_assets.reports.markup import Html, bullets, el, join, picture
+from memory_assets.reports.retold import retold
 from memory_assets.reports.tables import (
     chosen,
     count,
@@ -23,6 +24,7 @@ from memory_assets.reports.tables import (
     pivot,
     table,
 )
+from memory_assets.risk.evidence import INSUFFICIENT
 
 _EVIDENCE = ("auc", "tpr_at_fpr_0.1", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001", "balanced_accuracy")
 _MOST_VERSIONS = 12
@@ -44,8 +46,13 @@ def limits(found: ReportInput, t: Catalogue) -> Html:
         needed = count(row.needed) if row.needed else "–"
         lines.append([label, limit, value, by, t(f"outcome.{row.outcome}"), needed])
     headers = [t(f"column.{c}") for c in ("metric", "limit", "measured", "by", "outcome", "needed")]
+    told = retold(found.bundle.audit.reason, t) if found.bundle.audit.reason else []
+    withheld = found.bundle.audit.verdict == INSUFFICIENT
     return join(
-        el("p", t("limits.intro")), table("limits-table", t("section.limits"), headers, lines)
+        el("p", t("limits.intro")),
+        table("limits-table", t("section.limits"), headers, lines),
+        # Why there is no verdict stands with the checks that failed.
+        None if withheld or not told else join(el("h3", t("limits.reason")), bullets(*told)),
     )
 
 

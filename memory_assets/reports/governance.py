@@ -86,10 +86,10 @@ def _generative(found: ReportInput) -> bool:
 
 
 def _attacked(found: ReportInput) -> str:
-    covered, total = covered_threats(found)
-    if not covered:
+    tested, untested = covered_threats(found)
+    if not tested:
         return _NONE
-    return _EVIDENCE if covered == total else _PARTLY
+    return _PARTLY if untested else _EVIDENCE
 
 
 def _reproduced(found: ReportInput) -> str:
@@ -130,8 +130,11 @@ def compliance(found: ReportInput, t: Catalogue) -> Html:
             release = t(f"release.{found.profile.exposure.release}")
             evidence = t("provision.release", release=release)
         if name == "edpb_55":
-            covered, total = covered_threats(found)
-            evidence = t("provision.threats", covered=covered, total=total)
+            tested, untested = covered_threats(found)
+            sides = {"tested": tested, "untested": untested}
+            named = {side: [t(f"threat.{n}") for n in names] for side, names in sides.items()}
+            said = {side: t("form.separator").join(n) or "–" for side, n in named.items()}
+            evidence = t("provision.threats", **said)
         rows.append([t(f"provision.{name}"), word, t(f"provision.{name}_asks"), evidence])
     headers = [t(f"column.{c}") for c in ("provision", "state", "asks", "evidence")]
     return join(

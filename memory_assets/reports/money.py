@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memory_assets.reports import money_plots
-from memory_assets.reports.amounts import input_name, money, of, quantity, shown
+from memory_assets.reports.amounts import amount, input_name, money, of, ranged, shown
 from memory_assets.reports.catalogue import Catalogue
 from memory_assets.reports.decision import appetite, least_loss, recommended, why_unpriced
 from memory_assets.reports.findings import family, headline, resolved
@@ -12,6 +12,7 @@ from memory_assets.reports.markup import Html, el, join, picture
 from memory_assets.reports.tables import count, estimate_cell, metric_label, percent, table
 from memory_assets.risk.describe import InputLine
 from memory_assets.risk.options import AS_IS
+from memory_assets.risk.profile import Profile
 from memory_assets.risk.report import RiskReport
 from memory_assets.statistics.estimate import Measurement
 
@@ -51,6 +52,16 @@ def _kinds(found: ReportInput, t: Catalogue) -> Html:
     )
 
 
+def _held_out(risk: RiskReport, profile: Profile, t: Catalogue) -> str:
+    """On what the value rests: the metric on unseen cases, beside today's."""
+    today = percent(profile.value.baseline.mean)
+    if risk.held_out is None or risk.held_out.value is None:
+        trial = profile.value.poc_gain is not None
+        return t("value.from_trial" if trial else "value.unmeasured")
+    shown = estimate_cell("held_out_accuracy", risk.held_out, t)
+    return t("value.measured", value=shown, n=count(risk.held_out.n), today=today)
+
+
 def value_against_risk(found: ReportInput, t: Catalogue) -> Html:
     """What the model earns on unseen cases beside what its leaks may cost."""
     risk, profile = found.risk, found.profile
@@ -73,8 +84,9 @@ def value_against_risk(found: ReportInput, t: Catalogue) -> Html:
     kpi = {"kpi": t.name("kpi", profile.value.kpi), "metric": t.name("kpi", profile.value.metric)}
     return join(
         el("p", t("value.intro", **kpi)),
+        el("p", _held_out(risk, profile, t)),
         table("value-table", t("value.table"), headers, rows),
-        el("p", t("value.note")),
+        el("p", t("value.note" if risk.memorized_value else "value.memorized_unmeasured")),
         _kinds(found, t),
     )
 
@@ -123,10 +135,12 @@ def _inputs(found: ReportInput, risk: RiskReport, t: Catalogue) -> Html:
         if line.name.startswith("options."):
             continue
         unit = line.unit.replace(risk.currency, "money")
-        low, mean, high = (
-            quantity(x, line.unit, risk.currency, t) for x in (line.low, line.mean, line.high)
-        )
-        ends = mean if low == high else t("form.interval", value=mean, low=low, high=high)
+        numbers = line.mean, line.low, line.high
+        ends = ranged(*numbers, line.unit, risk.currency, t, "interval")
+        if line.low == line.high and unit.startswith("money") and 0 < line.mean < 1:
+            # What someone stated is shown as it is, however little; 7.5 of a cent add up.
+            name = t.name("currency", risk.currency)
+            ends = t("amount.money", amount=amount(line.mean, t), currency=name)
         basis = t(f"basis.{line.basis}")
         basis = (
             t("form.noted", value=basis, note=t("losses.defaulted")) if line.defaulted else basis

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from memory_assets.reports.amounts import amount, input_name
+from memory_assets.reports.amounts import amount, input_name, money
 from memory_assets.reports.canvas import INK, MUTED, SERIES, to_svg
 from memory_assets.reports.catalogue import Catalogue
 from memory_assets.risk.plan import Depth
 from memory_assets.risk.report import OptionResult
 from memory_assets.risk.sensitivity import Swing
 from memory_assets.risk.tail import Exceedance
+
+_SHORT = 2.5
+"""Decades of a logarithmic axis below which 2 and 5 are marked as well."""
 
 
 def _in_money(t: Catalogue) -> FuncFormatter:
@@ -40,7 +44,10 @@ def exceedance(
         axes.axvline(limit, color=INK, lw=1.2, ls=(0, (4, 2)), label=t("plot.appetite"))
         axes.xaxis.set_major_formatter(_in_money(t))
         axes.yaxis.set_major_formatter(FuncFormatter(_percent))
-        for axis in (axes.xaxis, axes.yaxis):
+        for axis, ends in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            # Where an axis spans little, powers of ten alone would leave it without a scale.
+            short = math.log10(ends[1] / ends[0]) < _SHORT
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if short else (1.0,)))
             axis.set_minor_formatter(NullFormatter())
         axes.grid(True)
         axes.set_xlabel(t("plot.loss_of_a_year", currency=t.name("currency", currency)))
@@ -101,7 +108,11 @@ def audit_worth(depths: Sequence[Depth], currency: str, t: Catalogue) -> str:
 def frontier(
     options: Sequence[OptionResult], efficient: set[str], currency: str, t: Catalogue
 ) -> str:
-    """Leaks a year against value a year; filled what no other option beats, numbered as named."""
+    """Leaks a year against value a year; filled what no other option beats, numbered as named.
+
+    What an option costs a year is the size of its mark, and stands beside its name.
+    """
+    dearest = max((o.cost.value or 0.0 for o in options), default=0.0) or 1.0
 
     def paint(axes: Axes) -> None:
         places: dict[tuple[str, str], list[int]] = {}
@@ -110,13 +121,20 @@ def frontier(
             x, y = option.leaks.value or 0.0, option.value.value or 0.0
             kept = option.name in efficient
             color = SERIES[0][0] if kept else "#ffffff"
-            style = {"marker": "o" if kept else "s", "edgecolors": SERIES[0][0], "s": 60}
+            cost = option.cost.value or 0.0
+            size = 45 + 155 * cost / dearest
+            style = {"marker": "o" if kept else "s", "edgecolors": SERIES[0][0], "s": size}
             axes.scatter(x, y, color=color, zorder=3 + kept, **style)
             # Options that leak and earn alike share one place and one label.
             place = (f"{x:.2g}", f"{y:.2g}")
             places.setdefault(place, []).append(nth)
             at.setdefault(place, (x, y))
-            name = t("plot.numbered", nth=nth, option=t.name("option", option.name))
+            name = t(
+                "plot.numbered",
+                nth=nth,
+                option=t.name("option", option.name),
+                cost=money(cost, currency, t),
+            )
             axes.plot([], [], marker="", ls="", label=name)
         for place, numbers in places.items():
             label = ", ".join(map(str, numbers))
@@ -129,6 +147,7 @@ def frontier(
         axes.set_xlabel(t("plot.leaks_a_year"))
         axes.set_title(t("plot.value_a_year", currency=t.name("currency", currency)), color=MUTED)
         under = {"loc": "upper left", "bbox_to_anchor": (-0.1, -0.24), "borderaxespad": 0}
-        axes.legend(**under, ncols=2, handlelength=0)
+        axes.legend(**under, ncols=1, handlelength=0)
 
-    return to_svg(paint, height=3.4, lang=t.lang, left=0.95, below=0.95)
+    below = 0.55 + 0.2 * len(options)
+    return to_svg(paint, height=2.45 + below, lang=t.lang, left=0.95, below=below)

@@ -109,7 +109,10 @@ def _header(found: ReportInput, t: Catalogue) -> Html:
     facts = [
         t(f"page.kind_{audit.kind}"),
         t("page.audited", when=when(audit.finished_at)),
-        t("page.owner", owner=found.owner) if found.owner else None,
+        t("page.owner", owner=found.owner.removeprefix("team:")) if found.owner else None,
+        t("page.release", release=t(f"release.{found.profile.exposure.release}"))
+        if found.profile
+        else None,
         t("page.next", date=found.next_audit.isoformat()) if found.next_audit else None,
     ]
     return el(
@@ -139,7 +142,7 @@ def render(found: ReportInput, lang: str = "en") -> str:
         lang,
         el("a", t("page.skip"), class_="skip", href="#evidence"),
         _header(found, t),
-        el("main", summary(found, t), nav, bodies),
+        el("main", el("div", summary(found, t), class_="page-one"), nav, bodies),
         el("footer", el("p", t("page.footer", audit=audit.audit_id[:12]))),
     )
     seal = hashlib.sha256(page.encode()).hexdigest()

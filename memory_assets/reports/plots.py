@@ -243,6 +243,6 @@ def heat_map(
         for side in axes.spines.values():
             side.set_visible(False)
 
-    width = max(6.0, 2.3 + 0.95 * len(columns))
+    width = max(6.0, 2.3 + 1.05 * len(columns))
     height = 0.95 + 0.4 * len(rows)
     return to_svg(paint, height=height, lang=t.lang, width=width, left=2.1, below=0.25)

@@ -17,6 +17,7 @@ from memory_assets.reports.findings import (
 )
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.markup import Html, bullets, el, join, picture
+from memory_assets.reports.retold import retold
 from memory_assets.reports.tables import (
     count,
     estimate_cell,
@@ -25,7 +26,7 @@ from memory_assets.reports.tables import (
     pivot,
     table,
 )
-from memory_assets.statistics.estimate import Measurement
+from memory_assets.statistics.estimate import Control, Measurement
 
 _MOST_EXPOSED = 12
 
@@ -153,8 +154,13 @@ def utility(found: ReportInput, t: Catalogue) -> Html | None:
     return join(el("p", t("utility.intro")), _value_table("utility", measured, t))
 
 
+def _found_by(control: Control, t: Catalogue) -> str:
+    told = t("form.gap").join(retold(control.detail, t))
+    return t("control.told", name=t.name("control.name", control.control), told=told)
+
+
 def controls(found: ReportInput, t: Catalogue) -> Html:
-    """The audit's checks on itself; the sentence that comes with each is English."""
+    """The audit's checks on itself, and what each of them found."""
     own = found.bundle.controls
     if not own:
         return el("p", t("control.none"))
@@ -164,16 +170,13 @@ def controls(found: ReportInput, t: Catalogue) -> Html:
         if c.value is not None and c.ci_low is not None and c.ci_high is not None:
             value = t("form.interval", value=value, low=f"{c.ci_low:.3f}", high=f"{c.ci_high:.3f}")
         result = t("control.passed" if c.passed else "control.failed")
-        # A control that the catalogue does not know is explained by its own sentence.
-        known = t.name("control.question", c.control)
-        question = c.detail if known == c.control else known
+        # A control that the catalogue does not know is explained by what it found.
+        question = t.texts.get(f"control.question.{c.control}", "–")
         rows.append([t.name("control.name", c.control), result, value, question])
     headers = [t(f"column.{c}") for c in ("control", "outcome", "value", "question")]
     parts = [el("p", t("control.intro"))]
     parts.append(table("controls-table", t("control.table"), headers, rows, words=1))
-    details = [f"{t.name('control.name', c.control)}: {c.detail}" for c in own if not c.passed]
-    if details and t.lang == "en":
-        parts.append(bullets(*details))
+    parts += [el("h3", t("control.found")), bullets(*(_found_by(c, t) for c in own))]
     drawn = [c for c in own if c.value is not None and c.ci_low is not None]
     if drawn:
         values = t("form.separator").join(

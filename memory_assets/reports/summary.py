@@ -132,17 +132,13 @@ def _meaning(found: ReportInput, t: Catalogue) -> Html:
 
 def summary(found: ReportInput, t: Catalogue) -> Html:
     """Everything a manager needs, above the fold."""
-    audit = found.bundle.audit
     key = _state(found)
     label = join(el("span", SYMBOLS[key], aria_hidden="true"), " ", t(f"verdict.label_{key}"))
-    # The reason is written in English by the audit; the sentence above it says the same.
-    reason = t("verdict.recorded", reason=audit.reason) if audit.reason and t.lang == "en" else None
     return join(
         el(
             "div",
             el("p", label, class_="chip"),
             el("p", sentence(found, t), class_="sentence"),
-            el("p", reason, class_="reason") if reason else None,
             class_=f"verdict {key}",
         ),
         decision(found, t),

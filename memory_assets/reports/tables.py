@@ -74,6 +74,11 @@ def estimate_cell(metric: str, estimate: Estimate, t: Catalogue, form: str = "in
     shown = number(metric, estimate.value)
     if estimate.ci_low is not None and estimate.ci_high is None:
         shown = t("form.at_least", value=shown)
+    elif estimate.ci_low is not None and estimate.ci_high == 1 and estimate.value < 1:
+        # A share that is bounded from below alone.
+        low = t("form.at_least", value=number(metric, estimate.ci_low))
+        note = low if estimate.ci_low > 0 else t("status.vacuous_note")
+        shown = t("form.noted", value=shown, note=note)
     elif estimate.ci_low is not None and estimate.ci_low != estimate.ci_high:
         low, high = number(metric, estimate.ci_low), number(metric, estimate.ci_high or 0.0)
         shown = t(f"form.{form}", value=shown, low=low, high=high)

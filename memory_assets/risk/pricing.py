@@ -203,5 +203,6 @@ def price(
         if as_is.worth
         else None,
         training_gain=uncounted_training_gain(evidence, profile),
+        held_out=evidence.utility.held_out if evidence.utility else None,
         forecasts=_forecasts(results, rates, evidence, profile.decision.material_rate.mean),
     )

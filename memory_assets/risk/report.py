@@ -15,6 +15,7 @@ from memory_assets.risk.plan import AuditPlan
 from memory_assets.risk.returns import FrontierPoint
 from memory_assets.risk.sensitivity import Swing
 from memory_assets.risk.tail import Exceedance
+from memory_assets.statistics.estimate import Estimate
 
 Choice = Literal["go", "conditional", "stop"]
 
@@ -98,7 +99,8 @@ class RiskReport:
     """A priced audit; with `priced` false, `reason` says why and every other part is empty.
 
     `break_even_growth` is how many times today's attempts may grow before the expected loss of the
-    model as it is eats its value. `training_gain` is shown and not counted.
+    model as it is eats its value. `training_gain` is shown and not counted. `held_out` is the
+    metric on unseen cases that the value rests on, where it was measured.
     """
 
     audit_id: str
@@ -122,6 +124,7 @@ class RiskReport:
     break_even_growth: Figure | None = None
     memorized_value: Figure | None = None
     training_gain: Figure | None = None
+    held_out: Estimate | None = None
     forecasts: tuple[Forecast, ...] = ()
 
     def rows(self) -> tuple[RiskRow, ...]:
@@ -135,6 +138,11 @@ class RiskReport:
             figure = getattr(self, name)
             if figure is not None:
                 found.append(self._row("none", name, figure))
+        if (e := self.held_out) is not None and e.value is not None:
+            ends = e.ci_low, e.ci_high
+            unit, ground = "probability", "measured"
+            row = RiskRow(self.audit_id, "none", "held_out_metric", unit, e.value, *ends, ground)
+            found.append(row)
         return tuple(found)
 
     def _row(self, option: str, quantity: str, figure: Figure) -> RiskRow:

@@ -212,42 +212,6 @@ def gaussian_dp_epsilon(
     )
 
 
-@dataclass(frozen=True)
-class ClaimCheck:
-    """A claimed epsilon held against a lower bound. `in_words` is one sentence for the report."""
-
-    verdict: Literal["falsified", "not falsified"]
-    in_words: str
-
-
-def check_claim(claimed: float, bound: EpsilonBound) -> ClaimCheck:
-    """Falsified when the lower bound exceeds the claim. Otherwise nothing is proved either way.
-
-    Raises:
-        ValueError: a claim that is not a positive number.
-    """
-    if not (math.isfinite(claimed) and claimed > 0):
-        raise ValueError(f"a claimed epsilon must be a positive number, got {claimed}")
-    shown = bound.estimate.value or 0.0
-    at = f"at delta {bound.delta:g}" if bound.delta else "at delta 0"
-    if shown > claimed:
-        words = f"The attack shows epsilon >= {shown:.2f} {at}: the claim of {claimed:g} is false"
-        if bound.method == "gaussian_dp":
-            words += ", if the mechanism is Gaussian"
-        return ClaimCheck("falsified", f"{words}.")
-    if claimed >= bound.ceiling:
-        words = (
-            f"This sample could show at most {bound.ceiling:.2f} {at}, so the claim of "
-            f"{claimed:g} was not put to a test; more canaries would."
-        )
-    else:
-        words = (
-            f"The attack shows epsilon >= {shown:.2f} of at most {bound.ceiling:.2f} {at}: "
-            f"the claim of {claimed:g} is not contradicted, which does not prove it."
-        )
-    return ClaimCheck("not falsified", words)
-
-
 def epsilon_measurements(name: str, bound: EpsilonBound) -> list[Measurement]:
     """The bound and its ceiling as rows of the family `epsilon`, in nats; `name` is the attack."""
     top = Estimate(bound.ceiling, bound.ceiling, bound.ceiling, n=bound.estimate.n)

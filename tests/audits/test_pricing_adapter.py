@@ -20,6 +20,7 @@ from memory_assets.audits.pricing import (
 )
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import Audit
+from memory_assets.priced_subjects import Company, PricedSubject
 from memory_assets.risk import profile_file
 from memory_assets.risk.reading import load_profile
 from memory_assets.statistics.estimate import Estimate, Measurement
@@ -76,7 +77,8 @@ def store(tmp_path) -> ArtifactStore:
 
 
 def priced(store, found, profile="healthcare-us", root=Path(), beside=ALONE, mitigations=None):
-    return price_audit(found, profile, root, beside, mitigations or {}, None, store)
+    subject = PricedSubject(profile=profile, mitigations=mitigations or {})
+    return price_audit(found, subject, root, beside, None, store)
 
 
 def test_strongest_attack_at_the_threshold_that_the_shadows_fixed(profile):
@@ -200,3 +202,84 @@ def test_the_plan_may_bring_the_next_audit_forward_and_never_puts_it_off(store):
     for years, days in ((0.1, 36), (5.0, 90), (None, 90)):
         plan = replace(report.plan, every_years=years)
         assert next_audit_days(replace(report, plan=plan), 90) == days
+
+
+def test_outcomes_of_unseen_cases_are_what_a_language_model_earns_by(tmp_path, store):
+    """No accuracy is measured of a language model: its owner's cases say what it is worth."""
+    leaked = row("extraction", "discoverable", "extraction_rate", rate(4, 400), "repetitions=1")
+    found = replace(audited(), measurements=(leaked,))
+    (tmp_path / "cases.csv").write_text(
+        "version,case,right\n"
+        + "".join(f"v1,{i},{int(i < 130)}\n" for i in range(200))
+        + "v0,0,1\n"
+    )
+    unmeasured = PricedSubject(profile="software-service-us")
+    measured = PricedSubject(profile="software-service-us", outcomes="cases.csv")
+    before, after = (
+        read_risk(price_audit(found, s, tmp_path, ALONE, None, store).path)
+        for s in (unmeasured, measured)
+    )
+    assert before.options[0].value.value is None
+    assert before.held_out is None
+    # 65% on 200 cases, 50% today, 240,000 a year at 10 minutes of about 42.5 USD an hour.
+    assert after.held_out == rate(130, 200)
+    assert after.options[0].value.value == pytest.approx(0.15 * 240_000 * 42.5 / 6, rel=0.02)
+    assert ("held_out_metric", 0.65) in {(r.quantity, r.value) for r in after.rows()}
+
+
+def test_a_version_without_outcomes_is_not_priced_by_another_metric(profile):
+    found = evidence_of(audited(), profile, None, {"v9": rate(1, 2)})
+    assert found.utility is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("version,correct\nv1,1\n", "no column 'right'"),
+        ("version,right\nv1,maybe\n", "line 2: right is 'maybe'"),
+        ("version,case,right\nv1,a,1\nv1,a,0\n", "line 3: case 'a' of 'v1' is twice"),
+    ],
+)
+def test_wrong_outcomes_are_one_clear_line(tmp_path, store, text, words):
+    (tmp_path / "cases.csv").write_text(text)
+    subject = PricedSubject(profile="healthcare-us", outcomes="cases.csv")
+    with pytest.raises(InputError, match=words):
+        price_audit(audited(), subject, tmp_path, ALONE, None, store)
+
+
+SHOP = {
+    "industry": "retail",
+    "records": 20_000,
+    "queries_per_month": 30_000,
+    "revenue": 3e8,
+    "currency": "JPY",
+}
+
+
+def test_a_company_of_four_numbers_is_priced(tmp_path, store):
+    leaked = row("extraction", "discoverable", "extraction_rate", rate(4, 400), "repetitions=1")
+    found = replace(audited(), measurements=(leaked,))
+    made = price_audit(found, PricedSubject(company=Company(**SHOP)), tmp_path, ALONE, None, store)
+    report = read_risk(made.path)
+    assert report.priced
+    assert report.currency == "JPY"
+    defaulted = {line.name for line in report.inputs if line.defaulted}
+    assert not defaulted & {"data.records", "exposure.queries", "loss.revenue"}
+    assert "loss.fixed" in defaulted
+
+
+def test_profile_company_and_outcomes_do_not_contradict():
+    with pytest.raises(ValueError, match="leave one out"):
+        PricedSubject(profile="retail-jp", company=Company(**SHOP))
+    with pytest.raises(ValueError, match="in a profile only"):
+        PricedSubject(outcomes="cases.csv")
+    with pytest.raises(ValueError, match="industry"):
+        Company(**{**SHOP, "industry": "fishing"})
+
+
+def test_the_files_of_a_price_are_watched(tmp_path):
+    subject = PricedSubject(company=Company(**SHOP), outcomes="cases.csv")
+    with pytest.raises(InputError, match="outcomes: no file"):
+        subject.profile_files(tmp_path)
+    (tmp_path / "cases.csv").write_text("version,right\n")
+    assert set(subject.profile_files(tmp_path)) == {"cases.csv"}

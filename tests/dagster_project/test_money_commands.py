@@ -81,6 +81,32 @@ def test_a_profile_that_is_not_there_and_one_with_a_mistake_are_one_line(tmp_pat
     assert "EURO" in line
 
 
+COMPANY = ("--records", "20000", "--queries-per-month", "30000", "--revenue", "3e8")
+
+
+def test_a_small_company_is_shown_from_four_numbers():
+    shown = said("profile", "--industry", "retail", *COMPANY, "--currency", "JPY")
+    assert "sized to a small company" in shown
+    assert "20,000" in shown
+    assert "360,000" in shown
+    assert "assumed (default)" in shown
+    assert "These three decide most" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--industry", "retail", *COMPANY[:2]), "--queries-per-month, --revenue as well"),
+        (("--industry", "retial", *COMPANY), "did you mean 'retail'"),
+        (("retail-jp", "--industry", "retail", *COMPANY), "not both"),
+        (COMPANY, "need --industry"),
+        (("--industry", "retail", *COMPANY, "--currency", "GBP"), "unknown currency"),
+    ],
+)
+def test_a_small_company_that_is_half_stated_is_one_line(arguments, words):
+    assert words in refused("profile", *arguments)
+
+
 def test_an_action_is_opened_listed_closed_and_a_version_signed(history: Path):
     assert "corrective action of digits v2, open" in said(
         "action", "add", "digits", "stop early", "--owner", "team:ml", "--due", "2027-01-31"

@@ -22,6 +22,7 @@ from memory_assets.reports.inputs import (
     ReportInput,
     RocCurve,
 )
+from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control, Estimate, Measurement
 
 SHIFT = {
@@ -98,14 +99,29 @@ def record_scores(audit_id: str, n: int, strength: float, influence: bool, seed:
     return pa.Table.from_pylist(rows, schema=RECORD_SCORES)
 
 
+def _negative(passed: bool, auc: float) -> str:
+    key, setting = "passed" if passed else "failed", say("setting.permuted")
+    ends = {"value": auc, "low": auc - 0.03, "high": auc + 0.03}
+    return say(f"negative.{key}", attack="lira_online", setting=setting, **ends)
+
+
+def _positive(value: float, low: float, high: float) -> str:
+    who = {"memorizer": say("memorizer.made_up"), "attack": "loss"}
+    return say("positive.passed", value=value, low=low, high=high, **who)
+
+
+def _blind(value: float, low: float, high: float) -> str:
+    return say("blind.passed", value=value, low=low, high=high)
+
+
 def controls(passed: bool) -> tuple[Control, ...]:
     auc = 0.497 if passed else 0.561
     return (
-        Control("negative", passed, auc, auc - 0.03, auc + 0.03, "AUC on a pool model."),
-        Control("positive", True, 0.982, 0.971, 0.990, "AUC on an overfitted model."),
-        Control("blind_baseline", True, 0.508, 0.479, 0.537, "AUC without the model."),
-        Control("recipe_match", True, 0.412, None, None, "Rank of the target in the pool."),
-        Control("resolution", True, None, None, None, "800 records resolve rates from 0.125%."),
+        Control("negative", passed, auc, auc - 0.03, auc + 0.03, _negative(passed, auc)),
+        Control("positive", True, 0.982, 0.971, 0.990, _positive(0.982, 0.971, 0.990)),
+        Control("blind_baseline", True, 0.508, 0.479, 0.537, _blind(0.508, 0.479, 0.537)),
+        Control("recipe_match", True, 0.412, None, None, say("recipe_match.no_pool")),
+        Control("resolution", True, None, None, None, say("resolution.no_rate")),
     )
 
 
@@ -153,7 +169,9 @@ def sample(
     rows, curves = attacks(n, strength, seed)
     rows += others(strength)
     limits = {"tpr_at_fpr_0.01": 0.02, "tpr_at_fpr_0.001": 0.01, "auc": 0.7}
-    rows += decide(rows, (), Gate(limits)).gate_measurements
+    own = controls(verdict != "insufficient evidence")
+    decision = decide(rows, own, Gate(limits))
+    rows += decision.gate_measurements
     audit_id = digest("sample", version)
     audit = Audit(
         audit_id=audit_id,
@@ -169,12 +187,12 @@ def sample(
         started_at=datetime(2026, 7, 20, 9, 0, tzinfo=UTC),
         finished_at=datetime(2026, 7, 20, 9, 2, tzinfo=UTC),
         verdict=verdict,  # type: ignore[arg-type]
-        reason="tpr_at_fpr_0.01 lies above its limit.",
+        reason=decision.reason,
     )
     bundle = AuditBundle(
         audit,
         tuple(rows),
-        controls(verdict != "insufficient evidence"),
+        own,
         record_scores(audit_id, n, strength, influence, seed),
     )
     return ReportInput(

@@ -12,8 +12,10 @@ from report_samples import measured, rate, sample
 from memory_assets.controls.verdict import Gate, decide
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import RECORD_SCORES
+from memory_assets.reports.catalogue import catalogue
 from memory_assets.reports.inputs import TREND, ReportInput
 from memory_assets.reports.page import render, verify, write_report
+from memory_assets.reports.retold import retold
 from memory_assets.statistics.estimate import Control, Estimate
 
 HOSTILE = '<script>alert("x")</script>&{name}'
@@ -102,6 +104,20 @@ def test_japanese_page_shows_no_english_of_the_audit(found):
     text = " ".join(Page(render(found, "ja")).text)
     assert found.bundle.audit.reason not in text
     assert not [c.detail for c in found.bundle.controls if c.detail in text]
+
+
+@pytest.mark.parametrize("verdict", ["fail", "insufficient evidence"])
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_what_the_audit_wrote_down_stands_in_the_language_of_the_page(verdict, lang):
+    """The sentence of every check, and what decided the verdict; none is left out as unreadable."""
+    found, t = sample(verdict), catalogue(lang)
+    text = " ".join(" ".join(Page(render(found, lang)).text).split())
+    for control in found.bundle.controls:
+        for sentence in retold(control.detail, t):
+            assert " ".join(sentence.split()) in text
+    decided = retold(found.bundle.audit.reason, t)
+    assert (decided[0] in text) is (verdict == "fail")
+    assert t("control.unread") not in text
 
 
 def test_same_input_gives_the_same_bytes(found):

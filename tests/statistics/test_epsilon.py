@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from memory_assets.controls.claim import check_claim
 from memory_assets.statistics.epsilon import (
     Bonferroni,
     Split,
     ceiling,
-    check_claim,
     clopper_pearson_epsilon,
     epsilon_lower_bound,
     epsilon_measurements,
