@@ -11,7 +11,7 @@ from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
 from dagster_project.pipes import pipes_session
 from dagster_project.references import Reference
-from memory_assets.audits import classifier as audit
+from memory_assets.audits import shadows as audit
 from memory_assets.audits import pool_findings as findings
 from memory_assets.records.prepared import Prepared
 

@@ -15,7 +15,7 @@ from dagster_project.components.money_assets import money_assets
 from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
 from dagster_project.references import Reference
-from memory_assets.audits import classifier as audit
+from memory_assets.audits import shadows as audit
 from memory_assets.audits.conclusion import CONCLUSION_VERSION, Evidence, conclude
 from memory_assets.audits.reporting import REPORT_VERSION, write_report
 from memory_assets.audits.results import AttackResults

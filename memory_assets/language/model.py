@@ -138,7 +138,7 @@ def load_language_model(
         model, tokens = _load_adapter(folder, base)
     else:
         model, tokens = _load_model(folder), folder
-    tokenizer = _load_tokenizer(folder if _has_tokenizer(folder) else tokens)
+    tokenizer = load_tokenizer(folder if _has_tokenizer(folder) else tokens)
     model = model.to(device).eval()
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
@@ -147,15 +147,23 @@ def load_language_model(
             "give the tokenizer that the model was trained with"
         )
     sources = [tokens] if tokens == folder else [tokens, folder]
+    identity = digest([_folder_digest(source) for source in sources])
+    return as_language_model(model, tokenizer, str(name), device, identity)
+
+
+def as_language_model(
+    model: Any, tokenizer: Any, name: str, device: str, identity: str = ""
+) -> LanguageModel:
+    """A model that is in memory, on `device` and in evaluation mode; `identity` is its digest."""
     return LanguageModel(
-        name=str(name),
+        name=name,
         model=model,
         tokenizer=tokenizer,
         device=device,
-        digest=digest([_folder_digest(source) for source in sources]),
+        digest=identity,
         context=_context(model, tokenizer),
         start=_start(tokenizer),
-        splits=_splits(model, device),
+        splits=output_splits(model, device),
     )
 
 
@@ -249,7 +257,12 @@ def _has_tokenizer(folder: Path) -> bool:
     return any((folder / file).is_file() for file in _TOKENIZERS)
 
 
-def _load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a model folder.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
     from transformers import AutoTokenizer
 
     if not _has_tokenizer(folder):
@@ -282,7 +295,7 @@ def _start(tokenizer: Any) -> int | None:
     return int(begin) if begin is not None and len(ids) and ids[0] == begin else None
 
 
-def _splits(model: Any, device: str) -> bool:
+def output_splits(model: Any, device: str) -> bool:
     """Some models scale or cap their logits after the output layer: find out on four tokens."""
     import torch
 

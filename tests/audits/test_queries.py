@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits import classifier as audit
+from memory_assets.audits import shadows as audit
 from memory_assets.examples import digits
 from memory_assets.pool.signal_files import load_signals
 from memory_assets.records.dataset import Dataset
