@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from memory_assets import __version__
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.audits.language_pool import (
+    MEMORIZATION_VERSION,
     PAIRS_KIND,
     ShadowEvidence,
     draw_pairs,
@@ -30,6 +31,7 @@ from memory_assets.audits.shadows import (
     BLOCK_KIND,
     SIGNALS_KIND,
     TENSORS,
+    attacks_version,
     device_name,
     plan_pool,
     signals_key,
@@ -273,6 +275,8 @@ def conclude_language(
     """
     config = digest(subject.config_digest, findings.name, shadows.key if shadows else "")
     code = f"{__version__}; language {FINDINGS_VERSION}; conclusion {LANGUAGE_CONCLUSION_VERSION}"
+    if shadows is not None:
+        code += f"; attacks {attacks_version(subject)}; memorization {MEMORIZATION_VERSION}"
     audit_id = digest(subject.subject, version, weights, texts.name, config, code)
 
     def build(folder: Path) -> None:

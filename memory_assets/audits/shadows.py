@@ -24,6 +24,8 @@ from memory_assets.audits.results import AttackResults
 from memory_assets.audits.ways import TrainingWay, Way, way_of
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.language.recipe import LANGUAGE_TRAINER_VERSION
+from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.pool.blocks import TRAINER_VERSION as _TRAINER
 from memory_assets.pool.blocks import Block, cut_blocks
@@ -154,13 +156,14 @@ def pool_version(subject: PooledSubject) -> str:
             include={*WAYS, "pool", "depth", "options", "queries"}, exclude_defaults=True
         )
     )
-    return f"{TRAINER_VERSION}.{spec[:8]}"
+    language = isinstance(subject, LanguageModelSubject)
+    return f"{LANGUAGE_TRAINER_VERSION if language else TRAINER_VERSION}.{spec[:8]}"
 
 
 def target_version(subject: PooledSubject) -> str:
     """Version of the signals, and the architecture that checkpoints are read as."""
     architecture = {
-        "recipe": {"model", "model_args"},
+        "recipe": {"model", "model_args", "tokenizer", "window"},
         "queries": ...,
         "fit": ...,
         "command": ...,

@@ -263,15 +263,13 @@ class ByLanguageRecipe:
     device: str
     tokenizer: Path
     tokens: str
-    base: Path | None = None
 
     @property
     def outside(self) -> str:
         return ""
 
     def asked_by(self) -> Any:
-        asked = [self.code, self.recipe.model_args, self.recipe.window, self.tokens, self.device]
-        return [*asked, None if self.base is None else str(self.base)]
+        return [self.code, self.recipe.model_args, self.recipe.window, self.tokens, self.device]
 
     def block_key(self, block: Block, prepared: PreparedTexts, masks: NDArray[np.uint8]) -> str:
         rows, models = masks[block.start : block.stop], [block.start, block.stop]
@@ -306,9 +304,7 @@ class ByLanguageRecipe:
     def ask_target(self, version: Path, prepared: PreparedTexts) -> Signals:
         from memory_assets.language.pool import target_text_signals
 
-        return target_text_signals(
-            self.recipe, self.tokenizer, version, prepared, self.device, self.base
-        )
+        return target_text_signals(self.recipe, self.tokenizer, version, prepared, self.device)
 
 
 def _code(subject: PooledSubject, root: Path) -> str:
@@ -319,15 +315,10 @@ def _code(subject: PooledSubject, root: Path) -> str:
 
 def _language_way(subject: LanguageModelSubject, root: Path, device: str) -> ByLanguageRecipe:
     assert subject.recipe is not None  # without a recipe it has no pool
-    tokenizer, base = root / subject.recipe.tokenizer, subject.base
+    tokenizer = root / subject.recipe.tokenizer
     files = {file.name: digest_file(file) for file in tokenizer_files(tokenizer)}
     return ByLanguageRecipe(
-        subject.recipe.recipe(),
-        _code(subject, root),
-        device,
-        tokenizer,
-        digest(files),
-        root / base if base else None,
+        subject.recipe.recipe(), _code(subject, root), device, tokenizer, digest(files)
     )
 
 

@@ -17,16 +17,15 @@ import ast
 import os
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from memory_assets.digest import digest
 from memory_assets.language.recipe import LanguageRecipe
+from memory_assets.pool.processes import in_processes
 from memory_assets.records.canaries import TEMPLATES, make_secrets, plant
 from memory_assets.records.secrets import Manifest
 from memory_assets.records.texts import Texts
@@ -212,11 +211,8 @@ def make(folder: Path, recipe: NotesRecipe = RECIPE, processes: int | None = Non
         folder / REFERENCE: held_out,
     }
     jobs = [(texts, tokenizer, recipe, path) for path, texts in wanted.items() if not path.exists()]
-    processes = min(len(jobs), processes or os.cpu_count() or 1)
-    if processes < 2:
-        return made + [_train_whole(*job) for job in jobs]
-    with ProcessPoolExecutor(processes, get_context("spawn")) as workers:
-        return made + list(workers.map(_train_whole, *zip(*jobs, strict=True)))
+    processes = processes or os.cpu_count() or 1
+    return made + list(in_processes(_train_whole, jobs, processes))
 
 
 def _train_whole(texts: Texts, tokenizer: Path, recipe: NotesRecipe, final: Path) -> Path:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from memory_assets.language.signals import token_signals
 from memory_assets.language.training import Rows, train_language_model, training_windows
 from memory_assets.language.windows import cut_windows, name_some
 from memory_assets.pool.blocks import Block, load_block, train_rows
+from memory_assets.pool.processes import in_processes
 from memory_assets.pool.signal_files import as_signals, create_arrays, signal_arrays
 from memory_assets.pool.signals import Answers, Signals
 from memory_assets.records.prepared import PreparedTexts
@@ -71,17 +70,8 @@ def build_text_block(
             strict=True,
         )
     ]
-    states = list(_train_all(jobs, 1 if device != "cpu" else processes))
+    states = list(in_processes(train_state, jobs, processes if device == "cpu" else 1))
     return {name: np.stack([state[name] for state in states]) for name in states[0]}
-
-
-def _train_all(jobs: list[tuple[Any, ...]], processes: int) -> Iterator[State]:
-    if processes < 2 or len(jobs) < 2:
-        yield from (train_state(*job) for job in jobs)
-        return
-    # Started anew, not forked: a fork would inherit locks of the threads that run here.
-    with ProcessPoolExecutor(min(processes, len(jobs)), get_context("spawn")) as workers:
-        yield from workers.map(train_state, *zip(*jobs, strict=True))
 
 
 def train_state(
@@ -126,7 +116,6 @@ def target_text_signals(
     version: Path,
     prepared: PreparedTexts,
     device: str = "cpu",
-    base: Path | None = None,
 ) -> Signals:
     """The answers of one version: signals with K = 1.
 
@@ -134,7 +123,7 @@ def target_text_signals(
         InputError: a model that cannot be opened safely, or one whose tokenizer cuts the texts
             otherwise than that of the pool.
     """
-    model = load_language_model(version, base=base, device=device)
+    model = load_language_model(version, device=device)
     tokenizer = load_tokenizer(tokenizer_folder)
     for name, text in zip(prepared.texts.ids, prepared.texts.texts, strict=True):
         own = model.tokenizer(text, verbose=False)["input_ids"]
