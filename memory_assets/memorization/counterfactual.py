@@ -67,7 +67,7 @@ def counterfactual(signals: Signals) -> Counterfactual:
     measured = {
         ("mean_accuracy_gain", "probability"): mean_interval(accuracy.by_couple),
         ("mean_loss_gain", "nats"): mean_interval(loss.by_couple),
-        ("share_memorized", "probability"): _share_above(accuracy, MEMORIZED),
+        (f"share_above_{MEMORIZED}", "probability"): _share_above(accuracy, MEMORIZED),
     }
     return Counterfactual(
         accuracy,

@@ -89,7 +89,7 @@ def test_counterfactual_memorization_by_hand():
     rows = {m.metric: m.estimate for m in found.measurements}
     assert rows["mean_accuracy_gain"].value == pytest.approx(0.4)
     assert rows["mean_accuracy_gain"].n == 2
-    assert (rows["share_memorized"].k, rows["share_memorized"].ci_high) == (0, 1.0)
+    assert (rows["share_above_0.25"].k, rows["share_above_0.25"].ci_high) == (0, 1.0)
 
 
 def test_the_mean_over_texts_is_the_gap_between_in_and_out():
