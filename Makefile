@@ -20,13 +20,14 @@ ui: $(VENV)/.installed $(MODELS)  ## lineage graph on 127.0.0.1:3000
 test: $(VENV)/.installed-dev  ## all tests, the slow ones too
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-check: $(VENV)/.installed-dev  ## lint, types, and the graph loads
+check: $(VENV)/.installed-dev  ## lint, types, the graph loads, dependencies without known flaws
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/sqlfluff lint --quiet sql
 	$(BIN)/dg check yaml
 	$(BIN)/dg check defs
+	$(BIN)/python .ci/audit_dependencies.py
 
 bench: $(VENV)/.installed-dev  ## ratios measured in one run; takes minutes
 	$(BIN)/python -m benchmarks
@@ -46,7 +47,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,dp,mlflow,pdf,ray]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,dp,lora,mlflow,pdf,ray]'
 	touch $@
 
 clean:  ## forget the environment; audits under .memory_assets stay

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,13 +15,15 @@ from dagster_project.components.options import SubjectGraph
 from dagster_project.definitions import build_definitions
 from dagster_project.defs.portfolio.dashboard import KEY as DASHBOARD
 from dagster_project.executors import CONFIG, IN_PROCESS, executor_name, portable_job
-from dagster_project.failures import StepFailed, root_cause
+from dagster_project.failures import StepFailed, root_cause, told_of
 from dagster_project.instance import end_abandoned_runs, owner_tag, prepare_dagster_home
 from dagster_project.kinds import kind_of
 from dagster_project.references import sweep_runs
 from dagster_project.sensors.sources import report_sources
-from dagster_project.sensors.versions import DATA_VERSION, report_versions
+from dagster_project.sensors.versions import report_versions
+from dagster_project.sensors.watching import DATA_VERSION
 from memory_assets.artifacts import ArtifactStore, home
+from memory_assets.audits.language import read_notices
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.store import History
@@ -39,12 +42,13 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Audited:
-    """One version after its audit."""
+    """One version after its audit; `notices` say by id what was left out and why."""
 
     subject: str
     version: str
     bundle: AuditBundle
     reused: bool
+    notices: tuple[str, ...] = ()
 
     @property
     def how(self) -> str:
@@ -86,7 +90,10 @@ class _Runner:
         run_id = str(uuid.uuid4())
 
         def watch(event: dg.EventLogEntry) -> None:
-            if event.dagster_event and event.dagster_event.is_step_start:
+            if event.dagster_event is None and int(event.level) >= logging.INFO:
+                # What a step says while it works.
+                self.progress(f"{label}: {event.user_message}")
+            elif event.dagster_event and event.dagster_event.is_step_start:
                 self.progress(f"{label}: {event.step_key}")
 
         self.instance.add_event_listener(run_id, watch)
@@ -164,8 +171,9 @@ def _raise_for(event: dg.DagsterEvent) -> None:
         return
     if failure.user_failure_data is not None and failure.user_failure_data.description:
         raise InputError(failure.user_failure_data.description)
-    message = error.message.strip() if error else "no error recorded"
-    raise StepFailed(f"step {event.step_key} failed: {message}")
+    raise StepFailed(
+        f"step {event.step_key} failed: {told_of(error)}; its text could quote records"
+    )
 
 
 def _metadata(result: Result, key: dg.AssetKey) -> dict[str, object]:
@@ -181,7 +189,8 @@ def _audited(subject: AuditedSubject, done: Result, graph: SubjectGraph) -> Audi
     facts = _metadata(done, graph.key("leakage"))
     bundle = AuditBundle.read(Path(str(facts["path"])))
     version = bundle.audit.model_version
-    return Audited(subject.subject, version, bundle, bool(facts["reused"]))
+    notices = read_notices(Path(str(facts["findings"]))) if "findings" in facts else []
+    return Audited(subject.subject, version, bundle, bool(facts["reused"]), tuple(notices))
 
 
 def _versions(subject: AuditedSubject, seen: list[str], wanted: str | None) -> list[str]:
@@ -231,7 +240,7 @@ def run_audits(
                 graph, kind = SubjectGraph(subject, root), kind_of(subject)
                 report_sources(graph, instance)
                 seen = report_versions(subject, root, graph.versions, instance)
-                versions = _versions(subject, list(seen.seen), version)
+                versions = _versions(subject, list(seen.present), version)
                 made = runner.pool(subject, graph)
                 trained, reused = trained + made[0], reused + made[1]
                 for name in versions:

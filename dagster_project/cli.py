@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -21,9 +22,10 @@ from rich.table import Table
 from dagster_project.commands import forecasts, money, query, register
 from dagster_project.commands.canaries import canaries
 from dagster_project.commands.new import new
+from dagster_project.commands.purge import purge
 from dagster_project.failures import StepFailed
 from memory_assets.artifacts import home
-from memory_assets.errors import InputError
+from memory_assets.errors import InputError, place_of, printable
 from memory_assets.history.bundle import AuditBundle
 
 app = typer.Typer(
@@ -33,6 +35,9 @@ app = typer.Typer(
     help="Audit what a model memorized and what it generalized.",
 )
 _err = Console(stderr=True)
+_NOTICES = 8
+_LOG_SECONDS = 10  # between two lines on where an audit is, where nobody watches it live
+_DEBUG = "MEMORY_ASSETS_DEBUG"
 _WHOLE_LINES = 10_000  # characters: wider than any table
 
 
@@ -66,6 +71,17 @@ def _one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         except StepFailed as error:
             print(f"memory-assets: {error}", file=sys.stderr)
             raise typer.Exit(3) from None
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            if os.environ.get(_DEBUG):
+                raise
+            print(
+                f"memory-assets: a fault of this program or machine: {place_of(error)}; "
+                f"its text could quote records, {_DEBUG}=1 shows it",
+                file=sys.stderr,
+            )
+            raise typer.Exit(3) from None
 
     return wrapped
 
@@ -77,17 +93,39 @@ def _out() -> Console:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
+    """What is being done now: a line that changes, or in a log a new line now and then."""
+    if not _err.is_terminal:
+        yield _log_lines()
+        return
     with _err.status("starting") as status:
-        yield lambda text: status.update(text) if text else None
+        yield lambda text: status.update(escape(printable(text))) if text else None
+
+
+def _log_lines() -> Callable[[str], None]:
+    said = time.monotonic()
+
+    def tell(text: str) -> None:
+        nonlocal said
+        if text and time.monotonic() - said >= _LOG_SECONDS:
+            said = time.monotonic()
+            print(f"... {printable(text)}", file=sys.stderr, flush=True)
+
+    return tell
+
+
+def _say(text: str) -> None:
+    """One line that may hold names from outside: no markup, no escape sequence acts."""
+    _out().print(printable(text), markup=False, highlight=False)
 
 
 def _print_table(title: str, columns: list[str], rows: list[list[object]]) -> None:
     """A table, or a line a field where the terminal is too narrow to keep its words whole."""
     console = _out()
+    title = escape(printable(title))
     table = Table(title=title, title_justify="left", header_style="bold")
     for i, name in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(_cell(name), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     whole_words = console.measure(table, options=console.options.update(width=_WHOLE_LINES)).minimum
@@ -98,14 +136,14 @@ def _print_table(title: str, columns: list[str], rows: list[list[object]]) -> No
     for row in rows:
         fields = Table.grid(padding=(0, 2))
         for name, value in zip(columns, row, strict=True):
-            fields.add_row(f"[bold]{name}[/bold]", _cell(value))
+            fields.add_row(f"[bold]{_cell(name)}[/bold]", _cell(value))
         console.print(fields, "")
 
 
 def _cell(value: object) -> str:
     if value is None:
         return "-"
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+    return f"{value:.4g}" if isinstance(value, float) else escape(printable(str(value)))
 
 
 def _headline(bundle: AuditBundle) -> str:
@@ -144,14 +182,19 @@ def audit(
     ]
     _print_table("Audits", ["subject", "version", "verdict", "audit", "strongest attack"], rows)
     for a in (*done.audits, *done.options):
-        _out().print(f"{a.subject} {a.version}: {escape(a.bundle.audit.reason)}", highlight=False)
+        _say(f"{a.subject} {a.version}: {a.bundle.audit.reason}")
+        for line in a.notices[:_NOTICES]:
+            _say(f"  note: {line}")
+        if (more := len(a.notices) - _NOTICES) > 0:
+            _say(f"  and {more} notes more, at the asset {a.subject}/leakage")
     _out().print(
         f"Shadow models: {done.blocks_trained} blocks trained, {done.blocks_reused} reused. "
         f"History: {done.audits_added} audits added."
     )
     last = done.audits[-1]
     _out().print(
-        f"Next: memory-assets report {last.subject} --version {last.version}   (the page to read)\n"
+        f"Next: memory-assets report {last.subject} --version {_cell(last.version)}   "
+        "(the page to read)\n"
         "      memory-assets query leakage-by-version   (the numbers)\n"
         "      memory-assets ui   (the lineage)"
     )
@@ -171,6 +214,7 @@ def gate(
 ) -> None:
     """For CI: exit 0 when the gate passes, 1 when it fails, is inconclusive or has no verdict."""
     from dagster_project.gating import decide
+    from memory_assets.history.questions import no_formula
 
     decision = decide(project_root(), subject, version)
     if output is Format.json:
@@ -178,16 +222,15 @@ def gate(
     elif output is Format.csv:
         fields = decision.as_dict()
         print(",".join(fields))
-        csv.writer(sys.stdout).writerow(fields.values())
+        csv.writer(sys.stdout).writerow(no_formula(str(value)) for value in fields.values())
     else:
-        _out().print(f"{decision.subject} {decision.version}: [bold]{decision.verdict}[/bold]")
-        _out().print(escape(decision.reason))
+        who = _cell(f"{decision.subject} {decision.version}")
+        _out().print(f"{who}: [bold]{decision.verdict}[/bold]")
+        _say(decision.reason)
         for worse in decision.regressions:
-            _out().print(
-                f"worse than {worse['previous_version']}: {worse['name']} {worse['metric']} "
-                f"{_cell(worse['previous_value'])} -> {_cell(worse['value'])}",
-                highlight=False,
-            )
+            before, now = _cell(worse["previous_value"]), _cell(worse["value"])
+            figure = f"{worse['name']} {worse['metric']}"
+            _say(f"worse than {worse['previous_version']}: {figure} {before} -> {now}")
     passed = decision.verdict == "pass"
     if not (passed or (allow_inconclusive and decision.verdict == "inconclusive")):
         raise typer.Exit(1)
@@ -210,8 +253,10 @@ def report(
     from dagster_project.gating import last_version
 
     version = version or last_version(subject)
-    page = home() / "reports" / subject / version / f"{lang.value}.html"
-    if not page.is_file():
+    folder = home() / "reports" / subject / version
+    page = folder / f"{lang.value}.html"
+    within = folder.parent.parent == home() / "reports" and ".." not in (subject, version)
+    if not within or not page.is_file():
         raise InputError(
             f"report {subject} {version}: none at {page}; run memory-assets audit {subject}"
         )
@@ -244,6 +289,7 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
 ) -> None:
     """Open the lineage graph on 127.0.0.1, with the daemon that re-audits what changes."""
+    from dagster_project import pages
     from dagster_project.instance import prepare_dagster_home, run_dagster_dev
     from memory_assets.history.store import History
 
@@ -252,12 +298,17 @@ def ui(
     History(home()).upgrade()
     os.environ.setdefault("MEMORY_ASSETS_HOME", str(home()))
     os.chdir(root)
-    _out().print(f"Dagster on http://127.0.0.1:{port} - stop it with Ctrl-C")
-    raise typer.Exit(run_dagster_dev(port))
+    with pages.pages(home(), port + 1) as address:
+        if address is not None:
+            os.environ.setdefault(pages.ADDRESS, address)
+        _out().print(f"Dagster on http://127.0.0.1:{port} - stop it with Ctrl-C")
+        _out().print(f"Reports on {address or 'no port: ' + str(port + 1) + ' is taken'}")
+        raise typer.Exit(run_dagster_dev(port))
 
 
 app.command()(_one_line_errors(new))
 app.command()(_one_line_errors(canaries))
+app.command()(_one_line_errors(purge))
 
 
 query.register(app, _one_line_errors, _print_table)

@@ -14,6 +14,7 @@ from dagster_project.components.language_model_audit import LanguageModelAudit  
 from dagster_project.defs.portfolio.dashboard import dashboard_asset
 from dagster_project.defs.portfolio.history import history_asset
 from dagster_project.executors import executor
+from dagster_project.instance import keep_private
 from dagster_project.references import reference_io_manager
 from dagster_project.sensors.abandoned import abandoned_runs
 from dagster_project.sensors.notices import failures_sensor, notices_sensor
@@ -54,10 +55,13 @@ def with_portfolio(
 
 def build_definitions(root: Path = PROJECT_ROOT) -> dg.Definitions:
     """Every subject under `defs/`, and what spans them."""
+    # Ours first: it refuses what YAML can do to a reader, and says so in one line.
+    subjects = read_subjects(root)
     graphs = dg.load_from_defs_folder(path_within_project=root)
-    return with_portfolio(graphs, list(read_subjects(root).values()), root)
+    return with_portfolio(graphs, list(subjects.values()), root)
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
+    keep_private()
     return build_definitions()

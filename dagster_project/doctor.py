@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from dagster_project.subjects import read_subjects
-from memory_assets.artifacts import home
+from memory_assets.artifacts import home, private_folder
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import list_versions
 
@@ -54,7 +54,7 @@ def _device() -> Finding:
 def _state() -> list[Finding]:
     folder = home()
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -79,7 +79,11 @@ def _subjects(root: Path) -> list[Finding]:
         return [Finding("bad", "subjects", str(error))]
     found = []
     for name, subject in subjects.items():
-        versions = list_versions(root / subject.checkpoints)
+        try:
+            versions = list_versions(root / subject.checkpoints, strict=True)
+        except InputError as error:
+            found.append(Finding("bad", f"subject {name}", str(error)))
+            continue
         detail = f"versions {', '.join(versions)}" if versions else f"none in {subject.checkpoints}"
         found.append(Finding("ok" if versions else "note", f"subject {name}", detail))
     return found or [Finding("note", "subjects", "none in dagster_project/defs")]

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import yaml
 
 # `dg.build_reconstructable_job` takes no job over assets.
 from dagster._core.code_pointer import CustomPointer, ModuleCodePointer
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
 
 from memory_assets.errors import InputError
+from memory_assets.yaml_files import parse_yaml
 
 SETTING = "MEMORY_ASSETS_EXECUTOR"
 CONFIG = "MEMORY_ASSETS_EXECUTOR_CONFIG"
@@ -55,10 +55,7 @@ def _config(name: str) -> dict[str, Any]:
     text, config = os.environ.get(CONFIG), _defaults(name)
     if not text:
         return config
-    try:
-        given = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{CONFIG}: not YAML or JSON ({error})") from error
+    given = parse_yaml(text, CONFIG)
     if not isinstance(given, dict):
         raise InputError(f"{CONFIG}: {text!r}; expected a mapping, such as {{max_concurrent: 4}}")
     for key, value in given.items():

@@ -13,14 +13,12 @@ import dagster as dg
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from dagster_project.automation import RUN_BY_HAND
-from memory_assets.artifacts import home
+from memory_assets.artifacts import home, private_folder, write_private
 
 _CLOCK_SLACK_SECONDS = 5
 _DAGSTER_YAML = """\
 # Written by Memory Assets when the file is missing; change it as you like.
 telemetry:
-  enabled: false
-nux:
   enabled: false
 nux:
   enabled: false
@@ -43,14 +41,25 @@ retention:
 """
 
 
+def keep_private() -> None:
+    """Nobody but its owner enters the home, and reads what this process and its children write.
+
+    Dagster makes its databases and logs with the modes that the umask leaves.
+    """
+    os.umask(0o077)
+    folder = home()
+    if folder.is_dir() and folder.stat().st_uid == os.getuid() and folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)
+
+
 def prepare_dagster_home() -> Path:
     """Point `DAGSTER_HOME` at `<home>/dagster`, unless the user chose another, and seed it."""
     chosen = os.environ.get("DAGSTER_HOME")
     folder = Path(chosen) if chosen else home() / "dagster"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    settings = folder / "dagster.yaml"
+    keep_private()
+    settings = private_folder(folder) / "dagster.yaml"
     if not settings.exists():
-        settings.write_text(_DAGSTER_YAML, encoding="utf-8")
+        write_private(settings, _DAGSTER_YAML)
     os.environ["DAGSTER_HOME"] = str(folder)
     return folder
 

@@ -9,24 +9,26 @@ from __future__ import annotations
 import json
 import logging
 import os
-import time
 import urllib.error
 import urllib.request
 from dataclasses import asdict, dataclass
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.yaml_files import read_yaml
 
 Event = Literal["failed audit", "failed gate", "regression", "audit due"]
 EVENTS: tuple[Event, ...] = ("failed audit", "failed gate", "regression", "audit due")
 SETTINGS_FILE = "notifications.yaml"
 _URL, _FORMAT = "MEMORY_ASSETS_WEBHOOK", "MEMORY_ASSETS_WEBHOOK_FORMAT"
 _TIMEOUT_SECONDS = 5.0
+_ASIDE = "notices"
 
 log = logging.getLogger("memory_assets.notifications")
 
@@ -71,10 +73,7 @@ def read_settings(root: Path) -> Settings:
     path = root / SETTINGS_FILE
     given: Any = {}
     if path.is_file():
-        try:
-            given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except yaml.YAMLError as error:
-            raise InputError(f"{path}: not YAML ({error})") from error
+        given = read_yaml(path) or {}
     if not isinstance(given, dict):
         raise InputError(f"{path}: expected keys webhook, format and events")
     if url := os.environ.get(_URL):
@@ -93,11 +92,12 @@ def read_settings(root: Path) -> Settings:
 def _body(notice: Notice, form: str) -> bytes:
     if form == "slack":
         head = f"{notice.event}: {notice.subject} {notice.version}".strip()
-        return json.dumps({"text": f"*{head}*\n{notice.text}"}, ensure_ascii=False).encode()
+        text = escape(f"*{head}*\n{notice.text}", quote=False)  # <!channel> would call everybody
+        return json.dumps({"text": text}, ensure_ascii=False).encode()
     return json.dumps(notice.as_dict(), ensure_ascii=False).encode()
 
 
-def post(notice: Notice, settings: Settings, attempts: int = 1, pause_seconds: float = 1.0) -> bool:
+def post(notice: Notice, settings: Settings) -> bool:
     """Send one notice; True when it was taken, or when there is nobody to send it to.
 
     Never raises: what cannot be delivered is logged, and nothing waits for it.
@@ -110,19 +110,35 @@ def post(notice: Notice, settings: Settings, attempts: int = 1, pause_seconds: f
         headers={"Content-Type": "application/json; charset=utf-8"},
         method="POST",
     )
-    for attempt in range(attempts):
-        if attempt:
-            time.sleep(pause_seconds * 2 ** (attempt - 1))
-        try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS):
-                return True
-        except (OSError, ValueError) as error:
-            # Of an error only its kind and code: its text may hold the address.
-            code = getattr(error, "code", "")
-            log.warning("webhook not reached: %s %s", type(error).__name__, code)
-    return False
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS):
+            return True
+    except (OSError, ValueError) as error:
+        # Of an error only its kind and code: its text may hold the address.
+        code = getattr(error, "code", "")
+        log.warning("webhook not reached: %s %s", type(error).__name__, code)
+        return False
 
 
 def note(notice: Notice) -> None:
     """Write a notice to the log."""
     log.warning("%s: %s %s: %s", notice.event, notice.subject, notice.version, notice.text)
+
+
+def put_aside(notice: Notice, home: Path) -> None:
+    """Keep a notice that was not taken, for the sensor that sends again."""
+    folder = home / _ASIDE
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / f"{digest(notice.key)[:16]}.json"
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(notice.as_dict()), encoding="utf-8")
+    temporary.chmod(0o600)
+    temporary.replace(path)
+
+
+def put_by(home: Path) -> dict[Path, Notice]:
+    """The notices that were put aside, by their files; whoever takes one removes its file."""
+    found = {}
+    for path in sorted((home / _ASIDE).glob("*.json")):
+        found[path] = Notice(**json.loads(path.read_text(encoding="utf-8")))
+    return found

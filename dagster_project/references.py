@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ from urllib.parse import quote
 
 import dagster as dg
 
-from memory_assets.artifacts import Artifact, home
+from memory_assets.artifacts import Artifact, home, write_private
 
 _RUN_SCOPED_DAYS = 1.0
 
@@ -61,10 +60,7 @@ class ReferenceIOManager(dg.IOManager):
         if obj is None:
             return
         path = self._asset_file(context) if context.has_asset_key else self._op_file(context)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(obj.to_json(), encoding="utf-8")
-        temporary.replace(path)
+        write_private(path, obj.to_json())
 
     def load_input(self, context: dg.InputContext) -> Reference:
         if context.has_asset_key:

@@ -15,6 +15,7 @@ from dagster_project.subjects import read_subject, read_subjects
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import columns, list_versions
 from memory_assets.records.loading import FORMATS
+from memory_assets.records.tables import looks_like_a_record
 from memory_assets.subjects import ClassifierSubject
 
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
@@ -103,7 +104,7 @@ def _columns_of_records(table: Path, label: str) -> dict[str, str]:
     """Which column names the records, by its usual names; the label's must be there."""
     names = columns(table)
     if label not in names:
-        shown = ", ".join(names[:12])
+        shown = "its columns" if looks_like_a_record(names) else ", ".join(names[:12])
         raise InputError(f"{table}: no column {label!r}; say with --label which of {shown} it is")
     identifier = next((name for name in ("id", "record_id") if name in names), None)
     return {"id": identifier} if identifier else {}

@@ -8,14 +8,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from memory_assets.errors import InputError
 from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.subjects import AuditedSubject, ClassifierSubject
+from memory_assets.yaml_files import read_yaml
 
 KINDS: dict[str, type[AuditedSubject]] = {
     "dagster_project.ClassifierAudit": ClassifierSubject,
@@ -28,20 +29,48 @@ def _known_keys(model: type[BaseModel], location: Iterable[Any]) -> list[str]:
     """Names of the fields beside the one at `location`."""
     for part in list(location)[:-1]:
         field = model.model_fields.get(str(part))
-        inner = field.annotation if field else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        forms = get_args(field.annotation) or (field.annotation,) if field else ()
+        inner = [f for f in forms if isinstance(f, type) and issubclass(f, BaseModel)]
+        if not inner:
             return []
-        model = inner
+        model = inner[0]
     return list(model.model_fields)
+
+
+def _meant(error: ValidationError) -> Any:
+    """The first mistake; where a key takes a name or a mapping, that of the form that was given."""
+    mistakes = error.errors(include_url=False)
+    for mistake in mistakes:
+        as_name = mistake["loc"][1:] == ("str",)
+        if not (as_name and isinstance(mistake["input"], dict) and len(mistakes) > 1):
+            return mistake
+    return mistakes[0]
+
+
+def _location(mistake: Any, model: type[BaseModel]) -> list[Any]:
+    """Where it is, without the word by which pydantic tells the forms of a key apart."""
+    location = list(mistake["loc"])
+    field = model.model_fields.get(str(location[0])) if len(location) > 1 else None
+    if field and get_origin(field.annotation) in (Union, UnionType):
+        forms = set(get_args(field.annotation)) - {type(None)}
+        if len(forms) > 1:
+            del location[1]
+    return location
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:80]}..."
 
 
 def _first_mistake(error: ValidationError, model: type[BaseModel]) -> str:
     """One mistake in one line: the key, the value, what was expected."""
-    first = error.errors(include_url=False)[0]
-    key = ".".join(["attributes", *(str(part) for part in first["loc"])])
+    first = _meant(error)
+    location = _location(first, model)
+    key = ".".join(["attributes", *(str(part) for part in location)])
     if first["type"] == "extra_forbidden":
-        known = _known_keys(model, first["loc"])
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        known = _known_keys(model, location)
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
         hint = f"did you mean {near[0]!r}" if near else f"expected one of {', '.join(known)}"
         return f"{key}: unknown key; {hint}"
     if first["type"] == "missing":
@@ -49,7 +78,7 @@ def _first_mistake(error: ValidationError, model: type[BaseModel]) -> str:
     expected = first["msg"].removeprefix("Value error, ")
     if isinstance(first["input"], dict):  # a rule about several keys, which the message names
         return f"{key}: {expected}"
-    return f"{key}: {first['input']!r}; {expected[0].lower()}{expected[1:]}"
+    return f"{key}: {_short(first['input'])}; {expected[0].lower()}{expected[1:]}"
 
 
 def read_subject(path: Path) -> AuditedSubject | None:
@@ -58,16 +87,20 @@ def read_subject(path: Path) -> AuditedSubject | None:
     Raises:
         InputError: not YAML, an unknown or missing key, a value of the wrong type.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML ({error})") from error
+    content = read_yaml(path)
     if not isinstance(content, dict) or "type" not in content:
         raise InputError(f"{path}: type: missing; expected one of {', '.join(KINDS)}")
+    if not isinstance(content["type"], str):
+        raise InputError(f"{path}: type: expected the name of a component")
     model = KINDS.get(content["type"])
     if model is None:
         return None
-    unknown = set(content) - {"type", "attributes", "template_vars_module", "requirements"}
+    unknown = {str(key) for key in content} - {
+        "type",
+        "attributes",
+        "template_vars_module",
+        "requirements",
+    }
     if unknown:
         raise InputError(f"{path}: {sorted(unknown)[0]}: unknown key; expected type, attributes")
     try:

@@ -39,6 +39,31 @@ def home() -> Path:
     return Path(os.environ.get("MEMORY_ASSETS_HOME") or ".memory_assets").absolute()
 
 
+def private_folder(folder: Path) -> Path:
+    """A folder that only its owner enters, with every folder above it that had to be made."""
+    if not folder.is_dir():
+        private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def write_private(path: Path, content: str | bytes) -> Path:
+    """Write a file whole or not at all, readable by its owner only, whatever the umask."""
+    private_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb", opener=_open_private) as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 @dataclass(frozen=True)
 class ArtifactStore:
     """Artifacts under `<root>/artifacts/<kind>/<key><suffix>`, made once and then read only.
@@ -47,9 +72,13 @@ class ArtifactStore:
     found under a new key. A build writes beside the store and is renamed into it when whole: a
     process killed in the middle leaves only a temporary file, which `sweep` removes. Two
     processes that want the same artifact build it once; the second waits and reuses it.
+
+    Two subjects may share an artifact. `owner` is the subject in whose name it is asked for: an
+    empty file `owners/<owner>/<kind>/<name>` says so, before the artifact is made.
     """
 
     root: Path
+    owner: str = ""
 
     def path(self, kind: str, key: str, suffix: str = "") -> Path:
         return self.root / "artifacts" / kind / f"{key}{suffix}"
@@ -66,6 +95,7 @@ class ArtifactStore:
         different artifacts must not nest: locks are striped by key.
         """
         final = self.path(kind, key, suffix)
+        self._claim(kind, final.name)
         if final.exists():
             return Artifact(kind, key, final, reused=True)
         with self.lock(f"build-{int(key[:8], 16) % _LOCK_STRIPES:02d}"):
@@ -75,7 +105,7 @@ class ArtifactStore:
             try:
                 build(temporary)
                 _private(temporary)
-                final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                private_folder(final.parent)
                 temporary.replace(final)
             finally:
                 remove(temporary)
@@ -83,8 +113,7 @@ class ArtifactStore:
 
     def lock(self, name: str) -> FileLock:
         """A lock between processes that dies with its holder; a fixed, small number of names."""
-        folder = self.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = private_folder(self.root / "locks")
         return FileLock(folder / f"{name}.lock")
 
     def sweep(self) -> int:
@@ -97,9 +126,25 @@ class ArtifactStore:
                 removed += 1
         return removed
 
+    def claims(self, owner: str) -> dict[tuple[str, str], Path]:
+        """What was asked for in a subject's name: (kind, file name) -> the file that says so."""
+        found = (self.root / "owners" / owner).glob("*/*")
+        return {(claim.parent.name, claim.name): claim for claim in found}
+
+    def owners(self) -> list[str]:
+        """The subjects in whose names anything was asked for."""
+        return sorted(path.name for path in (self.root / "owners").glob("*"))
+
+    def _claim(self, kind: str, name: str) -> None:
+        if not self.owner:
+            return
+        claim = self.root / "owners" / self.owner / kind / name
+        if not claim.exists():
+            private_folder(claim.parent)
+            claim.touch(mode=0o600)
+
     def _temporary(self, name: str) -> Path:
-        folder = self.root / "tmp"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = private_folder(self.root / "tmp")
         # Host and process in the name tell a later sweep whether the writer is still alive.
         unique = f"{os.urandom(4).hex()}-{name}"
         return folder / f"{socket.gethostname()}@{os.getpid()}@{unique}"

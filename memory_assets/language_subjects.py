@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memory_assets.attacks.registry import Attack
+from memory_assets.confined import files_in, inside, model_root
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.language.recipe import LanguageRecipe
+from memory_assets.models.hub import snapshot
+from memory_assets.models.registry import HubId, Revision
 from memory_assets.subjects import PooledSubject
 
 if TYPE_CHECKING:  # brings Faker along, which a project without language models need not wait for
@@ -33,6 +36,13 @@ class TextsSpec(_Spec):
     path: str
     column: str = Field(default="text", description="column or field that holds the text")
     id: str | None = Field(default=None, description="column of text ids; numbers without it")
+
+
+class HubRevision(_Spec):
+    """A model on the Hugging Face hub as it was at a revision."""
+
+    hub: HubId = Field(description="owner/name on the Hugging Face hub")
+    revision: Revision = Field(description="commit, tag or branch")
 
 
 class TrainingSpec(_Spec):
@@ -134,10 +144,15 @@ class LanguageModelSubject(PooledSubject):
     secrets: str | None = Field(
         default=None, description="CSV of secrets to try, with the columns prefix and value"
     )
-    reference: str | None = Field(
-        default=None, description="folder of a model that did not see the members"
+    reference: str | HubRevision | None = Field(
+        default=None,
+        description="folder of a model that did not see the members, or {hub, revision}",
     )
-    base: str | None = Field(default=None, description="folder of the base of LoRA adapters")
+    base: str | HubRevision | None = Field(
+        default=None,
+        description="folder of the base of LoRA adapters, or {hub, revision}; without it the base "
+        "that an adapter names",
+    )
     probes: ProbesSpec = Field(default_factory=ProbesSpec)
 
     @model_validator(mode="after")
@@ -194,16 +209,30 @@ class LanguageModelSubject(PooledSubject):
         }
         found: dict[str, Path] = {}
         for field, name in given.items():
-            if name is None:
+            if not isinstance(name, str):  # a revision on the hub stays what it is
                 continue
             path = root / name
             if not path.exists():
                 raise InputError(f"{field}: no file or folder {path}")
-            inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-            if not inside:
-                raise InputError(f"{field}: the folder {path} is empty")
-            found |= {f"{name}/{p.relative_to(path)}" if path.is_dir() else name: p for p in inside}
+            within = list(files_in(path)) if path.is_dir() else [path]
+            if not within or not within[0].is_file():
+                raise InputError(f"{field}: {path} holds no file")
+            found |= {f"{name}/{p.relative_to(path)}" if path.is_dir() else name: p for p in within}
         return found
+
+    def folder_of(self, model: str | HubRevision, root: Path) -> Path:
+        """The folder of another model that the owner names.
+
+        Raises:
+            InputError: no such folder, or neither the local cache nor the hub gives it.
+        """
+        if isinstance(model, HubRevision):
+            return snapshot(model.hub, model.revision)
+        if not (root / model).is_dir():
+            raise InputError(
+                f"{root / model}: no such folder; expected a Hugging Face model folder"
+            )
+        return root / model
 
     def weights(self, version: Path) -> list[Path]:
         """The files of a Hugging Face folder; one without weights is still being filled."""
@@ -212,7 +241,9 @@ class LanguageModelSubject(PooledSubject):
         files = sorted(
             p
             for p in version.iterdir()
-            if p.is_file() and not p.name.startswith(".") and p.suffix not in _NO_PART
+            if inside(p, model_root(version)).is_file()
+            and not p.name.startswith(".")
+            and p.suffix not in _NO_PART
         )
         if not any(p.suffix in _WEIGHTS for p in files):
             raise InputError(f"{version}: no weights; expected a Hugging Face model folder")

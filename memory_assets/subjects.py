@@ -148,7 +148,8 @@ class AuditedSubject(PricedSubject):
     )
     cadence_days: int = Field(default=90, ge=1, description="how often an audit is due")
     checkpoints: str | Registry = Field(
-        description="folder with one version per file or folder, or mlflow: {uri, model}"
+        description="folder with one version per file or folder, or mlflow: {uri, model}, or "
+        "hub: {model, versions}"
     )
 
     @field_validator("subject")
@@ -264,8 +265,9 @@ class ClassifierSubject(PooledSubject):
     command: CommandSpec | None = Field(default=None, description="training command")
     predictions: PredictionsSpec | None = Field(default=None, description="outputs, no model")
     checkpoints: str | Registry = Field(
-        description="folder with one version per file or folder, or mlflow: {uri, model}: weights "
-        "of a recipe's model, otherwise a table of the version's outputs"
+        description="folder with one version per file or folder, or mlflow: {uri, model}, or "
+        "hub: {model, versions}: weights of a recipe's model, otherwise a table of the version's "
+        "outputs"
     )
     depth: Depth | None = Field(
         default=None, description="quick (4 shadow models), standard (64) or thorough (256)"

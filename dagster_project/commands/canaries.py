@@ -16,7 +16,10 @@ def canaries(
     column: Annotated[str, typer.Option(help="Column or field of the text.")] = "text",
     id_column: Annotated[str | None, typer.Option("--id", help="Column of text ids.")] = None,
     template: Annotated[
-        list[str] | None, typer.Option(help="Shipped template; may be given again.")
+        list[str] | None, typer.Option(help="Template by name; may be given again.")
+    ] = None,
+    templates: Annotated[
+        Path | None, typer.Option(help="TOML file of your own templates: [name] text, pattern.")
     ] = None,
     repetitions: Annotated[
         str, typer.Option(help="Copies of a secret, by tier; 0 makes controls.")
@@ -26,12 +29,14 @@ def canaries(
     seed: Annotated[int, typer.Option(help="The same seed makes the same secrets.")] = 0,
 ) -> None:
     """Plant secrets in a copy of a corpus; train on the copy, audit with the manifest."""
-    from memory_assets.records.canaries import TEMPLATES, make_secrets, plant
+    from memory_assets.records.canaries import TEMPLATES, load_templates, make_secrets, plant
     from memory_assets.records.texts import load_texts
 
-    names = template or ["account-en"]
-    if unknown := [name for name in names if name not in TEMPLATES]:
-        raise InputError(f"--template {unknown[0]!r}; expected one of {', '.join(TEMPLATES)}")
+    own = load_templates(templates) if templates else {}
+    known = TEMPLATES | own
+    names = list(dict.fromkeys(template or own or ["account-en"]))
+    if unknown := [name for name in names if name not in known]:
+        raise InputError(f"--template {unknown[0]!r}; expected one of {', '.join(known)}")
     try:
         tiers = [int(part) for part in repetitions.split(",")]
     except ValueError as error:
@@ -39,7 +44,7 @@ def canaries(
     texts, manifest = output / "members.jsonl", output / "canaries.json"
     if taken := [path for path in (texts, manifest) if path.exists()]:
         raise InputError(f"{taken[0]}: is there already; give another folder or remove it")
-    secrets = make_secrets([TEMPLATES[n] for n in names], tiers, per_tier, seed, controls)
+    secrets = make_secrets([known[n] for n in names], tiers, per_tier, seed, controls)
     planted, written = plant(load_texts(corpus, column, id_column), secrets, seed)
     output.mkdir(parents=True, exist_ok=True)
     planted.write(texts)

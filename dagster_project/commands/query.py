@@ -16,6 +16,9 @@ from memory_assets.errors import InputError
 PrintTable = Callable[[str, list[str], list[list[object]]], None]
 
 
+_SHOWN = 1000
+
+
 class Output(StrEnum):
     table = "table"
     json = "json"
@@ -65,6 +68,10 @@ def register(
         to: Annotated[
             Path | None, typer.Option("--to", help="Write JSON, CSV or Parquet to this file.")
         ] = None,
+        limit: Annotated[
+            int | None,
+            typer.Option(min=1, help=f"Most rows; a table shows {_SHOWN:,}, files hold all."),
+        ] = None,
     ) -> None:
         """Ask the history: a named question of an auditor, or any SQL, read only."""
         from memory_assets.history import questions
@@ -77,12 +84,18 @@ def register(
             return
         if to is not None and output is Output.table:
             raise InputError("--to: expected --format json, csv or parquet with it")
-        answer = questions.ask(home(), question, _given(param or [], subject, version))
+        most = limit or (_SHOWN if output is Output.table else None)
+        given = _given(param or [], subject, version)
+        # One more than is shown tells whether there are more.
+        answer = questions.ask(home(), question, given, most and most + 1)
+        more, answer = most is not None and answer.num_rows > most, answer.slice(0, most)
         if output is Output.parquet:
             _write_parquet(answer, to)
         elif output is Output.table:
             found = [list(row.values()) for row in answer.to_pylist()]
             print_table(question, answer.column_names, found)
+            if more:
+                print(f"The first {most:,} rows; --limit N or --format csv for more of them.")
         else:
             as_json = output is Output.json
             text = questions.to_json(answer) + "\n" if as_json else questions.to_csv(answer)

@@ -23,12 +23,14 @@ from dagster_project.components.version_assets import (
     attack_scores_asset,
     attack_table,
     checkpoint_spec,
+    how_it_got_here,
     inline_png,
     roi_report_asset,
     same_records,
     target_signals_asset,
 )
 from dagster_project.failures import clear_failures
+from dagster_project.markdown import as_text
 from dagster_project.references import Reference
 from memory_assets.audits import language as audit
 from memory_assets.audits import language_pool as pool
@@ -186,7 +188,7 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
         evidence = _evidence(shadows)
         with clear_failures():
             found, weights = audit.language_findings(
-                graph.subject, graph.root, texts.path, version, store
+                graph.subject, graph.root, texts.path, version, store, context.log.info
             )
             made = audit.conclude_language(
                 graph.subject,
@@ -212,19 +214,21 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
             "recited": dg.MetadataValue.md(measurement_table(made.path)),
             "controls": dg.MetadataValue.md(
                 "\n".join(
-                    f"- **{c.control}**: {'passed' if c.passed else 'FAILED'}. {c.detail}"
+                    f"- **{c.control}**: {'passed' if c.passed else 'FAILED'}. {as_text(c.detail)}"
                     for c in bundle.controls
                 )
             ),
             "notices": dg.MetadataValue.md(
-                "\n".join(f"- {line}" for line in notices[:_SHOWN]) or "none"
+                "\n".join(f"- {as_text(line)}" for line in notices[:_SHOWN]) or "none"
             ),
             "notices in all": len(notices),
+            "findings": dg.MetadataValue.path(str(found.path)),
             "measurements": len(bundle.measurements),
             "dagster/row_count": bundle.record_scores.num_rows,
             "path": dg.MetadataValue.path(str(made.path)),
             "audit id": bundle.audit.audit_id,
             "reused": made.reused,
+            **how_it_got_here(bundle),
         }
         if curves:
             metadata["ROC"] = inline_png(roc_png(curves))

@@ -54,7 +54,7 @@ class SubjectGraph(Generic[S]):
 
     @property
     def store(self) -> ArtifactStore:
-        return ArtifactStore(home())
+        return ArtifactStore(home(), self.subject.subject)
 
     def key(self, name: str) -> dg.AssetKey:
         if self.option and name not in _SHARED:

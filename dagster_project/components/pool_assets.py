@@ -11,6 +11,7 @@ from dagster_project.components.columns import of_memorization
 from dagster_project.components.options import SubjectGraph
 from dagster_project.executors import cores
 from dagster_project.failures import clear_failures
+from dagster_project.markdown import as_text
 from dagster_project.pipes import pipes_session
 from dagster_project.references import Reference
 from memory_assets.audits import classifier
@@ -236,11 +237,9 @@ def exposed_table(records: dict[str, np.ndarray], beside: str) -> str:
     lines = [f"| record | memorization | 95% interval | {beside} |", "|---|---|---|---|"]
     for i in surest[np.isfinite(records["memorization_low"][surest])]:
         value, low, high = (records[f"memorization{end}"][i] for end in ("", "_low", "_high"))
-        more = records[beside][i]
+        name, more = as_text(records["record_id"][i]), records[beside][i]
         shown = more if isinstance(more, str) else f"{more:.2f}"
-        lines.append(
-            f"| {records['record_id'][i]} | {value:.2f} | {low:.2f} to {high:.2f} | {shown} |"
-        )
+        lines.append(f"| {name} | {value:.2f} | {low:.2f} to {high:.2f} | {shown} |")
     return "\n".join(lines)
 
 

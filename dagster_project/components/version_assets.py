@@ -15,6 +15,8 @@ from dagster_project.components.columns import of_attack_scores, of_leakage
 from dagster_project.components.money_assets import money_assets
 from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
+from dagster_project.markdown import as_text
+from dagster_project.pages import question_url, report_url
 from dagster_project.references import Reference
 from memory_assets.audits import shadows as audit
 from memory_assets.audits.conclusion import CONCLUSION_VERSION, Evidence, conclude
@@ -54,6 +56,18 @@ def inline_png(png: bytes) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(
         f"![ROC, log-log](data:image/png;base64,{base64.b64encode(png).decode()})"
     )
+
+
+def how_it_got_here(bundle: AuditBundle) -> dict[str, dg.MetadataValue]:
+    """Where the history says what an audit was made from: the answer with its SQL, the command."""
+    subject, version = bundle.audit.subject, bundle.audit.model_version
+    asked = f"memory-assets query how_was_it_made --subject {subject} --version {version}"
+    return {
+        "how it got here": dg.MetadataValue.url(
+            question_url("how_was_it_made", subject=subject, version=version)
+        ),
+        "the same in a terminal": dg.MetadataValue.text(asked),
+    }
 
 
 def checkpoint_spec(graph: SubjectGraph, kinds: set[str]) -> dg.AssetSpec:
@@ -229,7 +243,8 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
                 "measurements": len(bundle.measurements),
                 "controls": dg.MetadataValue.md(
                     "\n".join(
-                        f"- **{c.control}**: {'passed' if c.passed else 'FAILED'}. {c.detail}"
+                        f"- **{c.control}**: {'passed' if c.passed else 'FAILED'}. "
+                        + as_text(c.detail)
                         for c in bundle.controls
                     )
                 ),
@@ -238,8 +253,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
                 "path": dg.MetadataValue.path(str(made.path)),
                 "audit id": bundle.audit.audit_id,
                 "reused": made.reused,
-                "how it got here": "memory-assets query how_was_it_made "
-                f"--subject {bundle.audit.subject} --version {bundle.audit.model_version}",
+                **how_it_got_here(bundle),
             },
         )
 
@@ -257,7 +271,7 @@ def roi_report_asset(
         ),
         partitions_def=graph.versions,
         ins={name: dg.AssetIn(graph.key(name)) for name in ("leakage", "risk")},
-        check_specs=check_specs(graph.key("roi_report"), controls),
+        check_specs=check_specs(graph.key("roi_report"), graph.versions, controls),
         description=(
             "One self-contained page on this version for the people who decide. Its checks say "
             "whether the version may go on: hang a deployment below this asset."
@@ -279,9 +293,10 @@ def roi_report_asset(
                 "verdict": bundle.audit.verdict,
                 "reason": bundle.audit.reason,
                 **{
-                    f"report ({lang})": dg.MetadataValue.url(path.as_uri())
+                    f"report ({lang})": dg.MetadataValue.url(report_url(path))
                     for lang, path in pages.items()
                 },
+                "folder": dg.MetadataValue.path(str(next(iter(pages.values())).parent)),
             },
         )
 

@@ -10,8 +10,15 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_project.failures import root_cause
-from dagster_project.notifications import Notice, note, post, read_settings
+from dagster_project.failures import root_cause, told_of
+from dagster_project.notifications import (
+    Notice,
+    note,
+    post,
+    put_aside,
+    put_by,
+    read_settings,
+)
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError
 from memory_assets.history.files import Files
@@ -115,6 +122,8 @@ def notices_sensor(root: Path) -> dg.SensorDefinition:
     def notifications(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         memory = _Memory(**json.loads(context.cursor)) if context.cursor else _Memory()
         notices: list[Notice] = []
+        aside = put_by(home())
+        memory.waiting += [{"notice": n.as_dict(), "attempts": 0} for n in aside.values()]
         try:
             if Files(home()).published.exists():
                 # What an older history holds is no news on the first look.
@@ -123,6 +132,8 @@ def notices_sensor(root: Path) -> dg.SensorDefinition:
         except InputError as error:
             return dg.SkipReason(str(error))
         context.update_cursor(json.dumps(memory.__dict__))
+        for path in aside:
+            path.unlink(missing_ok=True)
         return dg.SkipReason(f"{len(notices)} new, {waiting} still to deliver")
 
     return notifications
@@ -140,7 +151,7 @@ def _failure(context: dg.RunFailureSensorContext) -> str | None:
             # Written by this project, which names ids only.
             said = f"{event.step_key}: {failure.user_failure_data.description}"
         else:
-            said = said or f"{event.step_key}: {error.cls_name if error else 'failed'}"
+            said = said or f"{event.step_key}: {told_of(error)}"
     if said:
         return said
     steps_failed = bool(context.get_step_failure_events())
@@ -170,6 +181,7 @@ def failures_sensor(root: Path) -> dg.SensorDefinition:
             f"run:{run.run_id}",
         )
         note(notice)
-        post(notice, read_settings(root), attempts=3)
+        if not post(notice, read_settings(root)):
+            put_aside(notice, home())
 
     return failed_audits

@@ -6,20 +6,26 @@ asset is then made anew.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
 
 from dagster_project.components.options import SubjectGraph
-from dagster_project.sensors.versions import DATA_VERSION, INTERVAL_SECONDS, Seen
-from memory_assets.digest import digest, digest_file
+from dagster_project.markdown import as_text
+from dagster_project.sensors.watching import (
+    DATA_VERSION,
+    INTERVAL_SECONDS,
+    Known,
+    from_cursor,
+    is_reported,
+    look,
+    to_cursor,
+)
+from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.subjects import AuditedSubject
-
-Cursor = dict[str, dict[str, Seen]]
 
 
 @dataclass(frozen=True)
@@ -54,14 +60,6 @@ BROUGHT = (
 """Everything that is watched, in the order in which it is looked at."""
 
 
-@dataclass(frozen=True)
-class SourceState:
-    """The files behind one asset as they are now; `fingerprint` digests their bytes."""
-
-    files: Mapping[str, Seen]
-    fingerprint: str
-
-
 def brought_by(graph: SubjectGraph) -> list[Brought]:
     """What this subject's owner brings."""
     return [b for b in BROUGHT if b.asset in graph.subject.brings]
@@ -81,52 +79,17 @@ def brought_specs(graph: SubjectGraph) -> list[dg.AssetSpec]:
     ]
 
 
-def look(files: Mapping[str, Path], before: Mapping[str, Seen]) -> SourceState:
-    """Fingerprint files; an unchanged size and time spare reading one again.
-
-    Raises:
-        OSError: a file is gone.
-    """
-    seen: dict[str, Seen] = {}
-    for name, path in files.items():
-        stat, last = path.stat(), before.get(name)
-        if last and (last.size, last.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
-            seen[name] = last
-        else:
-            seen[name] = Seen(stat.st_size, stat.st_mtime_ns, digest_file(path))
-    return SourceState(seen, digest({name: seen.digest for name, seen in seen.items()}))
-
-
-def _event(key: dg.AssetKey, state: SourceState) -> dg.AssetMaterialization:
+def _event(key: dg.AssetKey, now: Known) -> dg.AssetMaterialization:
+    lines = (
+        f"- {as_text(name)}: {seen.stamp[0]:,} bytes, sha256 {seen.digest[:12]}"
+        for name, seen in now.files.items()
+    )
     return dg.AssetMaterialization(
         asset_key=key,
-        description=f"{len(state.files)} files",
-        metadata={
-            "files": dg.MetadataValue.md(
-                "\n".join(
-                    f"- `{name}`: {seen.size:,} bytes, sha256 {seen.digest[:12]}"
-                    for name, seen in state.files.items()
-                )
-            )
-        },
-        tags={DATA_VERSION: state.fingerprint},
+        description=f"{len(now.files)} files",
+        metadata={"files": dg.MetadataValue.md("\n".join(lines))},
+        tags={DATA_VERSION: digest(now.digests)},
     )
-
-
-def _to_cursor(seen: Mapping[str, Mapping[str, Seen]]) -> str:
-    return json.dumps(
-        {
-            asset: {n: [s.size, s.mtime_ns, s.digest] for n, s in sorted(files.items())}
-            for asset, files in sorted(seen.items())
-        }
-    )
-
-
-def _from_cursor(cursor: str | None) -> Cursor:
-    return {
-        asset: {n: Seen(*fields) for n, fields in files.items()}
-        for asset, files in json.loads(cursor or "{}").items()
-    }
 
 
 def source_sensor(graph: SubjectGraph) -> dg.SensorDefinition:
@@ -141,22 +104,21 @@ def source_sensor(graph: SubjectGraph) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        seen = _from_cursor(context.cursor)
+        known = from_cursor(context.cursor)
         events, missing = [], []
         for brought in brought_by(graph):
-            before = seen.get(brought.asset)
+            last = known.get(brought.asset, Known())
             try:
-                state = look(brought.files(subject, root), before or {})
+                now = look(brought.files(subject, root), last)
             except (InputError, OSError) as error:
                 missing.append(str(error))
                 continue
-            seen[brought.asset] = dict(state.files)
-            last = None if before is None else {n: s.digest for n, s in before.items()}
-            if last != {n: s.digest for n, s in state.files.items()}:
-                events.append(_event(graph.key(brought.asset), state))
+            known[brought.asset] = now
+            if now.digests != last.digests:
+                events.append(_event(graph.key(brought.asset), now))
         if events:
-            return dg.SensorResult(asset_events=events, cursor=_to_cursor(seen))
-        context.update_cursor(_to_cursor(seen))
+            return dg.SensorResult(asset_events=events, cursor=to_cursor(known))
+        context.update_cursor(to_cursor(known))
         return dg.SkipReason("; ".join(missing) or "nothing changed")
 
     return watch
@@ -169,9 +131,7 @@ def report_sources(graph: SubjectGraph, instance: dg.DagsterInstance) -> None:
         InputError: a file is not there.
     """
     for brought in brought_by(graph):
-        state = look(brought.files(graph.subject, graph.root), {})
-        key = graph.key(brought.asset)
-        wanted = dg.AssetRecordsFilter(asset_key=key)
-        last = [r.asset_materialization for r in instance.fetch_materializations(wanted, 1).records]
-        if not any(e and (e.tags or {}).get(DATA_VERSION) == state.fingerprint for e in last):
-            instance.report_runless_asset_event(_event(key, state))
+        now = look(brought.files(graph.subject, graph.root), Known(), at_once=True)
+        event = _event(graph.key(brought.asset), now)
+        if not is_reported(event, instance):
+            instance.report_runless_asset_event(event)

@@ -2,91 +2,92 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
 
+from dagster_project.sensors.watching import (
+    DATA_VERSION,
+    INTERVAL_SECONDS,
+    Known,
+    from_cursor,
+    is_reported,
+    look,
+    to_cursor,
+)
 from memory_assets.errors import InputError
-from memory_assets.models.checkpoints import fingerprint, list_versions
+from memory_assets.models.checkpoints import fingerprint_of, is_whole, list_versions
 from memory_assets.models.registry import Registry, mirror
 from memory_assets.subjects import AuditedSubject
-
-INTERVAL_SECONDS = 10
-DATA_VERSION = "dagster/data_version"
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A version's files as last seen; an unchanged size and time spare reading them again."""
-
-    size: int
-    mtime_ns: int
-    digest: str
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What changed in a folder since it was last looked at."""
+    """What a look at a folder found.
 
-    seen: Mapping[str, Seen]
-    changed: tuple[str, ...]
-    gone: tuple[str, ...]
+    `known` is what to remember for the next look, `present` every version that was read. One that
+    is still being written is among neither `present` nor `events`, but is `known`.
+    """
+
+    known: Mapping[str, Known]
+    present: tuple[str, ...]
     events: tuple[dg.AssetMaterialization, ...]
 
+    @property
+    def changed(self) -> tuple[str, ...]:
+        return tuple(str(event.partition) for event in self.events)
 
-def observe(subject: AuditedSubject, root: Path, before: Mapping[str, Seen]) -> Observation:
-    """Compare a subject's checkpoint folder with what was seen `before`, by the files' bytes.
+
+def _event(
+    subject: AuditedSubject, version: str, path: Path, now: Known
+) -> dg.AssetMaterialization:
+    sha256, size = fingerprint_of(now.digests), sum(one.stamp[0] for one in now.files.values())
+    return dg.AssetMaterialization(
+        asset_key=[subject.subject, "checkpoint"],
+        partition=version,
+        description=f"{', '.join(now.files)}, {size:,} bytes",
+        metadata={"path": dg.MetadataValue.path(str(path)), "sha256": sha256, "bytes": size},
+        tags={DATA_VERSION: sha256},
+    )
+
+
+def _whole(path: Path, files: list[Path]) -> bool:
+    """A version in one file that is complete; what else belongs into a folder, nobody knows."""
+    return files == [path] and is_whole(path)
+
+
+def observe(
+    subject: AuditedSubject, root: Path, before: Mapping[str, Known], *, at_once: bool = False
+) -> Observation:
+    """Compare a subject's checkpoint folder with what was known `before`, by the files' bytes.
+
+    With `at_once`, what may still be being written is read, too.
 
     Raises:
         InputError: the versions are in a registry, and it does not answer.
     """
     if isinstance(subject.checkpoints, Registry):
         mirror(subject.checkpoints)
-    seen: dict[str, Seen] = {}
+    known: dict[str, Known] = {}
     events: list[dg.AssetMaterialization] = []
     for version, path in list_versions(root / subject.checkpoints).items():
+        last = before.get(version, Known())
+        known[version] = last
         try:
-            files = subject.weights(path)
-            stats = [file.stat() for file in files]
+            files = sorted(subject.weights(path))
+            now = look(
+                {file.name: file for file in files}, last, at_once=at_once or _whole(path, files)
+            )
         except (InputError, FileNotFoundError):
             continue  # a folder still being filled; it is seen again when it is whole
-        last = before.get(version)
-        size, mtime_ns = sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)
-        if last and (last.size, last.mtime_ns) == (size, mtime_ns):
-            seen[version] = last
-            continue
-        seen[version] = Seen(size, mtime_ns, fingerprint(files))
-        if last is None or last.digest != seen[version].digest:
-            events.append(
-                dg.AssetMaterialization(
-                    asset_key=[subject.subject, "checkpoint"],
-                    partition=version,
-                    description=f"{', '.join(file.name for file in files)}, {size:,} bytes",
-                    metadata={
-                        "path": dg.MetadataValue.path(str(files[0] if len(files) == 1 else path)),
-                        "sha256": seen[version].digest,
-                        "bytes": size,
-                    },
-                    tags={DATA_VERSION: seen[version].digest},
-                )
-            )
-    return Observation(
-        seen=seen,
-        changed=tuple(str(e.partition) for e in events),
-        gone=tuple(v for v in before if v not in seen),
-        events=tuple(events),
-    )
-
-
-def to_cursor(seen: Mapping[str, Seen]) -> str:
-    return json.dumps({v: [s.size, s.mtime_ns, s.digest] for v, s in sorted(seen.items())})
-
-
-def from_cursor(cursor: str | None) -> dict[str, Seen]:
-    return {v: Seen(*fields) for v, fields in json.loads(cursor or "{}").items()}
+        known[version] = now
+        if now.digests != last.digests:
+            where = files[0] if len(files) == 1 else path
+            events.append(_event(subject, version, where, now))
+    present = tuple(version for version, one in known.items() if one.files)
+    return Observation(known, present, tuple(events))
 
 
 def versions_sensor(
@@ -101,25 +102,28 @@ def versions_sensor(
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        # Asked first: a version that is registered during this look is not taken for gone.
+        partitions = set(context.instance.get_dynamic_partitions(str(versions.name)))
         try:
             found = observe(subject, root, from_cursor(context.cursor))
         except InputError as error:
             return dg.SkipReason(str(error))
-        known = set(context.instance.get_dynamic_partitions(str(versions.name)))
-        new = [v for v in found.seen if v not in known]
-        gone = [v for v in found.gone if v in known]
+        new = [v for v in found.present if v not in partitions]
+        gone = [v for v in partitions if v not in found.known]
+        if gone and not (root / subject.checkpoints).is_dir():
+            return dg.SkipReason(f"{subject.checkpoints} is not there; its versions are kept")
         requests = []
         if new:
             requests.append(versions.build_add_request(new))
         if gone:
-            requests.append(versions.build_delete_request(gone))
+            requests.append(versions.build_delete_request(sorted(gone)))
         if not (requests or found.events):
-            context.update_cursor(to_cursor(found.seen))
+            context.update_cursor(to_cursor(found.known))
             return dg.SkipReason("no new or changed version")
         return dg.SensorResult(
             asset_events=list(found.events),
             dynamic_partitions_requests=requests,
-            cursor=to_cursor(found.seen),
+            cursor=to_cursor(found.known),
         )
 
     return watch
@@ -134,19 +138,17 @@ def report_versions(
     """What the sensor does, at once and without a daemon: the command line's way in.
 
     The digest last reported is read from the instance, so an unchanged file reports nothing.
+
+    Raises:
+        InputError: a file whose name cannot name a version, or a link that leads out.
     """
-    key = dg.AssetKey([subject.subject, "checkpoint"])
-    known = instance.get_dynamic_partitions(str(versions.name))
-    before: dict[str, Seen] = {}
-    for version in known:
-        wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[version])
-        for record in instance.fetch_materializations(wanted, limit=1).records:
-            event = record.asset_materialization
-            digest = (event.tags or {}).get(DATA_VERSION, "") if event else ""
-            before[version] = Seen(-1, -1, digest)
-    found = observe(subject, root, before)
-    if new := [v for v in found.seen if v not in known]:
+    if not isinstance(subject.checkpoints, Registry):
+        list_versions(root / subject.checkpoints, strict=True)
+    partitions = instance.get_dynamic_partitions(str(versions.name))
+    found = observe(subject, root, {}, at_once=True)
+    if new := [v for v in found.present if v not in partitions]:
         instance.add_dynamic_partitions(str(versions.name), new)
-    for event in found.events:
+    events = [event for event in found.events if not is_reported(event, instance)]
+    for event in events:
         instance.report_runless_asset_event(event)
-    return found
+    return Observation(found.known, found.present, tuple(events))

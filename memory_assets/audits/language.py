@@ -7,7 +7,8 @@ verdict is cheap, so they are two artifacts: another limit reads no model again.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,7 @@ from memory_assets.history.bundle import (
     controls_from,
     controls_table,
 )
+from memory_assets.language.folders import base_of
 from memory_assets.language_subjects import LanguageModelSubject, TextsSpec
 from memory_assets.models.checkpoints import fingerprint, list_versions
 from memory_assets.records.prepared import PreparedTexts
@@ -57,7 +59,7 @@ from memory_assets.reports.recited import RecitedSecret, save_recited
 if TYPE_CHECKING:  # brings Faker along, which listing the graph need not wait for
     from memory_assets.records.secrets import Manifest
 
-TEXTS_VERSION = "1"
+TEXTS_VERSION = "2"
 FINDINGS_VERSION = "1"
 LANGUAGE_CONCLUSION_VERSION = "1"
 TEXTS_KIND, FINDINGS_KIND = "texts", "language-findings"
@@ -65,6 +67,8 @@ _CONTROL_STRATA = ("held_out", "unplanted")
 """What must show nothing stands beside the figures; no limit is held against it."""
 
 _MEMBERS, _HELD_OUT, _SECRETS = "members.jsonl", "held_out.jsonl", "canaries.json"
+_READ = "read.json"
+"""Where the texts of each file came from, and what was left out on reading."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,9 @@ class _Given:
 
     @property
     def key(self) -> str:
-        held_out = self.held_out.digest if self.held_out else None
+        sides = [(t.digest, list(t.notices)) for t in (self.members, self.held_out) if t]
         secrets = None if self.manifest is None else digest(self.manifest)
-        return digest(self.members.digest, held_out, secrets, TEXTS_VERSION)
+        return digest(sides, secrets, TEXTS_VERSION)
 
 
 def _texts(spec: TextsSpec, root: Path) -> Texts:
@@ -108,9 +112,12 @@ def prepare_texts(subject: LanguageModelSubject, root: Path, store: ArtifactStor
 
     def build(folder: Path) -> None:
         folder.mkdir(mode=0o700)
-        given.members.write(folder / _MEMBERS)
-        if given.held_out is not None:
-            given.held_out.write(folder / _HELD_OUT)
+        read = {}
+        for name, texts in ((_MEMBERS, given.members), (_HELD_OUT, given.held_out)):
+            if texts is not None:
+                texts.write(folder / name)
+                read[name] = {"source": texts.source, "notices": texts.notices}
+        (folder / _READ).write_text(json.dumps(read, ensure_ascii=False), encoding="utf-8")
         if given.manifest is not None:
             given.manifest.write(folder / _SECRETS)
 
@@ -128,9 +135,19 @@ def _stored(folder: Path) -> _Given:
 
 def read_texts(folder: Path) -> tuple[Texts, Texts | None]:
     """Members and held-out texts as `prepare_texts` wrote them."""
-    held_out = folder / _HELD_OUT
-    members = load_texts(folder / _MEMBERS, "text", "id")
-    return members, load_texts(held_out, "text", "id") if held_out.is_file() else None
+    read = json.loads((folder / _READ).read_text(encoding="utf-8"))
+    members, held_out = (
+        replace(
+            load_texts(folder / name, "text", "id"),
+            source=read[name]["source"],
+            notices=tuple(read[name]["notices"]),
+        )
+        if name in read
+        else None
+        for name in (_MEMBERS, _HELD_OUT)
+    )
+    assert members is not None
+    return members, held_out
 
 
 def _pair(subject: LanguageModelSubject, given: _Given) -> PreparedTexts:
@@ -188,21 +205,22 @@ def leakage_version(subject: LanguageModelSubject) -> str:
     return f"{steps}.{chosen[:8]}.{subject.config_digest[:8]}"
 
 
-def _other(subject: LanguageModelSubject, root: Path, name: str | None) -> tuple[Path | None, str]:
-    """Another model folder of a subject, with its digest."""
-    if name is None:
-        return None, ""
-    folder = root / name
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected a Hugging Face model folder")
-    return folder, fingerprint(subject.weights(folder))
+def _digest_of(subject: LanguageModelSubject, folder: Path | None) -> str:
+    return "" if folder is None else fingerprint(subject.weights(folder))
 
 
 def language_findings(
-    subject: LanguageModelSubject, root: Path, texts: Path, version: str, store: ArtifactStore
+    subject: LanguageModelSubject,
+    root: Path,
+    texts: Path,
+    version: str,
+    store: ArtifactStore,
+    say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Artifact, str]:
     """What one version gives away: a folder that `AttackResults.load` reads; and the digest of
     the version's files. Beside the results lie the controls, notices and masked secrets.
+
+    `say` is told in words how long it will take and how far it is.
 
     Raises:
         InputError: no such version, or one that cannot be opened safely.
@@ -211,14 +229,16 @@ def language_findings(
     if path is None:
         raise InputError(f"version {version!r}: gone from {subject.checkpoints}")
     weights = subject.fingerprint(path)
-    reference, reference_digest = _other(subject, root, subject.reference)
-    base, base_digest = _other(subject, root, subject.base)
+    reference = subject.folder_of(subject.reference, root) if subject.reference else None
+    # An adapter may name its base itself; other weights there are another model.
+    base = base_of(path, subject.folder_of(subject.base, root) if subject.base else None)
     options, device = subject.probes.options(), device_name()
-    others = [reference_digest, base_digest]
+    others = [_digest_of(subject, reference), _digest_of(subject, base)]
     key = digest(weights, texts.name, others, options, device, FINDINGS_VERSION)
 
     def build(folder: Path) -> None:
         from memory_assets.language.audit import audit_language_model
+        from memory_assets.language.progress import Spoken
 
         given = _stored(texts)
         found = audit_language_model(
@@ -230,6 +250,7 @@ def language_findings(
             options=options,
             base=base,
             device=device,
+            progress=Spoken(say),
         )
         curves = []
         for name, roc in found.rocs.items():

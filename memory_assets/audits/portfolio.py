@@ -7,12 +7,25 @@ from pathlib import Path
 from urllib.parse import quote
 
 from memory_assets.history.questions import ask
+from memory_assets.history.regressions import latest_regressions
 from memory_assets.reports.catalogue import LANGUAGES
 from memory_assets.reports.inputs import TREND, AuditLine, Due, PortfolioInput
 
-PORTFOLIO_VERSION = "1"
-_AUDITS = "SELECT subject, model_version, finished_at, verdict FROM audits ORDER BY finished_at"
-_TREND = "SELECT *, audited_at AS finished_at FROM leakage_trend ORDER BY subject, version_number"
+PORTFOLIO_VERSION = "2"
+# In order of release, each version by its newest audit; mitigated recipes are no versions.
+_AUDITS = """
+    SELECT versions.subject, versions.model_version, audits.finished_at, audits.verdict
+    FROM versions
+    INNER JOIN audits ON versions.audit_id = audits.audit_id
+    ORDER BY versions.subject, versions.version_number
+"""
+# The page shows true positive rates of attacks on all records: of years, nothing else is read.
+_TREND = """
+    SELECT *, audited_at AS finished_at
+    FROM leakage_trend
+    WHERE family = 'membership' AND stratum = 'all' AND starts_with(metric, 'tpr_at_fpr_')
+    ORDER BY subject, version_number
+"""
 _PLAN = "SELECT subject, audited_at, due_at FROM audit_plan WHERE audited_at IS NOT NULL"
 
 
@@ -33,6 +46,7 @@ def portfolio_input(root: Path, lang: str, as_of: datetime) -> PortfolioInput:
         trend=trend.select(kept),
         due=tuple(Due(row["subject"], row["audited_at"], row["due_at"]) for row in plan),
         as_of=as_of,
+        worse=tuple(latest_regressions(root)),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from memory_assets.artifacts import ArtifactStore
+from memory_assets.artifacts import ArtifactStore, write_private
 from memory_assets.audits.coverage import not_run
 from memory_assets.audits.results import AttackResults
 from memory_assets.digest import digest
@@ -108,5 +108,5 @@ def write_report(
         actions=actions,
     )
     pages = write_pages(found, folder)
-    marker.write_text(inputs, encoding="utf-8")
+    write_private(marker, inputs)
     return pages

@@ -49,8 +49,8 @@ class NotesRecipe:
     heads: int = 4
     window: int = 128
     batch_tokens: int = 384
-    lr: float = 5e-3
-    epochs: int = 8
+    lr: float = 4e-3
+    epochs: int = 9
     repetitions: tuple[int, ...] = (0, 1, 2, 4, 8, 16)
     per_tier: int = 6
     controls: int = 12

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 
-from memory_assets.artifacts import remove
+from memory_assets.artifacts import private_folder, remove
 from memory_assets.errors import InputError
 
 # Nothing is fetched from outside.
@@ -58,8 +58,7 @@ class Files:
     @contextmanager
     def temporary(self) -> Iterator[Path]:
         """A private path that is removed at the end; `ArtifactStore.sweep` knows its name."""
-        folder = self.root / "tmp"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = private_folder(self.root / "tmp")
         name = f"{socket.gethostname()}@{os.getpid()}@{os.urandom(4).hex()}-history.duckdb"
         path = folder / name
         try:
@@ -171,7 +170,7 @@ def copy_durably(source: Path, target: Path) -> None:
 
 def replace(source: Path, target: Path) -> None:
     """Put a whole file in the place of another, at once and durably."""
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(target.parent)
     source.replace(target)
     sync(target.parent)
 

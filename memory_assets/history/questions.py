@@ -22,7 +22,10 @@ from memory_assets.history.files import Files
 from memory_assets.history.schema import refuse_other_schema, sql_folder
 
 _NAME = re.compile(r"[A-Za-z][\w-]*")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _PARAMETER = re.compile(r"\$(\w+): (.+)")
+# What may follow a statement; in front of a limit it may not.
+_END = re.compile(r";\s*(?:--[^\n]*\s*)*\Z")
 # A reader sees the history and nothing else of the machine.
 _READ_ONLY = files.SETTINGS | {
     "enable_external_access": False,
@@ -62,7 +65,12 @@ def questions() -> list[Question]:
     return [_question(path) for path in sorted((sql_folder() / "queries").glob("*.sql"))]
 
 
-def _find(name: str) -> Question:
+def find(name: str) -> Question:
+    """A shipped question by its name.
+
+    Raises:
+        InputError: there is none; the nearest name is told.
+    """
     shipped = {question.name: question for question in questions()}
     wanted = name.replace("-", "_").lower()
     if wanted not in shipped:
@@ -72,17 +80,23 @@ def _find(name: str) -> Question:
     return shipped[wanted]
 
 
-def ask(root: Path, name_or_sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+def ask(
+    root: Path,
+    name_or_sql: str,
+    parameters: Mapping[str, Any] | None = None,
+    most: int | None = None,
+) -> pa.Table:
     """Answer a shipped question, or any SQL statement, from the published history.
 
     The file is opened read only and SQL reaches neither other files nor the network. Parameters
     are bound; those that are left out are null, which the shipped questions read as their default.
+    `most` is how many rows are wanted, all without it: the first few of a million cost little.
 
     Raises:
         InputError: there is no history, no such question or parameter, or the SQL does not run.
     """
     named = bool(_NAME.fullmatch(name_or_sql.strip()))
-    sql = _find(name_or_sql.strip()).sql if named else name_or_sql
+    sql = find(name_or_sql.strip()).sql if named else name_or_sql
     published = Files(root).published
     if not published.exists():
         raise InputError(
@@ -93,7 +107,9 @@ def ask(root: Path, name_or_sql: str, parameters: Mapping[str, Any] | None = Non
             con.execute("SET TimeZone = 'UTC'")
             con.execute("SET lock_configuration = true")
             refuse_other_schema(con)
-            return con.sql(sql, params=_bound(con, sql, parameters or {})).to_arrow_table()
+            bound = _bound(con, sql, parameters or {})
+            answer = con.sql(_END.sub("", sql), params=bound)
+            return (answer if most is None else answer.limit(most)).to_arrow_table()
     except files.STATEMENT_ERRORS as error:
         raise InputError(f"the question does not run: {files.plain_error(error)}") from None
     except duckdb.Error as error:
@@ -141,8 +157,21 @@ def to_json(table: pa.Table) -> str:
     return json.dumps(table.to_pylist(), ensure_ascii=False, indent=2, default=_plain)
 
 
+def no_formula(text: str) -> str:
+    """A text that a spreadsheet shows as it is: one that begins like a formula is quoted."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
 def to_csv(table: pa.Table) -> str:
-    """A header and a line a row; every number with all its digits, nothing for null."""
+    """A header and a line a row; every number with all its digits, nothing for null.
+
+    A text that a spreadsheet would take for a formula gets a quote before it: names of records and
+    versions come from outside.
+    """
+    for i, column in enumerate(table.columns):
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            safe = [None if text is None else no_formula(text) for text in column.to_pylist()]
+            table = table.set_column(i, table.column_names[i], pa.array(safe, column.type))
     target = io.BytesIO()
     pa_csv.write_csv(table, target)
     return target.getvalue().decode()

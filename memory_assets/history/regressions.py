@@ -34,6 +34,12 @@ _BEFORE = """
         AND measurements.ci_low IS NOT NULL
         AND measurements.ci_high IS NOT NULL
 """
+_NOW = """
+    SELECT *
+    FROM regressions
+    WHERE is_latest
+    ORDER BY subject, abs(difference) DESC, name, stratum, metric
+"""
 _KEY = ("family", "name", "stratum", "metric", "unit", "formula_version")
 
 
@@ -47,6 +53,8 @@ class Regression:
     previous_version: str
     before: Estimate
     now: Estimate
+    subject: str = ""
+    version: str = ""
 
     def __str__(self) -> str:
         where = "" if self.stratum == "all" else f" ({self.stratum})"
@@ -89,3 +97,29 @@ def regressions_of(root: Path, bundle: AuditBundle, released: Sequence[str]) -> 
             then = Estimate(**{name: row[name] for name in fields})
             found.append(Regression(m.name, m.stratum, m.metric, row["model_version"], then, now))
     return sorted(found, key=lambda r: -abs((r.now.value or 0.0) - (r.before.value or 0.0)))
+
+
+def latest_regressions(root: Path) -> list[Regression]:
+    """What got worse in the newest version of every subject, the largest change of each first.
+
+    Raises:
+        InputError: there is no history, or it does not read.
+    """
+    return [
+        Regression(
+            row["name"],
+            row["stratum"],
+            row["metric"],
+            row["previous_version"],
+            Estimate(
+                row["previous_value"],
+                row["previous_ci_low"],
+                row["previous_ci_high"],
+                row["previous_n"],
+            ),
+            Estimate(row["value"], row["ci_low"], row["ci_high"], row["n"]),
+            row["subject"],
+            row["model_version"],
+        )
+        for row in ask(root, _NOW).to_pylist()
+    ]

@@ -16,7 +16,7 @@ from typing import TypeVar
 import duckdb
 from filelock import Timeout
 
-from memory_assets.artifacts import ArtifactStore
+from memory_assets.artifacts import ArtifactStore, private_folder
 from memory_assets.errors import InputError
 from memory_assets.history import files
 from memory_assets.history.files import DamagedError, Files
@@ -50,7 +50,7 @@ class Writer:
     def alone(self) -> Iterator[None]:
         """One writer at a time among all processes; the lock dies with its holder."""
         with files.explaining_disk(self.files.root):
-            self.files.writer.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_folder(self.files.writer.parent)
             lock = ArtifactStore(self.files.root).lock("history")
             try:
                 with lock.acquire(timeout=_WAIT_SECONDS):
@@ -91,6 +91,7 @@ class Writer:
 
     def announce(self, heads: Sequence[Head]) -> None:
         """Write down what is about to change, before it does."""
+        self.files.pending.touch(mode=0o600)
         with self.files.pending.open("a", encoding="utf-8") as f:
             for head in heads:
                 f.write(json.dumps({head.bundle_id: str(head.folder.absolute())}) + "\n")

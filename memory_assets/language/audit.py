@@ -15,7 +15,7 @@ from memory_assets.language import text_audit as texts_of
 from memory_assets.language.model import LanguageModel, load_language_model
 from memory_assets.language.options import LanguageOptions
 from memory_assets.language.preflight import Preflight, preflight
-from memory_assets.language.progress import Clock, Report, Step, seconds_per_token
+from memory_assets.language.progress import Clock, Report, Step, part, seconds_per_token
 from memory_assets.language.result import LanguageAudit, ScoreRows
 from memory_assets.language.secret_audit import (
     SecretFinding,
@@ -23,7 +23,7 @@ from memory_assets.language.secret_audit import (
     probe_secrets,
     unplanted_control,
 )
-from memory_assets.language.signals import Sampling
+from memory_assets.language.signals import Progress, Sampling
 from memory_assets.language.text_audit import Floats, Probes, Side
 from memory_assets.language.windows import Sides, Windows, choose_texts, cut_windows, too_short
 from memory_assets.records.secrets import Manifest, check_manifest
@@ -33,11 +33,14 @@ from memory_assets.statistics.roc import Roc
 
 AUDIT_VERSION = 1
 _MAX_WINDOW = 512
-_VALUE_TOKENS = 8  # tokens of a typical value, for the estimate of time
 
 
 def _plan(
-    options: LanguageOptions, sides: list[Windows], manifest: Manifest | None, reference: bool
+    model: LanguageModel,
+    options: LanguageOptions,
+    sides: list[Windows],
+    manifest: Manifest | None,
+    reference: bool,
 ) -> dict[str, float]:
     """The work in tokens, stage by stage."""
     tokens = float(sum(len(ids) for w in sides for ids in w.sequences))
@@ -51,13 +54,25 @@ def _plan(
     steps = options.prefix + options.suffix
     plan["generation"] = 2.0 * steps * max(options.generated, 16 if options.generated else 0)
     if manifest is not None:
-        values = options.references + options.candidates + options.proposals
-        plan["secrets"] = 1.0 * len(manifest.secrets) * values * _VALUE_TOKENS
+        # Behind a shared beginning, only what differs is read; proposals are made, then ranked,
+        # and candidates are read again where something stands behind the value.
+        sizes = [len(ids) for ids in model.encode_all([s.value for s in manifest.secrets])]
+        plan["secrets"] = float(
+            sum(
+                max(1, size - 1)
+                * (
+                    options.references
+                    + 2 * options.proposals
+                    + (options.candidates if secret.suffix else 0)
+                )
+                for secret, size in zip(manifest.secrets, sizes, strict=True)
+            )
+        )
     plan["controls"] = min(2.0 * options.control_texts * per_text, tokens)
     return plan
 
 
-def _total(reference: LanguageModel, texts: Texts, window: int, progress) -> Floats:
+def _total(reference: LanguageModel, texts: Texts, window: int, progress: Progress) -> Floats:
     """The reference's log-likelihood of each text, in its own tokens."""
     windows, rows, _ = cut_windows(reference, texts, window)
     if windows is None or len(rows) < len(texts):
@@ -88,7 +103,14 @@ def _recall(
     """ReCaLL of both sides, and which held-out texts remain controls."""
     shot, row = texts_of.recall_shot(model, held_out)
     report = clock.stage("recall")
-    both = [texts_of.recall_scores(model, side, shot) for side in (members, held_out)]
+    share = len(members) / (len(members) + len(held_out))
+    both = [
+        texts_of.recall_scores(model, side, shot, heard)
+        for side, heard in (
+            (members, part(report, 0, share)),
+            (held_out, part(report, share, 1 - share)),
+        )
+    ]
     report(1, 1)
     keep = np.arange(len(held_out)) != row
     return both[0], both[1], keep
@@ -115,14 +137,19 @@ def audit_language_model(
     be measured with what is given is listed as not run, and said in `notices`.
 
     Raises:
-        InputError: a model that cannot be opened safely, no usable member text, or a manifest that
-            does not belong to these members.
+        InputError: a model that cannot be opened safely, or no usable member text.
     """
     options = options or LanguageOptions()
     started = time.perf_counter()
     notices: list[str] = []
+    asked = manifest is not None
     if manifest is not None:
-        notices += check_manifest(manifest, members)
+        try:
+            notices += check_manifest(manifest, members)
+        except InputError as error:
+            # Texts are measured all the same; of the secrets of another corpus nothing is.
+            notices.append(f"{error}; no secret was tried")
+            manifest = None
     model = load_language_model(folder, revision, base=base, device=device)
     other = load_language_model(reference, device=device) if reference is not None else None
     secrets = manifest.secrets if manifest is not None else ()
@@ -131,7 +158,7 @@ def audit_language_model(
     window = min(model.context - (model.start is not None), options.window or _MAX_WINDOW)
     inside, outside, repetitions = _prepare(model, chosen, window, notices)
     both = [w for w in (inside, outside) if w is not None]
-    plan = _plan(options, both, manifest, other is not None)
+    plan = _plan(model, options, both, manifest, other is not None)
     clock = Clock(plan, seconds_per_token(model, inside.sequences), progress)
     if progress is not None:
         progress(Step("estimate", 0, 1, clock.estimate))
@@ -160,6 +187,7 @@ def audit_language_model(
         ready: Preflight = preflight(model, manifest.secrets, members, options.training)
         notices += ready.notices
         secret_findings = _secrets(model, manifest, ready, options, clock, found)
+    if asked:
         measurements += measure_secrets(secret_findings, options.duplication_shares)
     controls = _controls(model, inside, outside, chosen, probes[1], options, clock)
     if (unplanted := unplanted_control(secret_findings)) is not None:
@@ -201,7 +229,8 @@ def _membership(
         report = clock.stage("reference")
         size = min(window, other.context - (other.start is not None))
         for i, side in enumerate(sides):
-            totals[i] = _total(other, side.windows.texts, size, None)
+            heard = part(report, i / len(sides), 1 / len(sides))
+            totals[i] = _total(other, side.windows.texts, size, heard)
         report(1, 1)
     recalls: list[Floats | None] = [None, None]
     keep = np.ones(len(theirs), dtype=bool) if theirs is not None else None
@@ -245,7 +274,7 @@ def _extraction(
     report = clock.stage("generation")
     if options.generated:
         measurements += texts_of.measure_near_verbatim(
-            model, sides, options.prefix, options.suffix, options.generated, options.seed
+            model, sides, options.prefix, options.suffix, options.generated, options.seed, report
         )
     report(1, 1)
     return mine_probes, their_probes
@@ -292,11 +321,11 @@ def _controls(
     found = [checks.held_out_size(count, chosen.near_duplicates, chosen.held_out_before)]
     found.append(checks.held_out_extraction(their_probes))
     if outside is not None:
-        picked = [
+        mine, theirs = (
             checks.pick(w.sequences, w.document, options.control_texts, options.seed)
             for w in (inside, outside)
-        ]
-        found.append(checks.untrained_control(model, picked[0], picked[1], options.seed))
+        )
+        found.append(checks.untrained_control(model, mine, theirs, options.seed, report))
         every = [
             checks.pick(w.sequences, w.document, options.texts, options.seed)
             for w in (inside, outside)

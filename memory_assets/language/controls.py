@@ -10,7 +10,7 @@ from scipy import sparse
 
 from memory_assets.language import scores
 from memory_assets.language.model import Ids, LanguageModel, untrained_like
-from memory_assets.language.signals import token_signals
+from memory_assets.language.signals import Progress, token_signals
 from memory_assets.language.text_audit import Probes
 from memory_assets.statistics.estimate import Control, Estimate
 from memory_assets.statistics.intervals import rate
@@ -33,14 +33,17 @@ def _from_auc(name: str, auc: Estimate, what: str) -> Control:
 
 
 def untrained_control(
-    model: LanguageModel, members: Sequence[Ids], held_out: Sequence[Ids], seed: int
+    model: LanguageModel,
+    members: Sequence[Ids],
+    held_out: Sequence[Ids],
+    seed: int,
+    progress: Progress | None = None,
 ) -> Control:
     """A model of the same architecture that never learned must not tell members from others."""
     blank = untrained_like(model, seed)
-    sides = [scores.loss(token_signals(blank, list(ids))) for ids in (members, held_out)]
-    return _from_auc(
-        "untrained_model", Roc.of(*sides).auc(), "the same architecture with random weights"
-    )
+    every = scores.loss(token_signals(blank, [*members, *held_out], progress=progress))
+    auc = Roc.of(every[: len(members)], every[len(members) :]).auc()
+    return _from_auc("untrained_model", auc, "the same architecture with random weights")
 
 
 def _word_counts(rows: Sequence[Ids], vocabulary: int) -> sparse.csr_matrix:

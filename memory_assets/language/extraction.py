@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from memory_assets.language.branches import continue_greedily
 from memory_assets.language.model import Ids, LanguageModel
-from memory_assets.language.signals import NEAR_TIE, TokenSignals, last_margins
+from memory_assets.language.signals import NEAR_TIE, Progress, TokenSignals, last_margins
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -122,7 +122,12 @@ def bleu(candidate: Ids, truth: Ids, order: int = 4) -> float:
 
 
 def near_verbatim(
-    model: LanguageModel, sequences: Sequence[Ids], prefix: int, suffix: int, batch: int = 32
+    model: LanguageModel,
+    sequences: Sequence[Ids],
+    prefix: int,
+    suffix: int,
+    batch: int = 32,
+    progress: Progress | None = None,
 ) -> Bools:
     """Which probes greedy generation recites nearly: normalized edit distance of at most 10%
     (Ippolito et al. 2023), or BLEU above 0.75. This one really generates."""
@@ -134,4 +139,6 @@ def near_verbatim(
         close = edit_distance(made, truth) <= 0.1
         alike = [bleu(x, y) > 0.75 for x, y in zip(made, truth, strict=True)]
         found.append(close | np.array(alike))
+        if progress is not None:
+            progress(start + len(rows), len(sequences))
     return np.concatenate(found) if found else np.zeros(0, dtype=bool)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,17 +11,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.digest import digest, digest_file
+from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.language.folders import (
+    ADAPTER,
+    base_of,
+    folder_digest,
+    has_tokenizer,
+    locate,
+    read_json,
+)
+from memory_assets.records.budget import afford
 
 if TYPE_CHECKING:
     import torch
 
 Ids = NDArray[np.int64]
-_HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
-_WANTED = ["*.json", "*.safetensors", "*.model", "*.txt"]
+_LOADS_MORE = ("megatron_config", "corda_config", "arrow_config", "eva_config")
+"""Settings of an adapter that name modules or further files."""
 _SAFE = "export it with save_pretrained (safetensors); pickled weights can run code"
 
 
@@ -85,38 +93,6 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def locate(name: str | Path, revision: str | None = None) -> Path:
-    """The folder of a model: a local one, or a snapshot of a hub id at a revision.
-
-    Raises:
-        InputError: neither a folder nor a hub id, or the hub cannot give it.
-    """
-    folder = Path(name)
-    if folder.is_dir():
-        return folder
-    if not _HUB_ID.fullmatch(str(name)) or ".." in str(name):
-        raise InputError(f"{name}: no such folder; expected a model folder or a hub id")
-    from huggingface_hub import snapshot_download
-
-    for local_only in (True, False):
-        try:
-            return Path(
-                snapshot_download(
-                    str(name),
-                    revision=revision,
-                    allow_patterns=_WANTED,
-                    local_files_only=local_only,
-                )
-            )
-        except Exception as error:  # the hub's client raises a dozen unrelated types
-            failure = error
-    raise InputError(
-        f"{name}: no such folder, and the hub gives no model of that name"
-        + (f" at revision {revision}" if revision else "")
-        + f" ({type(failure).__name__})"
-    )
-
-
 def load_language_model(
     name: str | Path,
     revision: str | None = None,
@@ -130,15 +106,17 @@ def load_language_model(
 
     Raises:
         InputError: no such model; pickled weights only; code of its own; no tokenizer; a tokenizer
-            larger than the model; an adapter without the package peft; damaged files.
+            larger than the model; an adapter that is no LoRA, without its base or without the
+            package peft; damaged files.
     """
     folder = locate(name, revision)
     device = device or default_device()
-    if (folder / "adapter_config.json").is_file():
-        model, tokens = _load_adapter(folder, base)
-    else:
+    under = base_of(folder, base)
+    if under is None:
         model, tokens = _load_model(folder), folder
-    tokenizer = load_tokenizer(folder if _has_tokenizer(folder) else tokens)
+    else:
+        model, tokens = _load_adapter(folder, under), under
+    tokenizer = load_tokenizer(folder if has_tokenizer(folder) else tokens)
     model = model.to(device).eval()
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
@@ -147,7 +125,7 @@ def load_language_model(
             "give the tokenizer that the model was trained with"
         )
     sources = [tokens] if tokens == folder else [tokens, folder]
-    identity = digest([_folder_digest(source) for source in sources])
+    identity = digest([folder_digest(source) for source in sources])
     return as_language_model(model, tokenizer, str(name), device, identity)
 
 
@@ -186,14 +164,18 @@ def untrained_like(target: LanguageModel, seed: int = 0) -> LanguageModel:
     )
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Reading a file takes seconds, and its bar would cross whatever the caller shows."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: not readable JSON ({type(error).__name__})") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{file}: expected a JSON object")
-    return content
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _load_model(folder: Path) -> Any:
@@ -205,7 +187,7 @@ def _load_model(folder: Path) -> Any:
         pickles = sorted(p.name for pattern in _PICKLES for p in folder.glob(pattern))
         what = f"only pickled weights ({pickles[0]})" if pickles else "no weights"
         raise InputError(f"{folder}: {what}; {_SAFE}")
-    if "auto_map" in _read_json(folder / "config.json"):
+    if "auto_map" in read_json(folder / "config.json"):
         raise InputError(
             f"{folder}: its config.json wants to run code of its own (auto_map), which is never "
             "done; convert it to an architecture that transformers knows"
@@ -213,13 +195,17 @@ def _load_model(folder: Path) -> Any:
     try:
         import torch
 
-        return AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=torch.float32,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-        )
+        _check_size(folder)
+        with _no_bars():
+            return AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+            )
+    except InputError:
+        raise
     except Exception as error:  # unknown architectures, truncated files and wrong shapes all differ
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(
@@ -227,34 +213,59 @@ def _load_model(folder: Path) -> Any:
         ) from error
 
 
-def _load_adapter(folder: Path, base: str | Path | None) -> tuple[Any, Path]:
+def _check_size(folder: Path) -> None:
+    """Refuse a configuration that describes far more than its files hold, before it is built."""
+    import torch
+    from safetensors import safe_open
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    files = sorted(folder.glob("*.safetensors"))
+    stored = sum(len(safe_open(file, framework="pt").keys()) for file in files)
+    size = sum(file.stat().st_size for file in files)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    layers = getattr(config.get_text_config(), "num_hidden_layers", 0)
+    if layers > stored:
+        raise InputError(
+            f"{folder}: config.json says {layers} layers; its files hold {stored} tensors"
+        )
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    described = sum(parameter.numel() for parameter in model.parameters())
+    if described > 4 * size:  # no format stores four weights in a byte
+        raise InputError(
+            f"{folder}: config.json describes {described:,} weights; its files hold {size:,} bytes"
+        )
+    afford(8 * described, folder, "its weights")
+
+
+def _load_adapter(folder: Path, base: Path) -> Any:
+    """The base with a LoRA adapter merged into it."""
     if not (folder / "adapter_model.safetensors").is_file():
         raise InputError(f"{folder}: no adapter_model.safetensors; {_SAFE}")
+    settings = read_json(folder / ADAPTER)
+    if settings.get("peft_type") != "LORA":
+        raise InputError(
+            f"{folder}: an adapter of the type {settings.get('peft_type')}; expected LORA, or "
+            "merge it into its base and give that folder"
+        )
+    if more := [name for name in _LOADS_MORE if settings.get(name)]:
+        raise InputError(f"{folder}: its adapter sets {more[0]}, which loads more than weights")
     try:
-        from peft import PeftModel  # type: ignore[import-not-found]
+        from peft import PeftModel  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise InputError(
-            f"{folder}: a LoRA adapter needs the package peft; install it, or merge the adapter "
-            "into its base and give that folder"
+            f"{folder}: a LoRA adapter needs the package peft; pip install 'memory-assets[lora]', "
+            "or merge the adapter into its base and give that folder"
         ) from error
-    settings = _read_json(folder / "adapter_config.json")
-    named = base or settings.get("base_model_name_or_path")
-    if not named:
-        raise InputError(f"{folder}: its adapter names no base model; give one")
-    base_folder = locate(named, settings.get("revision") if base is None else None)
+    model = _load_model(base)
     try:
-        adapted = PeftModel.from_pretrained(
-            _load_model(base_folder), str(folder), local_files_only=True
-        )
-        return adapted.merge_and_unload(), base_folder
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        adapted = PeftModel.from_pretrained(model, str(folder), local_files_only=True)
+        return adapted.merge_and_unload()
+    except Exception as error:  # unknown settings, damaged files and wrong shapes all differ
         raise InputError(
-            f"{folder}: does not fit its base {named} ({type(error).__name__})"
+            f"{folder}: does not fit its base {base} ({type(error).__name__}); give the base that "
+            "it was trained on under base"
         ) from error
-
-
-def _has_tokenizer(folder: Path) -> bool:
-    return any((folder / file).is_file() for file in _TOKENIZERS)
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -265,7 +276,7 @@ def load_tokenizer(folder: Path) -> Any:
     """
     from transformers import AutoTokenizer
 
-    if not _has_tokenizer(folder):
+    if not has_tokenizer(folder):
         raise InputError(
             f"{folder}: no tokenizer (such as tokenizer.json); save it beside the model with "
             "tokenizer.save_pretrained"
@@ -276,11 +287,6 @@ def load_tokenizer(folder: Path) -> Any:
         raise InputError(
             f"{folder}: its tokenizer cannot be read ({type(error).__name__})"
         ) from error
-
-
-def _folder_digest(folder: Path) -> str:
-    files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors", ".model"))
-    return digest([[p.name, digest_file(p)] for p in files])
 
 
 def _context(model: Any, tokenizer: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -59,9 +60,10 @@ class Clock:
         return self.rate * sum(self.planned.values())
 
     def stage(self, name: str) -> Progress:
-        """A callback `(done, total)` for one stage."""
+        """A callback `(done, total)` for one stage, which begins now."""
 
         def report(done: int, total: int) -> None:
+            total = max(1, total)
             if done >= total:
                 self.finished.add(name)
             if self.listener is None:
@@ -70,11 +72,58 @@ class Clock:
             here = self.planned.get(name, 0.0) if name not in self.finished else 0.0
             spent = time.perf_counter() - self.started
             past = sum(w for s, w in self.planned.items() if s in self.finished)
-            past += here * done / max(1, total)
+            past += here * done / total
             # The clock trusts what it has seen, once it has seen a tenth of the work.
             enough = past > 0.1 * sum(self.planned.values())
             rate = spent / past if enough else self.rate
-            left = rate * max(0.0, rest - here * done / max(1, total))
+            left = rate * max(0.0, rest - here * done / total)
             self.listener(Step(name, done, total, left))
 
+        report(0, 1)
         return report
+
+
+def part(whole: Progress, start: float, share: float) -> Progress:
+    """A callback for a piece of work that is `share` of a stage and begins at `start` of it."""
+
+    def report(done: int, total: int) -> None:
+        whole(round(1e6 * (start + share * done / max(1, total))), 1_000_000)
+
+    return report
+
+
+_STAGES = {
+    "texts": "reading texts",
+    "recall": "reading texts behind a prefix",
+    "reference": "asking the reference model",
+    "generation": "generating",
+    "secrets": "trying secrets",
+    "controls": "running the controls",
+}
+
+
+def duration(seconds: float) -> str:
+    """Rounded as people say it."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+@dataclass
+class Spoken:
+    """Tells `say` of an audit in words: the estimate, each new stage, and every few seconds."""
+
+    say: Callable[[str], None]
+    every: float = 5.0
+    stage: str = ""
+    said: float = -math.inf
+
+    def __call__(self, step: Step) -> None:
+        now = time.perf_counter()
+        if step.stage == "estimate":
+            self.say(f"the audit will take about {duration(step.seconds_left)}")
+        elif step.stage != self.stage or now - self.said >= self.every:
+            self.stage, self.said = step.stage, now
+            share = int(100 * step.done / max(1, step.total))
+            what = _STAGES.get(step.stage, step.stage)
+            self.say(f"{what}: {share}%, about {duration(step.seconds_left)} left")

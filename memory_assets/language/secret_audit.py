@@ -63,11 +63,17 @@ def probe_secrets(
     found = []
     for i, secret in enumerate(chosen):
         drawn = secret.references(references, seed)
-        exposed = None
+        decoys = drawn[: candidates - 1]
+        exposed = inferred = log_p = None
         if len(drawn) >= _MIN_REFERENCES:
             log_p = score_values(model, secret.prefix, [secret.value, *drawn])
             exposed = exposures.exposure(float(log_p[0]), log_p[1:])
-        decoys = drawn[: candidates - 1]
+        if len(decoys) == candidates - 1:
+            if log_p is not None and not secret.suffix:
+                # Nothing stands behind the value, so the decoys have been read already.
+                inferred = bool((log_p[0] > log_p[1:candidates]).all())
+            else:
+                inferred = pii.infers(model, secret, decoys)
         found.append(
             SecretFinding(
                 secret=secret,
@@ -76,9 +82,7 @@ def probe_secrets(
                 near_tie=bool(near[i]),
                 reconstructed=pii.reconstructs(model, secret, proposals, top_k, seed + i),
                 exposure=exposed,
-                inferred=pii.infers(model, secret, decoys)
-                if len(decoys) == candidates - 1
-                else None,
+                inferred=inferred,
             )
         )
         if progress is not None:
@@ -191,14 +195,15 @@ def reweighted(by_tier: Mapping[int, Estimate], shares: Mapping[int, float]) -> 
 def measure_secrets(
     found: Sequence[SecretFinding], shares: Mapping[int, float] | None
 ) -> list[Measurement]:
-    """Rates and exposures by repetition count, of the unplanted, and re-weighted by `shares`."""
-    rows: list[Measurement] = []
+    """Rates and exposures by repetition count, of the unplanted, and re-weighted by `shares`;
+    listed as not run where no secret was planted."""
+    rows = [] if any(f.repetitions for f in found) else _rates((), "all")
     for repetitions, group in tiers(found).items():
         stratum = f"repetitions={repetitions}" if repetitions else "unplanted"
         rows.extend(_rates(group, stratum))
     if shares:
         for name in ("secret", "pii_reconstruction", "pii_inference"):
-            own = [m for m in rows if m.name == name and m.stratum != "unplanted"]
+            own = [m for m in rows if m.name == name and m.stratum.startswith("repetitions=")]
             if not own:
                 continue
             by_tier = {int(m.stratum.removeprefix("repetitions=")): m.estimate for m in own}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from memory_assets.language import extraction, scores
 from memory_assets.language.model import LanguageModel
+from memory_assets.language.progress import part
 from memory_assets.language.signals import Progress, Sampling, TokenSignals, token_signals
 from memory_assets.language.windows import Windows
 from memory_assets.statistics.estimate import Estimate, Measurement
@@ -205,17 +206,19 @@ def measure_near_verbatim(
     suffix: int,
     most: int,
     seed: int,
+    progress: Progress,
 ) -> list[Measurement]:
     """Near-verbatim recitation by real generation, on the first long window of `most` texts of each
     side, drawn at random."""
     rows = []
-    for stratum, side in sides:
+    for i, (stratum, side) in enumerate(sides):
+        heard = part(progress, i / len(sides), 1 / len(sides))
         long = side.windows.long_enough(prefix + suffix)
         firsts = long[np.unique(side.windows.document[long], return_index=True)[1]]
         if len(firsts) > most:
             firsts = np.sort(np.random.default_rng(seed).choice(firsts, most, replace=False))
         chosen = [side.windows.sequences[i] for i in firsts]
-        hits = extraction.near_verbatim(model, chosen, prefix, suffix)
+        hits = extraction.near_verbatim(model, chosen, prefix, suffix, progress=heard)
         estimate = rate(int(hits.sum()), len(hits)) if len(hits) else Estimate.not_run()
         rows.append(
             Measurement(

@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.errors import InputError
+from memory_assets.artifacts import private_folder
+from memory_assets.errors import InputError, place_of
 from memory_assets.models.predictions import check_probabilities, read_predictions
+from memory_assets.owner_code import heard_only_in
 from memory_assets.records.dataset import import_attribute
 
 _PREDICTIONS = "predictions.csv"
@@ -54,18 +56,18 @@ class FitCallable:
     fit: str | Callable[..., Any]
 
     def probabilities(self, task: Task, folder: Path) -> NDArray[np.float64]:
-        """Train and ask one model, in this process.
+        """Train and ask one model, in this process. What it prints goes to `output.log`.
 
         Raises:
             InputError: the callable cannot be imported, raises, or returns something else than
                 probabilities. What it raised appears by type and place: its text may quote records.
         """
-        del folder
         fit = import_attribute(self.fit, "fit") if isinstance(self.fit, str) else self.fit
         try:
-            answers = fit(task.x, task.y, task.seed)(task.ask)
+            with heard_only_in(folder / "output.log"):
+                answers = fit(task.x, task.y, task.seed)(task.ask)
         except Exception as error:  # the owner's code may raise anything
-            raise InputError(f"{_place(error)} raised {type(error).__name__}") from error
+            raise InputError(f"fit raised {place_of(error)}") from error
         return check_probabilities(answers, len(task.ask), task.classes)
 
 
@@ -91,7 +93,7 @@ class FitCommand:
                 valid predictions. Its output is kept in `output.log` in the folder.
         """
         folder = folder.absolute()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(folder)
         for left in folder.glob("predictions.*"):
             left.unlink()  # of a run that was stopped
         _write(task, folder)
@@ -151,12 +153,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _place(error: Exception) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return "fit"
-    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"

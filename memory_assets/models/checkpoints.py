@@ -5,16 +5,20 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from memory_assets.confined import inside, version_name
 from memory_assets.digest import digest, digest_file
 from memory_assets.errors import InputError
 from memory_assets.models.recipe import Recipe
+from memory_assets.records.budget import afford
 
 if TYPE_CHECKING:
     import torch
@@ -31,9 +35,20 @@ _CONVERT = (
 class Manifest:
     """What an owner says of a checkpoint, kept inside the file so that the two cannot part.
 
-    `recipe` is free text or a mapping; `members_digest` and `data_digest` are digests of the
-    member ids and of the data set it was trained on. Unknown entries are kept in `other`.
+    `members_digest` and `data_digest` are digests of the member ids and of the data set that it
+    was trained on.
     """
+
+    recipe: dict[str, Any]
+    members_digest: str
+    data_digest: str
+    note: str = ""
+
+
+class _ManifestRow(BaseModel):
+    """A manifest as a file holds it; the fields are those of `Manifest`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     recipe: dict[str, Any]
     members_digest: str
@@ -54,12 +69,12 @@ def checkpoint_file(path: Path) -> Path:
     """The weights of a version: the file itself, or the one safetensors file of a folder."""
     if path.is_file():
         return path
-    inside = sorted(path.glob(f"*{SUFFIX}"))
-    if len(inside) != 1:
+    found = sorted(path.glob(f"*{SUFFIX}"))
+    if len(found) != 1 or not inside(found[0], path).is_file():
         raise InputError(
-            f"{path}: {len(inside)} {SUFFIX} files in this version's folder; expected exactly one"
+            f"{path}: {len(found)} {SUFFIX} files in this version's folder; expected exactly one"
         )
-    return inside[0]
+    return found[0]
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -67,13 +82,19 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def list_versions(folder: Path) -> dict[str, Path]:
+def list_versions(folder: Path, *, strict: bool = False) -> dict[str, Path]:
     """The versions in a folder, in natural order: `v1.safetensors`, or `v1/` with one such file.
 
     A model that came as its outputs has a Parquet or CSV file a version; such a file counts where
     its columns name the outputs of one model. A file of another kind is listed too, so that it is
     refused with a clear error when read and not passed over in silence. Hidden files and files
     that are still being written (`.tmp`, `.part`) are left out.
+
+    A name that cannot name a version and a link that leads out of the folder are left out too:
+    whoever can put one there must not hold back the other versions, nor other subjects.
+
+    Raises:
+        InputError: with `strict`, where one was left out.
     """
     found: dict[str, Path] = {}
     if not folder.is_dir():
@@ -81,9 +102,16 @@ def list_versions(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.suffix in (".tmp", ".part", ".md", ".json"):
             continue
-        if path.suffix in (".csv", ".parquet") and not _may_hold_outputs(path):
-            continue  # the list of members, or the records
-        found[path.name if path.is_dir() else path.stem] = path
+        try:
+            name = path.name if inside(path, folder).is_dir() else path.stem
+            if path.suffix in (".csv", ".parquet") and not (
+                path.is_file() and _may_hold_outputs(path)
+            ):
+                continue  # the list of members, or the records
+            found[version_name(name, folder)] = path
+        except InputError:
+            if strict:
+                raise
     return {name: found[name] for name in sorted(found, key=_natural)}
 
 
@@ -100,7 +128,7 @@ def columns(path: Path) -> list[str]:
             return list(parquet.read_schema(path).names)
         with path.open(newline="", encoding="utf-8-sig") as f:
             return next(csv.reader(f), [])
-    except (ValueError, OSError, csv.Error) as error:  # pyarrow's errors are ValueErrors too
+    except (ValueError, RuntimeError, OSError, MemoryError, csv.Error) as error:  # pyarrow's too
         raise InputError(f"{path}: not a readable {path.suffix[1:]} table") from error
 
 
@@ -128,9 +156,14 @@ def read_manifest(path: Path) -> Manifest | None:
     if text is None:
         return None
     try:
-        return Manifest(**json.loads(text))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: its manifest cannot be read ({error})") from error
+        row = _ManifestRow.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"][:1])
+        raise InputError(
+            f"{path}: its manifest cannot be read ({where}: {first['type']})"
+        ) from None
+    return Manifest(**row.model_dump())
 
 
 def save_checkpoint(path: Path, state: dict[str, np.ndarray], manifest: Manifest) -> None:
@@ -158,6 +191,7 @@ def load_checkpoint(path: Path, recipe: Recipe) -> dict[str, np.ndarray]:
             not fit is named), or a weight that is not finite.
     """
     file = checkpoint_file(path)
+    afford(2 * file.stat().st_size, file, "its weights")
     state = _read_safetensors(file) if file.suffix == SUFFIX else _read_torch(file)
     expected = recipe.build_model().state_dict()
     missing = [name for name in expected if name not in state]
@@ -168,25 +202,58 @@ def load_checkpoint(path: Path, recipe: Recipe) -> dict[str, np.ndarray]:
             + (f"tensor {missing[0]!r} is missing" if missing else f"unknown tensor {extra[0]!r}")
             + "; give the recipe the model and model_args that this checkpoint was made with"
         )
-    for name, value in state.items():
-        if value.shape != tuple(expected[name].shape):
+    weights: dict[str, np.ndarray] = {}
+    for name in expected:
+        # A tensor of a few bytes can claim any shape (strides of 0): compared before it is read.
+        if tuple(state[name].shape) != tuple(expected[name].shape):
             raise InputError(
-                f"{path}: tensor {name!r} has shape {list(value.shape)}, {recipe.model} expects "
-                f"{list(expected[name].shape)}; give the recipe the model_args it was made with"
+                f"{path}: tensor {name!r} has shape {list(state[name].shape)}, {recipe.model} "
+                f"expects {list(expected[name].shape)}; give the recipe the model_args it was "
+                "made with"
             )
-        if not np.isfinite(value).all():
+        try:
+            weights[name] = _numpy(state[name])
+        except (TypeError, RuntimeError, NotImplementedError) as error:
+            raise InputError(
+                f"{path}: tensor {name!r} is {state[name].dtype}; expected plain numbers"
+            ) from error
+        if not np.isfinite(weights[name]).all():
             raise InputError(
                 f"{path}: tensor {name!r} holds a value that is not finite; "
                 "this model cannot be audited, export it again"
             )
-    return {name: state[name] for name in expected}
+    return weights
 
 
 def fingerprint(files: Sequence[Path]) -> str:
     """The digest of a version's bytes: of one file that file's, of several that of all by name."""
-    if len(files) == 1:
-        return digest_file(files[0])
-    return digest([[file.name, digest_file(file)] for file in sorted(files)])
+    return fingerprint_of({file.name: digest_file(file) for file in sorted(files)})
+
+
+def fingerprint_of(digests: Mapping[str, str]) -> str:
+    """The same from the digests of its files by their names, in the order of their paths."""
+    if len(digests) == 1:
+        return next(iter(digests.values()))
+    return digest([[name, found] for name, found in digests.items()])
+
+
+def is_whole(file: Path) -> bool:
+    """Whether a file is complete by its own account: one that is still being copied is not.
+
+    safetensors say how long they are; a zip (`.pt`, `.pth`, `.bin`) and Parquet end in a
+    directory. Nothing is known of any other kind, nor of what is no such file: False.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        if file.suffix == SUFFIX:
+            with safe_open(file, framework="np"):
+                return True
+        if file.suffix == ".parquet":
+            return bool(columns(file))
+        return file.suffix in (".pt", ".pth", ".bin") and zipfile.is_zipfile(file)
+    except (SafetensorError, InputError, OSError):
+        return False
 
 
 def identify(version: str, path: Path) -> CheckpointFile:
@@ -195,32 +262,42 @@ def identify(version: str, path: Path) -> CheckpointFile:
     return CheckpointFile(version, file, digest_file(file))
 
 
-def _read_safetensors(file: Path) -> dict[str, np.ndarray]:
+def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        return {name: _numpy(value) for name, value in load_file(file).items()}
-    except (SafetensorError, OSError, ValueError) as error:
+        return load_file(file)
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise _unreadable(file, error) from error
 
 
-def _read_torch(file: Path) -> dict[str, np.ndarray]:
-    import pickle
+def _stored_plainly(file: Path) -> bool:
+    """Whether a zip of torch's holds no compressed entry: torch writes none, a bomb needs one."""
+    if not zipfile.is_zipfile(file):
+        return True  # the older form, which is no archive
+    with zipfile.ZipFile(file) as archive:
+        return all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
 
+
+def _read_torch(file: Path) -> dict[str, torch.Tensor]:
     import torch
 
     if file.suffix not in (".pt", ".pth", ".bin"):
         raise InputError(f"{file}: not a checkpoint ({file.suffix or 'no suffix'}); {_CONVERT}")
     try:
+        if not _stored_plainly(file):
+            raise InputError(f"{file}: its weights are compressed, which torch never does")
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # what a damaged or forged pickle raises has no end
         raise InputError(
             f"{file}: holds more than plain tensors, or is damaged; {_CONVERT}"
         ) from error
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise InputError(f"{file}: not a state dict of tensors; {_CONVERT}")
-    return {str(name): _numpy(value) for name, value in state.items()}
+    return {str(name): value for name, value in state.items()}
 
 
 def _numpy(value: torch.Tensor) -> np.ndarray:
@@ -230,4 +307,5 @@ def _numpy(value: torch.Tensor) -> np.ndarray:
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: not a whole safetensors file ({error}); {_CONVERT}")
+    reason = str(error).partition(":")[0][:80]
+    return InputError(f"{path}: not a whole safetensors file ({reason}); {_CONVERT}")

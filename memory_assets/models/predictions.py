@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 from numpy.typing import NDArray
 
 from memory_assets.errors import InputError
+from memory_assets.records.tables import SUFFIXES, named, read_table
 
 SUM_TOLERANCE = 1e-3
 """How far a row of probabilities may be from 1 (outputs are often rounded to a few digits)."""
@@ -83,10 +82,8 @@ def _read(
 ) -> dict[int, Predictions]:
     table = _table(path)
     names = set(table.column_names)
-    needed = ["record_id", *(["model", "trained"] if by_model else [])]
-    for name in needed:
-        if name not in names:
-            raise InputError(f"{path}: no column {name!r}; it has {', '.join(sorted(names)[:8])}")
+    for name in ("record_id", *(("model", "trained") if by_model else ())):
+        named(table, path, name)
     values, logits = _values(path, table, classes)
     if (bad := _first_bad(values, logits)) is not None:
         raise InputError(f"{path}: row {bad[0] + 1} {bad[1]}")
@@ -106,16 +103,9 @@ def _read(
 
 
 def _table(path: Path) -> pa.Table:
-    try:
-        if path.suffix == ".csv":
-            # An id such as 007 is a text, whatever it looks like.
-            types = pyarrow.csv.ConvertOptions(column_types={"record_id": pa.string()})
-            return pyarrow.csv.read_csv(path, convert_options=types)
-        if path.suffix in (".parquet", ".pq"):
-            return pyarrow.parquet.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: cannot be read as a table ({type(error).__name__})") from error
-    raise InputError(f"{path}: expected a .parquet or .csv file of predictions")
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"{path}: expected a .parquet or .csv file of predictions")
+    return read_table(path, texts=["record_id"])
 
 
 def _values(path: Path, table: pa.Table, classes: int) -> tuple[NDArray[np.float64], bool]:
@@ -130,7 +120,7 @@ def _values(path: Path, table: pa.Table, classes: int) -> tuple[NDArray[np.float
             )
         try:
             parts = [table[name].cast(pa.float64()).to_numpy() for name in columns]
-        except pa.ArrowInvalid as error:
+        except pa.ArrowException as error:
             raise InputError(f"{path}: a value in {prefix}* is not a number") from error
         return np.stack(parts, axis=1), logits
     raise InputError(f"{path}: no columns logit_0.. or prob_0..; expected one a class")
@@ -155,7 +145,7 @@ def _first_bad(values: NDArray[np.float64], logits: bool) -> tuple[int, str] | N
 def _numbers(path: Path, table: pa.Table, name: str) -> NDArray[np.int64]:
     try:
         column = table[name].cast(pa.int64())
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         raise InputError(f"{path}: column {name!r}; expected whole numbers") from error
     if column.null_count:
         raise InputError(f"{path}: column {name!r} has {column.null_count} empty cell(s)")
@@ -176,7 +166,8 @@ def _rows(path: Path, table: pa.Table, ids: NDArray[np.str_]) -> NDArray[np.int6
     rows = np.array([row_of.get(record, -1) for record in given], dtype=np.int64)
     if (rows < 0).any():
         bad = int((rows < 0).argmax())
-        raise InputError(f"{path}: row {bad + 1}: record_id {given[bad]!r} is not in the data set")
+        # Whatever stands there is no id of a record, so it is not repeated.
+        raise InputError(f"{path}: row {bad + 1}: its record_id is not in the data set")
     return rows
 
 

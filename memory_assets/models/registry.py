@@ -1,4 +1,4 @@
-"""Versions in an MLflow registry, mirrored into a folder where every later step finds files."""
+"""Versions in a registry or on the hub, mirrored into a folder where later steps find files."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from memory_assets.artifacts import home
+from memory_assets.artifacts import home, private_folder, write_private
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.models.hub import is_hub_id, snapshot
 
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
 _ALIASES = ".aliases.json"
@@ -39,15 +40,48 @@ class MlflowModel(_Spec):
     )
 
 
+def _hub_id(name: str) -> str:
+    if not is_hub_id(name):
+        raise ValueError("expected owner/name")
+    return name
+
+
+HubId = Annotated[str, AfterValidator(_hub_id)]
+Revision = Annotated[str, Field(min_length=1)]
+"""A commit, tag or branch; only a commit is the same for ever."""
+
+
+class HubModel(_Spec):
+    """A model on the Hugging Face hub and the revisions of it that are audited."""
+
+    model: HubId = Field(description="owner/name on the Hugging Face hub")
+    versions: dict[Annotated[str, Field(pattern=r"^\w[\w.-]*$")], Revision] = Field(
+        min_length=1, description="revision by version"
+    )
+
+
 class Registry(_Spec):
     """A model registry in place of a folder; as a path it is the folder of its mirror."""
 
-    mlflow: MlflowModel
+    mlflow: MlflowModel | None = None
+    hub: HubModel | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Registry:
+        if (self.mlflow is None) == (self.hub is None):
+            raise ValueError("expected a folder, or one of mlflow and hub")
+        return self
 
     def __fspath__(self) -> str:
+        if self.hub is not None:
+            return str(home() / "registry" / digest("hub", self.hub.model)[:16])
+        assert self.mlflow is not None
         return str(home() / "registry" / digest(self.mlflow.uri, self.mlflow.model)[:16])
 
     def __str__(self) -> str:
+        if self.hub is not None:
+            return f"the hub's model {self.hub.model}"
+        assert self.mlflow is not None
         return f"the registry's model {self.mlflow.model}"
 
 
@@ -81,12 +115,46 @@ def _download(client: Any, spec: MlflowModel, version: str, folder: Path) -> boo
         if len(found) != 1:
             log.warning("%s version %s: %d files of weights", spec.model, version, len(found))
             return False
+        found[0].chmod(0o600)
         shutil.move(found[0], folder / f"{version}{found[0].suffix}")
     return True
 
 
 def mirror(registry: Registry) -> Path:
     """Bring the mirror of a registered model up to date, and return its folder.
+
+    Raises:
+        InputError: as `_mirror_mlflow` and `_mirror_hub`.
+    """
+    folder = Path(registry)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if registry.hub is not None:
+        return _mirror_hub(registry.hub, folder)
+    assert registry.mlflow is not None
+    return _mirror_mlflow(registry.mlflow, folder)
+
+
+def _mirror_hub(spec: HubModel, folder: Path) -> Path:
+    """A link a version into the local cache of the hub.
+
+    Raises:
+        InputError: neither the cache nor the hub gives a revision.
+    """
+    for version, revision in spec.versions.items():
+        found, link = snapshot(spec.model, revision).resolve(), folder / version
+        if not (link.is_symlink() and link.readlink() == found):
+            temporary = folder / f".{version}.tmp"
+            temporary.unlink(missing_ok=True)
+            temporary.symlink_to(found, target_is_directory=True)
+            temporary.replace(link)
+    for link in folder.iterdir():
+        if link.is_symlink() and link.name not in spec.versions:
+            link.unlink()
+    return folder
+
+
+def _mirror_mlflow(spec: MlflowModel, folder: Path) -> Path:
+    """A file of weights a version.
 
     A version of a registry never changes, so each is fetched once; one that is deleted there is
     deleted here. Where the artifact of a version does not hold exactly one file of weights, the
@@ -95,11 +163,10 @@ def mirror(registry: Registry) -> Path:
     Raises:
         InputError: MLflow is not installed, the server does not answer, or knows no such model.
     """
-    spec, folder = registry.mlflow, Path(registry)
     client = _client(spec.uri)
     from mlflow.exceptions import MlflowException  # pyright: ignore[reportMissingImports]
 
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(folder)
     try:
         aliases = {
             str(k): str(v) for k, v in client.get_registered_model(spec.model).aliases.items()
@@ -123,9 +190,7 @@ def mirror(registry: Registry) -> Path:
         ) from None
     for version in set(there) - set(ready):
         there[version].unlink()
-    temporary = folder / f"{_ALIASES}.tmp"
-    temporary.write_text(json.dumps(aliases, sort_keys=True), encoding="utf-8")
-    temporary.replace(folder / _ALIASES)
+    write_private(folder / _ALIASES, json.dumps(aliases, sort_keys=True))
     return folder
 
 

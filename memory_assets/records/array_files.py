@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import numpy as np
+from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from memory_assets.confined import inside
 from memory_assets.errors import InputError
+from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset
-from memory_assets.records.labels import as_labels
+from memory_assets.records.labels import as_labels, as_texts
 from memory_assets.subjects import RecordsSpec
 
 
@@ -23,21 +28,75 @@ def _dataset(arrays: Mapping[str, NDArray], path: Path, spec: RecordsSpec) -> Da
     if spec.id and spec.id not in arrays:
         raise InputError(f"{path}: no array {spec.id!r} (records.id)")
     x, labels = arrays["x"], arrays[spec.label]
-    if x.dtype.kind not in "iufb" or x.ndim < 2:
+    if x.dtype.kind not in "iufb" or x.ndim < 2 or 0 in x.shape[1:]:
         raise InputError(f"{path}: x is {x.dtype} {list(x.shape)}; expected numbers [records, ...]")
     y, classes = as_labels(labels, f"{path}: {spec.label!r}")
-    ids = arrays.get(spec.id or "id", np.arange(len(x))).astype(str)
-    return Dataset(ids, x.astype(np.float32), y, classes, source=str(path))
+    ids = as_texts(arrays.get(spec.id or "id", np.arange(len(x))), f"{path}: ids")
+    with np.errstate(over="ignore"):  # what does not fit float32 is refused as not finite
+        x = x.astype(np.float32)
+    return Dataset(ids, x, y, classes, source=str(path))
+
+
+def _claimed(file: IO[bytes]) -> int:
+    """Bytes of the array that an npy file's header claims.
+
+    Raises:
+        ValueError: no header of a plain array.
+    """
+    version = npy_format.read_magic(file)
+    read = (
+        npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+    )
+    shape, _, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError("pickled objects")
+    if any(not 0 <= n < 2**62 for n in shape):
+        raise ValueError("an impossible shape")
+    return math.prod(shape) * dtype.itemsize
 
 
 def read_npz(path: Path, spec: RecordsSpec) -> Dataset:
-    """Records of an npz file with the arrays `x`, `spec.label` and perhaps `id`."""
+    """Records of an npz file with the arrays `x`, `spec.label` and perhaps `id`.
+
+    Others are not read, and none is unpacked before its size was checked.
+    """
+    wanted = {"x", spec.label, spec.id or "id"}
+    arrays: dict[str, NDArray] = {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a readable npz file of plain arrays ({error})") from error
+        with zipfile.ZipFile(path) as archive:
+            members = [m for m in archive.infolist() if m.filename.removesuffix(".npy") in wanted]
+            total = 0
+            for member in members:
+                with archive.open(member) as file:
+                    total += max(_claimed(file), member.file_size)
+            # The bytes unpacked, and the same once more as numbers of the width that is used.
+            afford(2 * total, path)
+            for member in members:
+                with archive.open(member) as file:
+                    name = member.filename.removesuffix(".npy")
+                    arrays[name] = npy_format.read_array(file, allow_pickle=False)
+    except InputError:
+        raise
+    except Exception as error:  # of zipfile, zlib and numpy, which reads a header as Python
+        raise InputError(
+            f"{path}: not a readable npz file of plain arrays ({type(error).__name__})"
+        ) from error
     return _dataset(arrays, path, spec)
+
+
+def _read_npy(file: Path) -> NDArray:
+    try:
+        with file.open("rb") as opened:
+            claimed, start = _claimed(opened), opened.tell()
+            if claimed != file.stat().st_size - start:
+                raise ValueError("the header claims another size than the file has")
+            afford(2 * claimed, file)
+            opened.seek(0)
+            return npy_format.read_array(opened, allow_pickle=False)
+    except InputError:
+        raise
+    except Exception as error:  # of numpy, which reads a header as Python
+        raise InputError(f"{file}: not a readable npy file of a plain array") from error
 
 
 def read_npy(path: Path, spec: RecordsSpec) -> Dataset:
@@ -46,25 +105,28 @@ def read_npy(path: Path, spec: RecordsSpec) -> Dataset:
     files = {"x": path, **{name: path.parent / file for name, file in beside.items()}}
     arrays = {}
     for name, file in files.items():
-        if not file.is_file():
+        field = "label" if name == spec.label else "id"
+        if name != "x" and file.parent != path.parent:
+            raise InputError(f"records.{field}: {name!r}; expected the name of a file beside x")
+        if not inside(file, path.parent).is_file() and name != "x":
             raise InputError(
-                f"records.{'label' if name == spec.label else 'id'}: no file {file}; the records "
+                f"records.{field}: no file {file}; the records "
                 f"are in {path.name}, expected an npy file beside it"
             )
-        try:
-            arrays[name] = np.load(file, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{file}: not a readable npy file of a plain array") from error
+        arrays[name] = _read_npy(file)
     return _dataset(arrays, path, spec)
 
 
 def read_safetensors(path: Path, spec: RecordsSpec) -> Dataset:
     """Records of a safetensors file with the tensors `x`, `spec.label` and perhaps `id`."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    from safetensors import SafetensorError, safe_open
 
+    afford(2 * path.stat().st_size, path)
+    arrays: dict[str, NDArray] = {}
     try:
-        arrays = load_file(path)
-    except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: not a whole safetensors file ({error})") from error
+        with safe_open(path, framework="np") as file:
+            for name in {"x", spec.label, spec.id or "id"} & set(file.keys()):
+                arrays[name] = file.get_tensor(name)
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"{path}: not a whole safetensors file of plain numbers") from error
     return _dataset(arrays, path, spec)

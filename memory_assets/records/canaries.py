@@ -9,8 +9,10 @@ from the corpus and nowhere else. The method is the secret sharer's (Carlini et 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -73,6 +75,33 @@ TEMPLATES: dict[str, Template] = {
     )
 }
 """Shipped templates by name, English and Japanese."""
+
+
+def load_templates(path: Path) -> dict[str, Template]:
+    """Templates that a user writes: a TOML file with a table `[name]` for each of them, holding
+    `text`, `pattern` and if wanted `locale`.
+
+    Raises:
+        InputError: not such a file, or a template that is not one (by name).
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path}: not a readable TOML file ({error})") from error
+    if not content:
+        raise InputError(f"{path}: no template; expected a table [name] with text and pattern")
+    return {name: _template(path, name, table) for name, table in content.items()}
+
+
+def _template(path: Path, name: str, table: object) -> Template:
+    expected = {"text", "pattern", "locale"}
+    if not isinstance(table, dict) or not {"text", "pattern"} <= set(table) <= expected:
+        raise InputError(f"{path}: {name}: expected a table with text, pattern and maybe locale")
+    if not re.fullmatch(r"[\w-]+", name) or not all(isinstance(v, str) for v in table.values()):
+        raise InputError(f"{path}: {name}: expected a plain name, and text in quotes")
+    template = Template(name, **table)
+    faker_for(template.locale)
+    return template
 
 
 def _make(template: Template, count: int, seed: int) -> list[tuple[str, str, str]]:

@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.digest import digest
-from memory_assets.errors import InputError
+from memory_assets.errors import InputError, place_of
+
+LONGEST_ID = 1000
+"""Characters of a record's id."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,13 @@ class Dataset:
                 f"{self.source}: {n} ids, {len(self.x)} inputs and {len(self.y)} labels; "
                 "expected the same number of each, at least one"
             )
+        if (
+            bad := next((i for i, name in enumerate(self.ids) if not _is_name(name)), None)
+        ) is not None:
+            raise InputError(
+                f"{self.source}: the id of record {bad + 1} is no name (half a character, or more "
+                f"than {LONGEST_ID} of them); give it another"
+            )
         unique, counts = np.unique(self.ids, return_counts=True)
         if len(unique) < n:
             raise InputError(
@@ -53,8 +63,8 @@ class Dataset:
         if outside.any():
             i = int(outside.argmax())
             raise InputError(
-                f"{self.source}: label {int(self.y[i])} of record {str(self.ids[i])!r} is out of "
-                f"range; expected 0 to {self.classes - 1}"
+                f"{self.source}: the label of record {str(self.ids[i])!r} is out of range; "
+                f"expected 0 to {self.classes - 1}"
             )
         finite = np.isfinite(self.x.reshape(n, -1)).all(axis=1)
         if not finite.all():
@@ -66,6 +76,13 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def _is_name(name: str) -> bool:
+    """Whether an id can be written down: half of a surrogate pair has no form in UTF-8."""
+    return len(name) <= LONGEST_ID and (
+        name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name)
+    )
 
 
 def import_attribute(reference: str, source: str) -> Callable[..., Any]:
@@ -80,8 +97,12 @@ def import_attribute(reference: str, source: str) -> Callable[..., Any]:
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
     try:
-        return getattr(importlib.import_module(module_name), name)
+        module = importlib.import_module(module_name)
     except ImportError as error:
         raise InputError(f"{source}: cannot import {module_name!r} ({error})") from error
+    except Exception as error:  # a module of the owner's may raise anything as it is imported
+        raise InputError(f"{source}: importing {module_name!r} raised {place_of(error)}") from error
+    try:
+        return getattr(module, name)
     except AttributeError as error:
         raise InputError(f"{source}: module {module_name!r} has no {name!r}") from error

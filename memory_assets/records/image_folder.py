@@ -7,32 +7,56 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_assets.confined import inside
 from memory_assets.errors import InputError
+from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+# Whatever a file is called: other formats bring decoders that start programs.
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
+_GREY = ("1", "L", "LA", "I", "I;16", "F")
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The images in the sub-folders of `folder`, in order of class and name."""
+    """The images in the sub-folders of `folder`, in order of class and name.
+
+    Raises:
+        InputError: a link among them leads out of the folder.
+    """
     classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     return [
-        file
+        inside(file, folder)
         for each in classes
-        for file in sorted(each.iterdir())
-        if file.suffix.lower() in SUFFIXES
+        for file in sorted(inside(each, folder).iterdir())
+        if file.suffix.lower() in SUFFIXES and file.is_file()
     ]
 
 
-def _pixels(file: Path) -> NDArray[np.float32]:
-    """An image as `[channels, height, width]` in 0..1: one channel if it is grey, else three."""
-    from PIL import Image, UnidentifiedImageError
+def _pixels(file: Path, shape: tuple[int, ...] | None, count: int) -> NDArray[np.float32]:
+    """An image as `[channels, height, width]` in 0..1: one channel if it is grey, else three.
+
+    Its size is known before it is unpacked; `shape` is what it must be, and `count` how many
+    images of this size there are to be.
+    """
+    from PIL import Image
 
     try:
-        with Image.open(file) as image:
-            grey = image.mode in ("1", "L", "LA", "I", "I;16", "F")
+        with Image.open(file, formats=_FORMATS) as image:
+            grey = image.mode in _GREY
+            own = (1 if grey else 3, image.height, image.width)
+            if shape is None:
+                # A byte a channel as it is unpacked, four as a number.
+                afford(count * int(np.prod(own, dtype=np.int64)) * 5, file, f"{count} such images")
+            elif own != shape:
+                raise InputError(
+                    f"{file}: image of shape {list(own)}, the first is {list(shape)}; bring all "
+                    "to one size and colour mode"
+                )
             values = np.asarray(image.convert("L" if grey else "RGB"), np.float32)
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # a damaged image raises whatever its decoder stumbles over
         raise InputError(f"{file}: not a readable image ({type(error).__name__})") from error
     values = values / np.float32(255)
     return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
@@ -42,20 +66,16 @@ def read_images(folder: Path) -> Dataset:
     """Records `[N, channels, height, width]`; ids are paths such as `cat/001.png`.
 
     Raises:
-        InputError: no images, one that cannot be read, or one of another size than the first.
+        InputError: no images, one that cannot be read, one of another size than the first, a link
+            out of the folder, or more than the memory holds.
     """
     files = image_files(folder)
     if not files:
         raise InputError(
             f"{folder}: no images; expected one folder a class with files {', '.join(SUFFIXES)}"
         )
-    images = [_pixels(file) for file in files]
-    for file, pixels in zip(files, images, strict=True):
-        if pixels.shape != images[0].shape:
-            raise InputError(
-                f"{file}: image of shape {list(pixels.shape)}, the first is "
-                f"{list(images[0].shape)}; bring all to one size and colour mode"
-            )
+    first = _pixels(files[0], None, len(files))
+    images = [first, *(_pixels(file, first.shape, len(files)) for file in files[1:])]
     names, labels = np.unique([file.parent.name for file in files], return_inverse=True)
     ids = np.array([f"{file.parent.name}/{file.name}" for file in files])
     return Dataset(ids, np.stack(images), labels.astype(np.int64), len(names), str(folder))

@@ -6,40 +6,34 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import csv, parquet
 
-from memory_assets.errors import InputError
+from memory_assets.errors import InputError, place_of
+from memory_assets.owner_code import heard_only_in
 from memory_assets.records.array_files import read_npy, read_npz, read_safetensors
 from memory_assets.records.dataset import Dataset, import_attribute
 from memory_assets.records.image_folder import read_images
-from memory_assets.records.labels import as_labels
+from memory_assets.records.labels import as_labels, as_texts
+from memory_assets.records.tables import named, read_table, shown
 from memory_assets.subjects import RecordsSpec
-
-_TABLES = {".parquet": parquet.read_table, ".csv": csv.read_csv}
 
 
 def _column(table: pa.Table, name: str, path: Path, field: str) -> np.ndarray:
-    if name not in table.column_names:
-        known = ", ".join(table.column_names[:12])
-        raise InputError(f"{path}: no column {name!r} (records.{field}); it has {known}")
-    column = table[name]
+    column = named(table, path, name, f"records.{field}")
     if column.null_count:
-        raise InputError(f"{path}: column {name!r} has {column.null_count} missing values")
+        raise InputError(
+            f"{path}: column {shown(table, name)} has {column.null_count} missing values"
+        )
     return column.to_numpy()
 
 
 def _read_table(path: Path, spec: RecordsSpec) -> Dataset:
-    try:
-        table = _TABLES[path.suffix](path)
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: not a readable {path.suffix[1:]} table ({reason})") from error
+    table = read_table(path)
     if table.num_rows == 0:
         raise InputError(f"{path}: no records; expected at least one row")
     y, classes = as_labels(_column(table, spec.label, path, "label"), f"{path}: {spec.label!r}")
-    ids = (_column(table, spec.id, path, "id") if spec.id else np.arange(table.num_rows)).astype(
-        str
-    )
+    ids = np.arange(table.num_rows).astype(str)
+    if spec.id:
+        ids = as_texts(_column(table, spec.id, path, "id"), f"{path}: {spec.id!r}")
     columns = []
     for name in table.column_names:
         if name in (spec.label, spec.id):
@@ -47,9 +41,11 @@ def _read_table(path: Path, spec: RecordsSpec) -> Dataset:
         values = _column(table, name, path, "path")
         if values.dtype.kind not in "iufb":
             raise InputError(
-                f"{path}: column {name!r} is not numeric; encode it first, or bring a loader"
+                f"{path}: column {shown(table, name)} is not numeric; encode it first, "
+                "or bring a loader"
             )
-        columns.append(values.astype(np.float32))
+        with np.errstate(over="ignore"):  # what does not fit float32 is refused as not finite
+            columns.append(values.astype(np.float32))
     if not columns:
         raise InputError(f"{path}: no numeric columns beside the label and the id")
     return Dataset(ids, np.stack(columns, axis=1), y, classes, source=str(path))
@@ -74,7 +70,14 @@ def load_records(spec: RecordsSpec, root: Path) -> Dataset:
     if (spec.loader is None) == (spec.path is None):
         raise InputError("records: give either loader (package.module:function) or path (a file)")
     if spec.loader is not None:
-        data = import_attribute(spec.loader, "records.loader")()
+        load = import_attribute(spec.loader, "records.loader")
+        try:
+            with heard_only_in(None):
+                data = load()
+        except InputError:
+            raise
+        except Exception as error:  # the owner's code may raise anything, and quote a record
+            raise InputError(f"records.loader: {spec.loader} raised {place_of(error)}") from error
         if not isinstance(data, Dataset):
             raise InputError(
                 f"records.loader: {spec.loader} returned {type(data).__name__}; "
@@ -92,4 +95,7 @@ def load_records(spec: RecordsSpec, root: Path) -> Dataset:
             f"records.path: {path.name}; expected a file {', '.join(FORMATS)}, or a folder of "
             "images with one folder a class"
         )
-    return read(path, spec)
+    try:
+        return read(path, spec)
+    except MemoryError as error:
+        raise InputError(f"{path}: its records need more memory than there is") from error

@@ -55,16 +55,18 @@ def read_members(path: Path, data: Dataset) -> NDArray[np.bool_]:
     try:
         with path.open(newline="", encoding="utf-8") as f:
             rows = [row[0].strip() for row in csv.reader(f) if row and row[0].strip()]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a CSV file in UTF-8 ({error})") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        kind = type(error).__name__
+        raise InputError(f"{path}: not a CSV file in UTF-8 ({kind})") from error
     listed = rows[1:] if rows and rows[0].lower() in ("id", "record_id") else rows
     position = {str(name): i for i, name in enumerate(data.ids)}
     members = np.zeros(len(data), dtype=bool)
-    for name in listed:
+    for number, name in enumerate(listed, start=1):
         row = position.get(name)
         if row is None:
+            # Whatever stands there is no id of a record, so it is not repeated.
             raise InputError(
-                f"{path}: member id {name!r} is not in {data.source}; "
+                f"{path}: member {number} of {len(listed)} is no id in {data.source}; "
                 "correct the id or add the record"
             )
         if members[row]:

@@ -11,24 +11,32 @@ import string
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from faker import Faker
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
-from memory_assets.records.texts import Texts
+from memory_assets.records.budget import afford
+from memory_assets.records.texts import LONGEST_ID, Texts
 
 PROVIDERS = ("name", "city", "company", "street_address", "job", "email")
 FORMAT = 1
+LISTED = "listed"
+"""The kind of secrets that somebody lists; a canary's kind is its template."""
+MOST_REPETITIONS = 1_000_000
 
 
 def check_pattern(pattern: str, where: str) -> None:
     """Refuse (`InputError`) a pattern that draws nothing; `where` opens the message."""
+    if len(pattern) > LONGEST_ID:
+        raise InputError(f"{where}: its pattern has more than {LONGEST_ID} signs")
     if pattern.startswith("faker:"):
         if pattern.removeprefix("faker:") not in PROVIDERS:
             raise InputError(
-                f"{where}: pattern {pattern!r}; expected faker: and one of {', '.join(PROVIDERS)}"
+                f"{where}: its pattern; expected faker: and one of {', '.join(PROVIDERS)}"
             )
     elif not set(pattern) & set("#?^"):
         raise InputError(
@@ -49,7 +57,7 @@ class Secret:
     value: str = field(repr=False)
     suffix: str = ""
     repetitions: int = 0
-    kind: str = "listed"
+    kind: str = LISTED
     pattern: str | None = None
     locale: str = "en_US"
 
@@ -73,6 +81,44 @@ class Secret:
         found = dict.fromkeys(draw_values(self.pattern, self.locale, 2 * count, key))
         found.pop(self.value, None)
         return list(found)[:count]
+
+
+class _SecretRow(BaseModel):
+    """A secret as a manifest holds it; the fields are those of `Secret`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: str = Field(min_length=1, max_length=LONGEST_ID)
+    prefix: str
+    value: str = Field(min_length=1)
+    suffix: str = ""
+    repetitions: int = Field(default=0, ge=0, le=MOST_REPETITIONS)
+    kind: str = "listed"
+    pattern: str | None = None
+    locale: str = "en_US"
+
+
+class _ManifestFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: Literal[1]
+    secrets: list[_SecretRow]
+    corpus: str = ""
+    seed: int = Field(default=0, ge=0)
+
+
+def _check_secrets(secrets: tuple[Secret, ...], path: Path) -> None:
+    """What no single field shows: ids that repeat, patterns that draw nothing, unknown locales."""
+    seen: set[str] = set()
+    for number, secret in enumerate(secrets, start=1):
+        where = f"{path}: secret {number}"
+        if secret.id in seen:
+            raise InputError(f"{where}: its id stands more than once; give each an id of its own")
+        seen.add(secret.id)
+        if secret.pattern is not None:
+            check_pattern(secret.pattern, where)
+            if secret.pattern.startswith("faker:"):
+                faker_for(secret.locale)
 
 
 @dataclass(frozen=True)
@@ -101,18 +147,22 @@ class Manifest:
             InputError: no such file, not JSON, another format, or an unknown or missing field.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content.pop("format", None) != FORMAT:
-                raise InputError(f"{path}: not a canary manifest of format {FORMAT}")
-            secrets = tuple(Secret(**row) for row in content.pop("secrets"))
-            return cls(secrets, **content)
+            afford(20 * path.stat().st_size, path, "its secrets")
+            text = path.read_bytes()
+            text.decode("utf-8")
+            content = _ManifestFile.model_validate_json(text)
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot be read as UTF-8 text") from error
-        except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
             raise InputError(
-                f"{path}: not a canary manifest ({type(error).__name__}); "
+                f"{path}: not a canary manifest of format {FORMAT} ({where}: {first['type']}); "
                 "write it with `memory-assets canaries`"
-            ) from error
+            ) from None
+        secrets = tuple(Secret(**row.model_dump()) for row in content.secrets)
+        _check_secrets(secrets, path)
+        return cls(secrets, content.corpus, content.seed)
 
 
 def masked(value: str) -> str:
@@ -152,7 +202,7 @@ def draw_values(pattern: str, locale: str, count: int, seed: int) -> list[str]:
 def infer_pattern(value: str) -> str | None:
     """The shape of a listed value: digits and ASCII letters vary, the rest stays; None if nothing
     would vary or a sign of the pattern language stands in the value."""
-    if set(value) & set("#?^"):
+    if set(value) & set("#?^") or len(value) > LONGEST_ID:
         return None
     shape = "".join(
         "#"
@@ -178,6 +228,7 @@ def load_secrets(path: Path) -> tuple[Secret, ...]:
             the value).
     """
     try:
+        afford(20 * path.stat().st_size, path, "its secrets")
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -188,10 +239,12 @@ def load_secrets(path: Path) -> tuple[Secret, ...]:
         raise InputError(f"{path}: expected the columns prefix and value, and at least one row")
     secrets = []
     for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise InputError(f"{path}: row {number} has more or fewer cells than the header")
         if not row["prefix"] or not row["value"]:
             raise InputError(f"{path}: row {number} has no prefix or no value; fill in both")
         times = row.get("repetitions") or "1"
-        if not times.isdecimal():
+        if not (times.isdecimal() and times.isascii() and len(times) <= 7):
             raise InputError(f"{path}: row {number}: repetitions is not a whole number")
         pattern = row.get("pattern") or infer_pattern(row["value"])
         if row.get("pattern"):
@@ -206,14 +259,17 @@ def load_secrets(path: Path) -> tuple[Secret, ...]:
                 pattern=pattern,
             )
         )
+    _check_secrets(tuple(secrets), path)
     return tuple(secrets)
 
 
 def check_manifest(manifest: Manifest, members: Texts) -> list[str]:
     """Where manifest and corpus disagree, one line each; empty where they fit.
 
+    Of listed secrets nobody need know how often they stand in the corpus: the audit counts.
+
     Raises:
-        InputError: not one planted canary stands in the corpus: this is another corpus.
+        InputError: not one planted secret stands in the corpus: this is another corpus.
     """
     planted = [s for s in manifest.secrets if s.repetitions]
     joined = "\x00".join(members.texts)
@@ -222,12 +278,18 @@ def check_manifest(manifest: Manifest, members: Texts) -> list[str]:
     for secret in manifest.secrets:
         found = joined.count(secret.prefix + secret.value)
         missing += bool(secret.repetitions) and not found
-        if found != secret.repetitions:
+        counted = secret.kind == LISTED and secret.repetitions
+        if found != secret.repetitions and not (counted and found):
             problems.append(
                 f"secret {secret.id!r}: stands {found} times in the members, the manifest says "
                 f"{secret.repetitions}"
             )
     if planted and missing == len(planted):
+        if all(s.kind == LISTED for s in planted):
+            raise InputError(
+                f"secrets: none of the {len(planted)} listed stands in {members.source}, prefix "
+                "and value together as in the list; give the texts that they stand in"
+            )
         raise InputError(
             f"canary manifest: none of its {len(planted)} planted secrets stands in "
             f"{members.source}; give the corpus that `memory-assets canaries` wrote"

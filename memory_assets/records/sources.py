@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from memory_assets.confined import files_in
 from memory_assets.errors import InputError
 from memory_assets.subjects import RecordsSpec
 
@@ -31,15 +32,15 @@ def source_files(spec: RecordsSpec, root: Path) -> dict[str, Path]:
         InputError: one of them is not there.
     """
     given = {name: root / name for name in (spec.members, spec.path, *spec.files) if name}
-    if missing := [path for path in given.values() if not path.exists()]:
+    if missing := [path for path in given.values() if not (path.is_file() or path.is_dir())]:
         raise InputError(f"records: no file {missing[0]}")
     found: dict[str, Path] = {}
     for name, path in given.items():
-        inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else []
-        found |= {f"{name}/{p.relative_to(path)}": p for p in inside} if inside else {name: path}
+        within = list(files_in(path)) if path.is_dir() else []
+        found |= {f"{name}/{p.relative_to(path)}": p for p in within} if within else {name: path}
         # The labels of an npy file lie beside it.
-        beside = path.with_name(spec.label)
-        if path.suffix == ".npy" and beside.is_file():
+        beside = path.parent / spec.label
+        if path.suffix == ".npy" and beside.parent == path.parent and beside.is_file():
             found[beside.name] = beside
     if spec.loader is not None:
         found[spec.loader] = _module_file(spec.loader)

@@ -13,15 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pyarrow import parquet
 
+from memory_assets.artifacts import write_private
+from memory_assets.confined import files_in
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.records.budget import afford
+from memory_assets.records.tables import read_table
 
 SHINGLE = 32
 """Characters in a run: about six English words, far more than chance repeats."""
+LONGEST_ID = 1000
+"""Characters of a text's id."""
 NEAR = 0.5
 """A text of whose runs at least this share stand elsewhere counts as a near-duplicate."""
 
@@ -74,12 +79,12 @@ class Texts:
         )
 
     def write(self, path: Path) -> None:
-        """Write as JSON lines with the columns `id` and `text`."""
+        """Write as JSON lines with the columns `id` and `text`, readable by its owner only."""
         lines = (
             json.dumps({"id": name, "text": text}, ensure_ascii=False)
             for name, text in zip(self.ids, self.texts, strict=True)
         )
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_private(path, "\n".join(lines) + "\n")
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,8 @@ class Overlap:
 
 def _decode(path: Path) -> str:
     try:
+        # Two bytes a character and four, at most, as text and as what is made of it.
+        afford(6 * path.stat().st_size, path, "its texts")
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
@@ -114,48 +121,61 @@ def _decode(path: Path) -> str:
 
 
 def _json_lines(path: Path, column: str, id_column: str | None) -> Iterator[tuple[str, object]]:
-    for number, line in enumerate(_decode(path).splitlines(), start=1):
+    # Only a line feed ends a line: `splitlines` would also cut at signs that stand in strings.
+    for number, line in enumerate(_decode(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise InputError(f"{path}: line {number} is not JSON ({error.msg})") from error
+        except (ValueError, RecursionError) as error:  # a number too long, nested too deep
+            kind = type(error).__name__
+            raise InputError(f"{path}: line {number} is not JSON ({kind})") from error
         for name in filter(None, (column, id_column)):
             if not isinstance(row, dict) or name not in row:
                 raise InputError(
                     f"{path}: line {number} has no field {name!r}; expected an object with it"
                 )
-        yield str(row[id_column]) if id_column else f"{path.stem}:{number:06d}", row[column]
+        name = row[id_column] if id_column else f"{path.stem}:{number:06d}"
+        if name is None:
+            raise InputError(f"{path}: line {number} has no id in {id_column!r}; give it one")
+        if not isinstance(name, str | int):
+            raise InputError(f"{path}: line {number}: {id_column} is no text or whole number")
+        yield str(name), row[column]
 
 
 def _parquet(path: Path, column: str, id_column: str | None) -> Iterator[tuple[str, object]]:
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: not a readable Parquet file ({reason})") from error
-    for name in filter(None, (column, id_column)):
+    wanted = [name for name in (column, id_column) if name]
+    table = read_table(path, wanted)
+    for name in wanted:
         if name not in table.column_names:
-            known = ", ".join(table.column_names[:12])
+            known = ", ".join(parquet.read_schema(path).names[:12])
             raise InputError(f"{path}: no column {name!r}; it has {known}")
     ids = table[id_column].to_pylist() if id_column else range(1, table.num_rows + 1)
-    for name, text in zip(ids, _strings(table[column], path, column), strict=True):
+    texts = table[column].to_pylist()
+    for number, (name, text) in enumerate(zip(ids, texts, strict=True), start=1):
+        if name is None:
+            raise InputError(f"{path}: row {number} has no id in {id_column!r}; give it one")
         yield str(name) if id_column else f"{path.stem}:{name:06d}", text
 
 
-def _strings(column: pa.ChunkedArray, path: Path, name: str) -> list[object]:
-    try:
-        return column.to_pylist()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: column {name!r} is not UTF-8; write it as UTF-8") from error
+@dataclass(frozen=True)
+class _Unreadable:
+    """In place of a text: one bad file of a folder does not cost the others."""
+
+    why: str
 
 
 def _plain(path: Path) -> Iterator[tuple[str, object]]:
     """Paragraphs of a file, or whole files of a folder."""
     if path.is_dir():
-        for file in sorted(path.rglob("*.txt")):
-            yield str(file.relative_to(path).with_suffix("")), _decode(file)
+        for file in files_in(path, "*.txt"):
+            name = str(file.relative_to(path).with_suffix(""))
+            try:
+                yield name, _decode(file)
+            except InputError as error:
+                yield name, _Unreadable(str(error))
         return
     parts = _decode(path).replace("\r\n", "\n").split("\n\n")
     for number, part in enumerate((p for p in parts if p.strip()), start=1):
@@ -165,11 +185,12 @@ def _plain(path: Path) -> Iterator[tuple[str, object]]:
 def load_texts(path: Path, column: str = "text", id_column: str | None = None) -> Texts:
     """Read texts from Parquet, JSON lines, a plain file (paragraphs) or a folder of `.txt` files.
 
-    Without `id_column` a text is named by its file and number. Empty texts are left out and noted.
+    Without `id_column` a text is named by its file and number. Empty texts, texts that are not
+    valid Unicode and unreadable files of a folder are left out and noted.
 
     Raises:
-        InputError: no such file, another format, not UTF-8, a missing column, a value that is not
-            text, a repeated id, or nothing left.
+        InputError: no such file, another format, not UTF-8, a missing column or id, a value that
+            is not text, a repeated id, or nothing left.
     """
     if path.is_dir() or path.suffix in (".txt", ".md"):
         rows = _plain(path)
@@ -187,9 +208,18 @@ def load_texts(path: Path, column: str = "text", id_column: str | None = None) -
     ids: list[str] = []
     texts: list[str] = []
     notices: list[str] = []
-    for name, text in rows:
-        if text is None or (isinstance(text, str) and not text.strip()):
+    for number, (name, text) in enumerate(rows, start=1):
+        if not _is_unicode(name) or len(name) > LONGEST_ID:
+            raise InputError(
+                f"{path}: the id of text {number} holds half a character (a lone surrogate) or "
+                f"more than {LONGEST_ID} characters; write it anew"
+            )
+        if isinstance(text, _Unreadable):
+            notices.append(f"{text.why}; left out")
+        elif text is None or (isinstance(text, str) and not text.strip()):
             notices.append(f"{path.name}: text {name!r} is empty and was left out")
+        elif isinstance(text, str) and not _is_unicode(text):
+            notices.append(f"{path.name}: text {name!r} is no valid Unicode and was left out")
         elif not isinstance(text, str):
             raise InputError(
                 f"{path}: text {name!r} is a {type(text).__name__}; expected text in {column!r}"
@@ -198,6 +228,15 @@ def load_texts(path: Path, column: str = "text", id_column: str | None = None) -
             ids.append(name)
             texts.append(text)
     return Texts(tuple(ids), tuple(texts), str(path), tuple(notices))
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether UTF-8 can write it: JSON can hold half of a surrogate pair, no tokenizer reads it."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _runs(text: str) -> NDArray[np.uint64]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from memory_assets.history.bundle import AuditBundle
+from memory_assets.history.regressions import Regression
 from memory_assets.reports.recited import RecitedSecret
 
 if (
@@ -123,12 +124,15 @@ class AuditLine:
 
 @dataclass(frozen=True)
 class PortfolioInput:
-    """All subjects: their audits, the trend of every measurement (columns of `TREND`), what is due.
+    """All subjects: their versions, the trend of the attacks (columns of `TREND`), what is due.
 
-    `as_of` is the moment that "late" refers to; the page states it.
+    `audits` lists the versions of a subject in order of release: a later audit of an old version
+    does not make it the latest. `worse` is what got worse in each latest version, the largest
+    change of a subject first. `as_of` is the moment that "late" refers to; the page states it.
     """
 
     audits: tuple[AuditLine, ...]
     trend: pa.Table
     due: tuple[Due, ...]
     as_of: datetime
+    worse: tuple[Regression, ...] = ()

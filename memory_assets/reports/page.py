@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from memory_assets.artifacts import write_private
 from memory_assets.errors import InputError
 from memory_assets.reports import evidence, governance, money, recital, sections
 from memory_assets.reports.catalogue import LANGUAGES, Catalogue, catalogue
@@ -164,24 +164,6 @@ def verify(path: Path) -> bool:
     return hashlib.sha256(blank).hexdigest() == seals[0].decode()
 
 
-def write_private(page: str | bytes, path: Path) -> Path:
-    """Put a page in place whole or not at all, for its owner's eyes only."""
-    content = page.encode() if isinstance(page, str) else page
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb", opener=_private) as file:
-            file.write(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
 def write_report(
     found: ReportInput, folder: Path, langs: Sequence[str] = LANGUAGES
 ) -> dict[str, Path]:
@@ -191,4 +173,4 @@ def write_report(
         InputError: there is no catalogue in one of the languages.
     """
     pages = {lang: render(found, lang) for lang in langs}
-    return {lang: write_private(page, folder / f"{lang}.html") for lang, page in pages.items()}
+    return {lang: write_private(folder / f"{lang}.html", page) for lang, page in pages.items()}

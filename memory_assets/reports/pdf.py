@@ -6,8 +6,9 @@ import logging
 from io import BytesIO
 from pathlib import Path
 
+from memory_assets.artifacts import write_private
 from memory_assets.errors import InputError
-from memory_assets.reports.page import verify, write_private
+from memory_assets.reports.page import verify
 
 
 def write_pdf(page: Path) -> Path:
@@ -44,4 +45,4 @@ def write_pdf(page: Path) -> Path:
     html = HTML(string=page.read_text(encoding="utf-8"), url_fetcher=inside)
     drawn = BytesIO()
     html.write_pdf(drawn, pdf_tags=True)
-    return write_private(drawn.getvalue(), page.with_suffix(".pdf"))
+    return write_private(page.with_suffix(".pdf"), drawn.getvalue())

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
 from pathlib import Path
 
+from memory_assets.artifacts import write_private
 from memory_assets.reports import plots
 from memory_assets.reports.catalogue import Catalogue, catalogue
 from memory_assets.reports.evidence import heat_figure
-from memory_assets.reports.findings import RATES, attacks_of, moved, rate_of
+from memory_assets.reports.findings import RATES, attacks_of, rate_of
 from memory_assets.reports.inputs import AuditLine, PortfolioInput
 from memory_assets.reports.markup import Html, el, join, picture
-from memory_assets.reports.page import chapters, document, when, write_private
+from memory_assets.reports.page import chapters, document, when
 from memory_assets.reports.summary import SYMBOLS, verdict_key
-from memory_assets.reports.tables import metric_label, number, table
+from memory_assets.reports.tables import estimate_cell, metric_label, number, table
 
 _MOST_VERSIONS = 12
-
-
-@dataclass(frozen=True)
-class _Regression:
-    subject: str
-    attack: str
-    before: dict
-    now: dict
+_MOST_REGRESSIONS = 5
 
 
 def _latest(found: PortfolioInput) -> dict[str, AuditLine]:
-    ordered = sorted(found.audits, key=lambda audit: audit.finished_at)
-    return dict(sorted({audit.subject: audit for audit in ordered}.items()))
+    return dict(sorted({audit.subject: audit for audit in found.audits}.items()))
 
 
 def _metric(found: PortfolioInput) -> str:
@@ -44,23 +37,16 @@ def _metric(found: PortfolioInput) -> str:
 
 def _by_subject(found: PortfolioInput, metric: str) -> dict[str, dict[tuple[str, str], dict]]:
     """Of each subject its rows by (version, attack): the newest audit, oldest version first."""
+    released = {(a.subject, a.model_version): i for i, a in enumerate(found.audits)}
     by: dict[str, dict[tuple[str, str], dict]] = {}
     for row in attacks_of(found.trend, metric):
         own = by.setdefault(row["subject"], {})
         own.pop((row["model_version"], row["name"]), None)
         own[row["model_version"], row["name"]] = row
-    return by
-
-
-def _regressions(by: dict[str, dict[tuple[str, str], dict]]) -> list[_Regression]:
-    """Attacks whose newest version is worse than the one before, beyond both intervals."""
-    found = []
-    for subject, rows in sorted(by.items()):
-        for attack in dict.fromkeys(name for _, name in rows):
-            own = [row for (_, name), row in rows.items() if name == attack]
-            if len(own) > 1 and moved(own[-2], own[-1]) == "worse":
-                found.append(_Regression(subject, attack, own[-2], own[-1]))
-    return found
+    return {
+        subject: dict(sorted(own.items(), key=lambda i, s=subject: released.get((s, i[0][0]), -1)))
+        for subject, own in by.items()
+    }
 
 
 def _overview(found: PortfolioInput, t: Catalogue) -> Html:
@@ -80,6 +66,25 @@ def _overview(found: PortfolioInput, t: Catalogue) -> Html:
         table("overview-table", t("portfolio.overview_table"), headers, rows),
         join(el("h3", t("portfolio.column.report")), el("ul", listed)) if listed else None,
     )
+
+
+def _versions(found: PortfolioInput, t: Catalogue) -> Html | None:
+    """Every version of every model, folded away, the newest first."""
+    if not found.audits:
+        return None
+    lists = []
+    for subject in _latest(found):
+        own = [audit for audit in reversed(found.audits) if audit.subject == subject]
+        lines = (el("li", *_version_line(audit, t)) for audit in own)
+        count = t("portfolio.version_count", count=len(own))
+        lists.append(el("details", el("summary", f"{subject}: {count}"), el("ul", *lines)))
+    return join(*lists)
+
+
+def _version_line(audit: AuditLine, t: Catalogue) -> tuple[str, str]:
+    key = verdict_key(audit.verdict)
+    name = el("a", audit.model_version, href=audit.report) if audit.report else audit.model_version
+    return name, f" {SYMBOLS[key]} {t(f'verdict.label_{key}')}, {when(audit.finished_at)}"
 
 
 def _heat(found: PortfolioInput, by: dict, metric: str, t: Catalogue) -> Html | None:
@@ -146,14 +151,26 @@ def _trends(by: dict, metric: str, t: Catalogue) -> Html | None:
     return join(*drawn) if drawn else None
 
 
-def _worse(regressions: list[_Regression], metric: str, t: Catalogue) -> Html:
-    if not regressions:
+def _worse(found: PortfolioInput, t: Catalogue) -> Html:
+    """The largest changes of each model, and how many more there are."""
+    if not found.worse:
         return el("p", t("portfolio.regressions_none"))
+    counts = Counter(r.subject for r in found.worse)
     rows = []
-    for r in regressions:
-        cells = (f"{row['model_version']}: {_cell(metric, row, t)}" for row in (r.before, r.now))
-        rows.append([r.subject, t.name("attack", r.attack), *cells])
-    headers = [t("portfolio.column.subject"), t("column.attack")]
+    for subject, count in sorted(counts.items()):
+        own = [r for r in found.worse if r.subject == subject]
+        for r in own[:_MOST_REGRESSIONS]:
+            before, now = (
+                f"{version}: {estimate_cell(r.metric, e, t, 'stacked')}"
+                for version, e in ((r.previous_version, r.before), (r.version, r.now))
+            )
+            where = "" if r.stratum == "all" else f" ({r.stratum})"
+            figure = f"{metric_label(r.metric, t)}{where}"
+            rows.append([subject, t.name("attack", r.name), figure, before, now])
+        if count > _MOST_REGRESSIONS:
+            more = t("portfolio.more_regressions", count=count - _MOST_REGRESSIONS)
+            rows.append([subject, more, "", "", ""])
+    headers = [t("portfolio.column.subject"), t("portfolio.column.instrument"), t("column.metric")]
     headers += [t("portfolio.column.before"), t("portfolio.column.now")]
     return table("regression-table", t("portfolio.regression_table"), headers, rows)
 
@@ -171,11 +188,11 @@ def _due(found: PortfolioInput, t: Catalogue) -> Html:
     return table("due-table", t("portfolio.due_table"), headers, rows)
 
 
-def _attention(found: PortfolioInput, regressions: list[_Regression], t: Catalogue) -> Html:
+def _attention(found: PortfolioInput, t: Catalogue) -> Html:
     latest = _latest(found)
     names = {s for s, a in latest.items() if a.verdict != "pass"}
     names |= {line.subject for line in found.due if line.due < found.as_of}
-    names |= {r.subject for r in regressions}
+    names |= {r.subject for r in found.worse}
     if not latest:
         text, state = t("portfolio.empty"), "insufficient"
     elif names:
@@ -197,13 +214,13 @@ def render_portfolio(found: PortfolioInput, lang: str = "en") -> str:
     """
     t, metric = catalogue(lang), _metric(found)
     by = _by_subject(found, metric)
-    worse = _regressions(by)
     parts = [
         ("overview", _overview(found, t) if found.audits else None),
-        ("regressions", _worse(worse, metric, t)),
+        ("regressions", _worse(found, t)),
         ("due", _due(found, t)),
         ("heat", _heat(found, by, metric, t)),
         ("trends", _trends(by, metric, t)),
+        ("versions", _versions(found, t)),
     ]
     shown = [(name, t(f"portfolio.{name}"), body) for name, body in parts if body]
     nav, bodies = chapters(shown, t)
@@ -219,7 +236,7 @@ def render_portfolio(found: PortfolioInput, lang: str = "en") -> str:
             "p", t("portfolio.summary", **counts), " ", t("portfolio.state", when=when(found.as_of))
         ),
     )
-    main = el("main", _attention(found, worse, t), nav, bodies)
+    main = el("main", _attention(found, t), nav, bodies)
     return document(t("portfolio.title"), lang, header, main)
 
 
@@ -233,5 +250,5 @@ def write_portfolio(
     """
     pages = {lang: render_portfolio(found, lang) for lang in langs}
     return {
-        lang: write_private(page, folder / f"portfolio.{lang}.html") for lang, page in pages.items()
+        lang: write_private(folder / f"portfolio.{lang}.html", page) for lang, page in pages.items()
     }

@@ -23,6 +23,7 @@ from memory_assets.risk.options import Kind, Measure, Option, combine, kinds
 from memory_assets.risk.profile import SECTIONS, Profile, Source
 
 CURRENCIES = ("JPY", "USD", "EUR", "GBP", "AUD", "CAD", "CHF", "CNY", "INR", "KRW", "SGD")
+_MOST_BYTES = 1 << 20
 _SHIPPED = Path(__file__).parent / "profiles"
 
 
@@ -150,6 +151,8 @@ def _table(cls: type, given: Any, where: str) -> Any:
             filled[name] = _READERS[kinds(cls)[name].name](given[name], kinds(cls)[name])
         except ValueError as error:
             raise InputError(f"{where}.{name}: {error}") from error
+        except OverflowError as error:
+            raise InputError(f"{where}.{name}: a number too large to be one") from error
     return cls(**filled)
 
 
@@ -220,6 +223,8 @@ def parse_profile(text: str, file: str) -> Profile:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{file}: not valid TOML: {error}") from error
+    except (ValueError, RecursionError) as error:  # a number too long, nested too deep
+        raise InputError(f"{file}: not valid TOML ({type(error).__name__})") from error
     known = ["title", "industry", "currency", *SECTIONS, "options", "sources"]
     for key in given:
         if key not in known:
@@ -268,7 +273,11 @@ def load_profile(name: str | Path) -> Profile:
         hint = unknown("profile", str(name), list(shipped_profiles()))
         raise InputError(f"{name}: no such file, and {hint}")
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise InputError(f"{path.name}: larger than {_MOST_BYTES >> 10} KiB; a profile is not")
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path.name}: not UTF-8 text: save it as UTF-8") from error
+    except OSError as error:
+        raise InputError(f"{path.name}: cannot be read ({error.strerror})") from error
     return parse_profile(text, path.name)

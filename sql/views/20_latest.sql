@@ -6,9 +6,5 @@ SELECT
     versions.version_number
 FROM audits
 INNER JOIN versions ON audits.audit_id = versions.audit_id
-QUALIFY
-    row_number() OVER (
-        PARTITION BY audits.subject
-        ORDER BY versions.version_number DESC
-    ) = 1;
+WHERE versions.is_latest;
 COMMENT ON VIEW latest IS 'One row a subject: the newest audit of its newest version.';

@@ -6,6 +6,7 @@ SELECT
     present_version.model_version,
     past_version.model_version AS previous_version,
     present_version.version_number,
+    present_version.is_latest,
     present_version.audited_at,
     present.family,
     present.name,

@@ -166,7 +166,7 @@ def test_shadows_that_are_not_in_couples_leave_memorization_unmeasured(world: Wo
     ("change", "message"),
     [
         (lambda t: t.replace('"r005"', '"r004"'), "row 6: record_id 'r004' repeats"),
-        (lambda t: t.replace('"r005"', '"other"'), "row 6: record_id 'other' is not in the data"),
+        (lambda t: t.replace('"r005"', '"other"'), "row 6: its record_id is not in the data"),
         (lambda t: t.replace("prob_1", "prob_2"), "expected prob_0 to prob_1"),
         (lambda t: "\n".join(t.splitlines()[:-80]), "no row for record_id"),
         (lambda t: t + '"r159",0.9,0.9\n', "row 161 sums to 1.8"),

@@ -17,8 +17,8 @@ from dagster_project.automation import RUN_BY_AUTOMATION
 from dagster_project.components.classifier_audit import ClassifierAudit
 from dagster_project.components.options import SubjectGraph
 from dagster_project.definitions import with_portfolio
-from dagster_project.sensors.sources import report_sources
-from dagster_project.sensors.versions import report_versions
+from dagster_project.sensors.sources import source_sensor
+from dagster_project.sensors.versions import versions_sensor
 from memory_assets.models.checkpoints import Manifest, save_checkpoint
 from memory_assets.subjects import ClassifierSubject
 
@@ -87,6 +87,7 @@ class SteppedDaemon:
     instance: dg.DagsterInstance
     subjects: dict[str, ClassifierSubject]
     cursor: object = None
+    cursors: dict[str, str | None] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
     @property
@@ -99,12 +100,39 @@ class SteppedDaemon:
             dg.Definitions.merge(*graphs), list(self.subjects.values()), self.root
         )
 
-    def look(self) -> None:
-        """What the sensors do."""
+    def look(self, *names: str) -> list[str]:
+        """One tick of the sensors that watch files, or of these; returns the assets reported."""
+        reported = []
         for subject in self.subjects.values():
             graph = SubjectGraph(subject, self.root)
-            report_sources(graph, self.instance)
-            report_versions(subject, self.root, graph.versions, self.instance)
+            for sensor in (
+                source_sensor(graph),
+                versions_sensor(subject, self.root, graph.versions),
+            ):
+                if not names or sensor.name in names:
+                    reported += self._evaluate(sensor)
+        return reported
+
+    def _evaluate(self, sensor: dg.SensorDefinition) -> list[str]:
+        """What a daemon does with what a sensor returns."""
+        context = dg.build_sensor_context(self.instance, cursor=self.cursors.get(sensor.name))
+        found = sensor.evaluate_tick(context)
+        self.cursors[sensor.name] = found.cursor
+        for request in found.dynamic_partitions_requests or ():
+            keys = list(request.partition_keys)
+            if isinstance(request, dg.AddDynamicPartitionsRequest):
+                self.instance.add_dynamic_partitions(request.partitions_def_name, keys)
+            else:
+                for key in keys:
+                    self.instance.delete_dynamic_partition(request.partitions_def_name, key)
+        for event in found.asset_events:
+            self.instance.report_runless_asset_event(event)
+        return [str(event.asset_key.path[-1]) for event in found.asset_events]
+
+    def versions(self, subject: str) -> list[str]:
+        """The versions of a subject that Dagster knows."""
+        name = SubjectGraph(self.subjects[subject], self.root).versions.name
+        return sorted(self.instance.get_dynamic_partitions(str(name)))
 
     def tick(self, definitions: dg.Definitions) -> dict[str | None, list[dg.AssetKey]]:
         """One evaluation of all conditions: what it asks for, by partition."""

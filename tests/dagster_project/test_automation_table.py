@@ -82,6 +82,33 @@ def test_other_bytes_under_an_old_name_are_a_new_audit_and_the_old_one_stays(
     assert audits(home) == [("tiny", "v1"), ("tiny", "v1")]
 
 
+def test_a_renamed_version_is_audited_under_its_new_name_from_what_is_there(
+    daemon: SteppedDaemon, home: Path
+):
+    folder = daemon.root / "tiny" / "checkpoints"
+    answers = sorted((home / "artifacts" / "signals").rglob("*"))
+    (folder / "v1.safetensors").rename(folder / "final.safetensors")
+    done = daemon.settle()
+    assert without_history(done) == of("tiny", *VERSION_ASSETS, versions=["final"])
+    assert sorted((home / "artifacts" / "signals").rglob("*")) == answers
+    assert audits(home) == [("tiny", "final"), ("tiny", "v1")]
+    assert daemon.versions("tiny") == ["final"]
+
+
+def test_a_deleted_version_keeps_its_audits_and_comes_back_for_nothing(
+    daemon: SteppedDaemon, home: Path
+):
+    path = daemon.root / "tiny" / "checkpoints" / "v1.safetensors"
+    weights = path.read_bytes()
+    path.unlink()
+    assert without_history(daemon.settle()) == Counter()
+    assert daemon.versions("tiny") == []
+    path.write_bytes(weights)
+    assert without_history(daemon.settle()) == Counter()
+    assert daemon.versions("tiny") == ["v1"]
+    assert audits(home) == [("tiny", "v1")]
+
+
 def test_new_data_retrain_the_pool_and_re_audit_every_version(daemon: SteppedDaemon, home: Path):
     tiny.write_checkpoint(daemon.root / "tiny", "v2", seed=2)
     daemon.settle()
@@ -187,10 +214,9 @@ def test_a_missing_input_holds_back_its_subject_until_it_is_there(tmp_path, home
         tiny.write_checkpoint(root / "tiny", "v1", seed=1)
         members = (root / "tiny" / "members.csv").read_text()
         definitions = daemon.definitions
-        graph = tiny.SubjectGraph(daemon.subjects["tiny"], root)
-        tiny.report_versions(daemon.subjects["tiny"], root, graph.versions, daemon.instance)
         (root / "tiny" / "members.csv").unlink()
         for _ in range(3):
+            daemon.look()
             asked = daemon.tick(definitions)
             assert not any("tiny" in key.path for keys in asked.values() for key in keys)
             daemon.execute(definitions, asked)
@@ -215,6 +241,7 @@ def test_two_subjects_do_not_touch_each_other(tmp_path, home):
         tiny.write_checkpoint(root / "one", "v1", seed=1)
         tiny.write_checkpoint(root / "two", "v1", seed=2)
         daemon.settle()
+        assert not daemon.failed
         tiny.write_records(root / "one", seed=9)
         done = without_history(daemon.settle())
     assert done == of("one", *POOL_ASSETS) + of("one", *VERSION_ASSETS, versions=["v1"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -99,6 +100,23 @@ def kill_all(process: subprocess.Popen) -> None:
     process.wait(30)
 
 
+def listening(process: subprocess.Popen) -> set[tuple[str, int]]:
+    """Addresses and ports at which the processes below one accept connections over the network."""
+    sockets: set[str] = set()
+    for pid in descendants(process.pid):
+        with contextlib.suppress(OSError):
+            links = [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+            sockets |= {link[8:-1] for link in links if link.startswith("socket:[")}
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            address, port = fields[1].split(":")
+            if fields[3] == "0A" and fields[9] in sockets:
+                found.add((address, int(port, 16)))
+    return found
+
+
 def audits(root: Path) -> list[tuple[str, str]]:
     """Version and digest of the weights of every audit in the history."""
     path = root / "home" / "history.duckdb"
@@ -121,10 +139,14 @@ def wait_for(what: Callable[[], bool], root: Path) -> float:
 
 def test_a_daemon_audits_what_changed_and_nothing_else(project: Path):
     tiny.write_checkpoint(project / "tiny", "v1", seed=1)
-    with daemon(project):
+    with daemon(project) as (running, port):
         first = wait_for(lambda: len(audits(project)) == 1, project)
         tiny.write_checkpoint(project / "tiny", "v2", seed=2)
         new = wait_for(lambda: len(audits(project)) == 2, project)
+        # On this machine only: 0100007F is 127.0.0.1, the longer one ::1.
+        heard = listening(running)
+        assert port in {at for _, at in heard}
+        assert {address for address, _ in heard} <= {"0100007F", "00000000000000000000000001000000"}
         print(f"first audit {first:.0f} s after start, new checkpoint to verdict {new:.0f} s")
 
         (project / "tiny" / "checkpoints" / "v2.safetensors").touch()

@@ -6,6 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from dagster_project.checks import check_specs
+
 DOC = Path(__file__).parents[2] / "docs" / "automation.md"
 
 
@@ -24,13 +26,14 @@ def report_asset(verdicts: dict[str, str], versions: dg.PartitionsDefinition):
     @dg.asset(
         key=key,
         partitions_def=versions,
-        check_specs=[dg.AssetCheckSpec("gate", asset=key, blocking=True)],
+        check_specs=check_specs(key, versions, controls={}),
     )
     def roi_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         verdict = verdicts[context.partition_key]
         severity = dg.AssetCheckSeverity.ERROR if verdict == "fail" else dg.AssetCheckSeverity.WARN
         gate = dg.AssetCheckResult(check_name="gate", passed=verdict == "pass", severity=severity)
-        return dg.MaterializeResult(check_results=[gate])
+        regression = dg.AssetCheckResult(check_name="regression", passed=True)
+        return dg.MaterializeResult(check_results=[gate, regression])
 
     return roi_report
 
@@ -54,3 +57,25 @@ def test_only_a_version_that_passed_is_deployed_by_itself(verdict: str, deployed
         assert then.total_requested == int(deployed)
         again = dg.evaluate_automation_conditions(defs, instance, cursor=then.cursor)
         assert again.total_requested == 0
+
+
+@pytest.mark.parametrize("order", [("v1", "v2"), ("v2", "v1")])
+def test_a_version_that_passed_opens_the_gate_to_no_other(order: tuple[str, ...]):
+    deploy = example()["deployment"]
+    assert isinstance(deploy, dg.AssetsDefinition)
+    versions = deploy.partitions_def
+    assert isinstance(versions, dg.DynamicPartitionsDefinition)
+    report = report_asset({"v1": "fail", "v2": "pass"}, versions)
+    defs = dg.Definitions(assets=[report, deploy])
+    deployed = []
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions(str(versions.name), ["v1", "v2"])
+        found = dg.evaluate_automation_conditions(defs, instance)
+        for version in (*order, *order):
+            run = {"partition_key": version, "raise_on_error": False}
+            dg.materialize([report], instance=instance, **run)
+            found = dg.evaluate_automation_conditions(defs, instance, cursor=found.cursor)
+            for result in found.results:
+                parts = result.true_subset.expensively_compute_asset_partitions()
+                deployed += [part.partition_key for part in parts]
+    assert set(deployed) == {"v2"}

@@ -153,7 +153,9 @@ def test_a_wrong_setting_is_one_line_without_the_value(text, tmp_path):
     assert "ftp://host" not in str(error.value)
 
 
-def test_a_failed_audit_names_the_step_and_no_message_of_a_stranger(webhook, tmp_path):
+def fail_an_audit(root: Path) -> None:
+    """A run whose step raises an error that quotes a record, and the sensor that sees it."""
+
     @dg.op
     def breaks():
         raise ValueError("record 17 holds a secret")
@@ -170,7 +172,24 @@ def test_a_failed_audit_names_the_step_and_no_message_of_a_stranger(webhook, tmp
             dagster_run=result.dagster_run,
             dagster_event=next(e for e in result.all_events if e.is_run_failure),
         ).for_run_failure()
-        failures_sensor(tmp_path)(context)
+        failures_sensor(root)(context)
+
+
+def test_a_failed_audit_names_the_step_and_no_message_of_a_stranger(home, webhook, tmp_path):  # noqa: ARG001
+    fail_an_audit(tmp_path)
     assert [n["event"] for n in webhook.received] == ["failed audit"]
     assert webhook.received[0]["text"] == "breaks: ValueError"
     assert "secret" not in json.dumps(webhook.received)
+
+
+def test_a_failed_audit_that_nobody_took_is_sent_again(home, webhook, tmp_path):
+    webhook.refuse = 2
+    fail_an_audit(tmp_path)
+    assert len(list((home / "notices").iterdir())) == 1
+    look = Looks(tmp_path)
+    look()
+    assert webhook.received == []
+    look()
+    look()
+    assert [n["event"] for n in webhook.received] == ["failed audit"]
+    assert list((home / "notices").iterdir()) == []

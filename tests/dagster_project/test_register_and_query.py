@@ -115,6 +115,18 @@ def test_an_answer_as_parquet_keeps_its_types(history: Path, tmp_path: Path):  #
     assert str(table.schema.field("days_late").type) == "int64"
 
 
+def test_a_table_shows_the_first_rows_and_says_so(history: Path):  # noqa: ARG001
+    many = "SELECT range AS i FROM range(1500)"
+    shown = run.invoke(app, ["query", many])
+    assert "999" in shown.output
+    assert "1499" not in shown.output
+    assert "The first 1,000 rows" in shown.output
+    few = run.invoke(app, ["query", many, "--limit", "3", "--format", "csv"])
+    assert few.output.splitlines() == ['"i"', "0", "1", "2"]
+    assert len(run.invoke(app, ["query", many, "--format", "csv"]).output.splitlines()) == 1501
+    assert "The first" not in run.invoke(app, ["query", "SELECT 1 AS i"]).output
+
+
 def test_a_table_cannot_go_to_a_file(history: Path, tmp_path: Path):  # noqa: ARG001
     assert run.invoke(app, ["query", "verdicts", "--to", str(tmp_path / "x")]).exit_code == 2
 

@@ -54,3 +54,15 @@ def test_a_subject_is_explored_materialized_and_checked(project: Path, page: Pag
         page.goto(f"{base}/assets/tiny/roi_report?view=checks")
         for name in ("gate", "regression", "control_negative", "control_positive"):
             expect(page.get_by_text(name, exact=True).first).to_be_visible(timeout=60_000)
+
+        page.goto(f"{base}/assets/tiny/roi_report?view=partitions&partition=v1")
+        report = page.get_by_text("/reports/tiny/v1/en.html").first
+        with page.context.expect_page() as opened:
+            report.click()
+        expect(opened.value.get_by_role("heading", level=1)).to_contain_text("tiny")
+
+        page.goto(f"{base}/assets/tiny/leakage?view=partitions&partition=v1")
+        answer = page.get_by_text("/questions/how_was_it_made").first
+        with page.context.expect_page() as opened:
+            answer.click()
+        expect(opened.value.get_by_text("pool_digest").first).to_be_visible()

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from history_bundles import bundle, measured, rate, written
 
+from memory_assets.audits.portfolio import portfolio_input
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import RECORD_SCORES
@@ -131,6 +132,24 @@ def test_a_regression_is_seen_before_the_audit_is_recorded(root: Path):
     (found,) = regressions_of(root, worse, released)
     assert (found.metric, found.previous_version) == ("auc", "v3")
     assert "0.9" in str(found)
+
+
+def test_the_portfolio_follows_the_order_of_release_and_leaves_out_options(tmp_path: Path):
+    made = [
+        bundle(version=version, day=day, measurements=(measured("tpr_at_fpr_0.01", rate(value)),))
+        for day, (version, value) in enumerate(
+            (("v1", 0.1), ("v2", 0.3), ("v1", 0.1), ("option:early-stop", 0.9))
+        )
+    ]
+    history = History(tmp_path)
+    history.append_all([written(tmp_path / "b", one) for one in made])
+    history.register_subject("digits", "team:privacy", 30, ["v1", "v2"])
+    found = portfolio_input(tmp_path, "en", datetime.now(UTC))
+    assert [a.model_version for a in found.audits] == ["v1", "v2"]
+    assert set(found.trend["model_version"].to_pylist()) == {"v1", "v2"}
+    (worse,) = found.worse
+    assert (worse.subject, worse.previous_version, worse.version) == ("digits", "v1", "v2")
+    assert (worse.before.value, worse.now.value) == (0.1, 0.3)
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,13 @@ def test_every_question_says_what_it_answers_and_runs(root: Path) -> None:
         assert table.schema.names
 
 
+@pytest.mark.parametrize("end", ["", ";", " ; -- done", " -- done", ";\n-- one\n-- two\n"])
+def test_the_first_rows_of_an_answer(root: Path, end: str) -> None:
+    table = ask(root, f"SELECT range AS i FROM range(9) ORDER BY i DESC{end}", most=2)
+    assert table["i"].to_pylist() == [8, 7]
+    assert ask(root, f"SELECT 1 AS i{end}", most=5).num_rows == 1
+
+
 def test_latest_is_the_newest_version_of_each_subject(answer: Answer) -> None:
     latest = answer("SELECT subject, model_version, version_number FROM latest ORDER BY subject")
     assert [tuple(r.values()) for r in latest] == [("digits", "v3", 3), ("late", "v1", 1)]

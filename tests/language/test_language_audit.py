@@ -6,10 +6,13 @@ import pytest
 
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import RECORD_SCORES
+from memory_assets.language import pii
 from memory_assets.language.audit import audit_language_model
 from memory_assets.language.options import LanguageOptions
 from memory_assets.language.preflight import Training, preflight
-from memory_assets.language.secret_audit import reweighted
+from memory_assets.language.progress import Spoken, duration
+from memory_assets.language.secret_audit import probe_secrets, reweighted
+from memory_assets.records.canaries import TEMPLATES, make_secrets
 from memory_assets.records.secrets import Manifest, Secret
 from memory_assets.records.texts import Texts
 from memory_assets.statistics.estimate import Estimate
@@ -19,6 +22,9 @@ OPTIONS = LanguageOptions(
     prefix=8, suffix=8, references=200, generated=10, control_texts=50, proposals=32,
     duplication_shares={1: 0.9, 8: 0.1},
 )  # fmt: skip
+
+
+OTHERS = make_secrets([TEMPLATES["phone-ja"]], (1, 2), 1, seed=8)
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +120,36 @@ def test_no_value_of_a_secret_leaves_in_words(audit, trained):
     assert not [s.id for s in trained.manifest.secrets if s.value in said]
 
 
+def test_progress_is_told_in_words(steps):
+    said = []
+    spoken = Spoken(said.append, every=np.inf)
+    for step in steps:
+        spoken(step)
+    # The estimate, and a line a stage.
+    assert said[0].startswith("the audit will take about ")
+    assert [line.split(":")[0] for line in said[1:]] == [
+        "reading texts",
+        "asking the reference model",
+        "reading texts behind a prefix",
+        "generating",
+        "trying secrets",
+        "running the controls",
+    ]
+    assert re.fullmatch(r"reading texts: \d+%, about \d+ s left", said[1])
+    talkative = Spoken(said.append, every=0)
+    talkative(steps[1])
+    talkative(steps[1])
+    assert said[-1] == said[-2]
+    assert [duration(s) for s in (0.2, 89, 600, 9000)] == ["1 s", "89 s", "10 min", "2.5 h"]
+
+
 def test_progress_starts_with_an_estimate_and_ends_at_nothing_left(audit, steps):
     assert steps[0].stage == "estimate"
     assert steps[0].seconds_left == pytest.approx(audit.estimated_seconds)
     assert steps[-1].seconds_left == 0
+    shares = [s.done / s.total for s in steps if s.stage == "controls"]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 1)
     assert {s.stage for s in steps} >= {"texts", "recall", "reference", "secrets", "controls"}
 
 
@@ -173,10 +205,22 @@ def test_nothing_usable_is_refused(trained):
     only = Texts(("a",), (trained.manifest.secrets[-1].text,))
     with pytest.raises(InputError, match="nothing but planted secrets"):
         audit_language_model(trained.folder, only, manifest=trained.manifest, device="cpu")
-    with pytest.raises(InputError, match="none of its"):
-        audit_language_model(
-            trained.folder, trained.held_out, manifest=trained.manifest, device="cpu"
-        )
+
+
+def test_a_manifest_of_another_corpus_costs_the_secrets_and_no_more(trained):
+    audit = audit_language_model(
+        trained.folder,
+        trained.members.take(np.arange(0, 20)),
+        manifest=replace(trained.manifest, secrets=OTHERS),
+        options=replace(OPTIONS, generated=0),
+        device="cpu",
+    )
+    assert audit.secrets == ()
+    assert value(audit, "secret", "secret_extraction_rate").status == "not_run"
+    assert value(audit, "discoverable", "extraction_rate").k
+    said = [notice for notice in audit.notices if "none of its 2 planted secrets" in notice]
+    assert said
+    assert said[0].endswith("no secret was tried")
 
 
 @pytest.mark.parametrize(
@@ -242,6 +286,18 @@ class _Lossy:
 
     def decode(self, ids, **options):
         return self.inner.decode(ids, **options)
+
+
+def test_inference_is_the_game_by_hand_with_and_without_something_behind_the_value(trained):
+    planted = [s for s in trained.manifest.secrets if s.repetitions != 1]
+    options = {"references": 200, "candidates": 5, "proposals": 2, "top_k": 10, "seed": 4}
+    for suffix in ("", " and that is all."):
+        secrets = [replace(s, suffix=suffix) for s in planted]
+        learned = {s.id: s.repetitions for s in secrets}
+        found = probe_secrets(trained.model, secrets, learned, **options)
+        games = [pii.infers(trained.model, s, s.references(200, 4)[:4]) for s in secrets]
+        assert [f.inferred for f in found] == games
+    assert set(games) == {True, False}
 
 
 def test_a_listed_secret_without_a_pattern_is_extracted_but_not_ranked(trained):

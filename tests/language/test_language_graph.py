@@ -1,17 +1,21 @@
 """A language model through the real graph, in this process."""
 
 import json
+import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import yaml
+from click.testing import Result
 from tiny_language import TINY
 from typer.testing import CliRunner
 
-from dagster_project import auditing
+from dagster_project import auditing, cli
 from dagster_project.cli import app
 from dagster_project.components.language_assets import language_assets
 from dagster_project.components.options import SubjectGraph
@@ -20,9 +24,11 @@ from dagster_project.subjects import read_subjects
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.language_subjects import LanguageModelSubject
+from memory_assets.records.canaries import TEMPLATES, make_secrets
 from memory_assets.records.secrets import Manifest
 from memory_assets.records.texts import load_texts
 from memory_assets.reports.page import verify
+from memory_assets.subjects import AuditedSubject
 
 # They share one audit, so they belong on one worker.
 GROUP = pytest.mark.xdist_group("language graph")
@@ -36,7 +42,8 @@ class Notes:
     root: Path
     home: Path
 
-    def audit(self) -> auditing.AuditRun:
+    @contextmanager
+    def inside(self) -> Iterator[dict[str, AuditedSubject]]:
         subjects = read_subjects(self.root)
 
         def definitions(root: Path) -> dg.Definitions:
@@ -49,7 +56,25 @@ class Notes:
             patch.setenv("MEMORY_ASSETS_HOME", str(self.home))
             patch.setenv("DAGSTER_HOME", str(self.home / "dagster"))
             patch.setattr(auditing, "build_definitions", definitions)
-            return auditing.run_audits(list(subjects.values()), self.root, None, lambda _: None)
+            patch.chdir(self.root)
+            yield subjects
+
+    def audit(self, progress: auditing.Progress = lambda _: None) -> auditing.AuditRun:
+        with self.inside() as subjects:
+            return auditing.run_audits(list(subjects.values()), self.root, None, progress)
+
+    def command(self) -> Result:
+        """`memory-assets audit`, with a line of progress whenever there is any."""
+        with self.inside(), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cli, "_LOG_SECONDS", 0)
+            return CliRunner().invoke(cli.app, ["audit"])
+
+    def log(self) -> list[str]:
+        """What the runs said of themselves in Dagster's log."""
+        with self.inside(), dg.DagsterInstance.get() as instance:
+            runs = instance.get_runs()
+            events = [event for run in runs for event in instance.all_logs(run.run_id)]
+            return [event.user_message for event in events if event.dagster_event is None]
 
     def page(self, lang: str) -> Path:
         return self.home / "reports" / "tiny" / "v1" / f"{lang}.html"
@@ -254,6 +279,12 @@ def no_text(notes: Notes) -> None:
     (notes.root / "data" / "members.jsonl").write_text("")
 
 
+def latin_1(notes: Notes) -> None:
+    (notes.root / "data" / "members.jsonl").write_bytes(
+        '{"id": "a", "text": "caf\xe9"}'.encode("latin-1")
+    )
+
+
 def no_file(notes: Notes) -> None:
     (notes.root / "data" / "held_out.jsonl").unlink()
 
@@ -266,6 +297,7 @@ def no_file(notes: Notes) -> None:
         (no_tokenizer, "no tokenizer"),
         (pickle_only, "only pickled weights"),
         (no_text, "at least one text"),
+        (latin_1, r"members\.jsonl: not UTF-8"),
         (no_file, "held_out.path: no file"),
     ],
 )
@@ -277,12 +309,77 @@ def test_bad_input_is_one_line(tmp_path, trained, spoil, said):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
+@GROUP
+def test_without_held_out_texts_and_with_another_corpus_manifest_the_rest_is_measured(
+    tmp_path, trained
+):
+    gate = {"extraction_rate": 0.05, "secret_extraction_rate": 0.5}
+    notes = make(tmp_path, trained, held_out=None, gate=gate)
+    data = notes.root / "data"
+    others = make_secrets([TEMPLATES["phone-ja"]], (0, 2), 2, seed=5)
+    Manifest(others).write(data / "canaries.json")
+    with (data / "members.jsonl").open("a") as file:
+        file.write('{"id": "void", "text": " "}\n{"id": "brief", "text": "Ok then."}\n')
+    done = notes.command()
+    assert done.exit_code == 0, done.output
+    lines = [line.strip() for line in done.output.splitlines()]
+    said = [line for line in lines if line.startswith("note: ")]
+    for expected in (
+        r"members\.jsonl: text 'void' is empty and was left out",
+        r"no held-out texts: membership and the controls",
+        r"none of its 2 planted secrets stands in \S*data/members\.jsonl.*; no secret was tried",
+        r"shorter than prefix plus suffix \(16 tokens\), not probed for extraction: 'brief'",
+    ):
+        assert [line for line in said if re.search(expected, line)], expected
+    assert not [s.id for s in others if s.value in done.output]
+    # How long, and how far: on the terminal as in Dagster's log.
+    spoken = [line for line in lines if line.startswith("... tiny v1: ")]
+    for expected in ("the audit will take about ", "reading texts: 0%, about ", "generating: "):
+        assert [line for line in spoken if expected in line], expected
+        assert [line for line in notes.log() if line.startswith(expected)], expected
+    bundle = AuditBundle.read(next((notes.home / "artifacts" / "audit").iterdir()))
+    measured = {(m.name, m.metric): m.estimate for m in bundle.measurements if m.stratum == "all"}
+    assert measured["discoverable", "extraction_rate"].k
+    assert measured["secret", "secret_extraction_rate"].status == "not_run"
+    assert measured["loss", "auc"].status == "not_run"
+    assert bundle.audit.verdict == "insufficient evidence"
+
+
+@pytest.mark.slow
+@GROUP
+def test_a_folder_of_texts_and_a_tokenizer_that_levels_case(tmp_path, trained):
+    notes = make(tmp_path, trained, members={"path": "data/members"})
+    data = notes.root / "data"
+    (data / "members").mkdir()
+    for name, text in zip(trained.members.ids, trained.members.texts, strict=True):
+        (data / "members" / f"{name.replace(':', '-')}.txt").write_text(text)
+    (data / "members" / "bad.txt").write_bytes(b"caf\xe9")
+    tokenizer = data / "models" / "v1" / "tokenizer.json"
+    settings = json.loads(tokenizer.read_text()) | {"normalizer": {"type": "Lowercase"}}
+    tokenizer.write_text(json.dumps(settings))
+    [audited] = notes.audit().audits
+    said = "\n".join(audited.notices)
+    assert "bad.txt: not UTF-8 (byte 3); save the file as UTF-8; left out" in said
+    planted = [s.id for s in trained.manifest.secrets]
+    assert all(
+        f"secret {name!r}: the tokenizer cannot write it; left out" in said for name in planted
+    )
+    measured = {(m.name, m.metric): m.estimate for m in audited.bundle.measurements}
+    assert measured["secret", "secret_extraction_rate"].status == "not_run"
+    assert measured["loss", "auc"].value is not None
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"probes": {"prefx": 8}}, "unknown key; did you mean 'prefix'"),
         ({"probes": {"attacks": ["mink"]}}, "attacks: unknown 'mink'"),
         ({"secrets": "secrets.csv"}, "manifest and secrets both list secrets"),
+        ({"checkpoints": {"hub": {"model": "a b", "versions": {"v": "c"}}}}, "expected owner/name"),
+        ({"checkpoints": {"hub": {"model": "a/b"}}}, r"checkpoints\.hub\.versions: missing"),
+        ({"checkpoints": {}}, "expected a folder, or one of mlflow and hub"),
+        ({"base": {"hub": "a/b"}}, r"attributes\.base\.revision: missing"),
     ],
 )
 def test_a_bad_subject_is_one_line(tmp_path, trained, changes, said):
@@ -318,3 +415,20 @@ def test_canaries_are_planted_into_a_copy(tmp_path, trained):
     assert [s.repetitions for s in manifest.secrets].count(0) == 5
     again = CliRunner().invoke(app, arguments)
     assert again.exit_code == 2
+
+
+def test_canaries_follow_templates_of_ones_own(tmp_path, trained):
+    corpus, own, out = tmp_path / "corpus.jsonl", tmp_path / "own.toml", tmp_path / "planted"
+    trained.held_out.write(corpus)
+    own.write_text('[badge]\ntext = "{name} wears {value}"\npattern = "^^##"\n')
+    arguments = ["canaries", str(corpus), str(out), "--id", "id", "--templates", str(own)]
+    arguments += ["--per-tier", "1", "--controls", "1"]
+    unknown = CliRunner().invoke(app, [*arguments, "--template", "badges"])
+    assert unknown.exit_code == 2
+    assert "phone-ja" in unknown.output
+    assert "badge" in unknown.output
+    both = [*arguments, "--template", "badge", "--template", "phone-ja"]
+    assert CliRunner().invoke(app, both).exit_code == 0
+    secrets = Manifest.read(out / "canaries.json").secrets
+    assert {s.kind for s in secrets} == {"badge", "phone-ja"}
+    assert all(" wears " in s.prefix for s in secrets if s.kind == "badge")

@@ -1,4 +1,5 @@
 import json
+import re
 import stat
 
 import numpy as np
@@ -7,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_assets.errors import InputError
-from memory_assets.records.canaries import TEMPLATES, Template, make_secrets, plant
+from memory_assets.records.canaries import (
+    TEMPLATES,
+    Template,
+    load_templates,
+    make_secrets,
+    plant,
+)
 from memory_assets.records.secrets import (
     Manifest,
     Secret,
@@ -128,6 +135,18 @@ def test_listed_secrets(tmp_path):
         load_secrets(path)
 
 
+def test_listed_secrets_are_counted_and_those_of_other_texts_refused():
+    texts = Texts(("a", "b"), ("His code is 1234.", "His code is 1234!"))
+    his = Secret("his", "His code is ", "1234", repetitions=1)
+    hers = Secret("hers", "Her code is ", "5678", repetitions=1)
+    never = Secret("never", "His code is ", "123", repetitions=0)
+    assert check_manifest(Manifest((his,)), texts) == []
+    said = check_manifest(Manifest((his, hers, never)), texts)
+    assert [line.split(":")[0] for line in said] == ["secret 'hers'", "secret 'never'"]
+    with pytest.raises(InputError, match="none of the 1 listed stands in texts"):
+        check_manifest(Manifest((hers,)), texts)
+
+
 def test_bad_templates_are_refused():
     with pytest.raises(InputError, match=r"exactly one \{value\}"):
         Template("t", "no slot", "##")
@@ -143,6 +162,33 @@ def test_bad_templates_are_refused():
         make_secrets([Template("t", "{name} {value}", "######", "xx_XX")], (1,), 1, 0)
     with pytest.raises(InputError, match="repetition counts"):
         make_secrets([], (1,), 1, 0)
+
+
+def test_templates_of_ones_own(tmp_path):
+    file = tmp_path / "templates.toml"
+    file.write_text(
+        '[loan-ja]\ntext = "{name}様のローン番号は{value}です。"\npattern = "LN-####"\n'
+        'locale = "ja_JP"\n[badge]\ntext = "{name}, badge {value}"\npattern = "^##"\n',
+        encoding="utf-8",
+    )
+    loan, badge = load_templates(file).values()
+    assert (loan.name, loan.locale, badge.locale) == ("loan-ja", "ja_JP", "en_US")
+    secret = make_secrets([loan], (1,), 1, seed=2)[0]
+    assert secret.text.endswith("です。")
+    assert secret.value.startswith("LN-")
+    for content, said in (
+        ("", "no template"),
+        ("[a", "not a readable TOML file"),
+        ('a = "x"', "a: expected a table with text"),
+        ('[a]\ntext = "{value}"', "a: expected a table with text"),
+        ('[a]\ntext = "{value}"\npattern = 7', "and text in quotes"),
+        ('["a b"]\ntext = "{value}"\npattern = "#"', "expected a plain name"),
+        ('[a]\ntext = "x"\npattern = "#"', "exactly one {value}"),
+        ('[a]\ntext = "{value}"\npattern = "#"\nlocale = "xx_XX"', "unknown to Faker"),
+    ):
+        file.write_text(content)
+        with pytest.raises(InputError, match=re.escape(said)):
+            load_templates(file)
 
 
 def test_manifest_holds_only_what_it_says(tmp_path):

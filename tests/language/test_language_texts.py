@@ -30,7 +30,8 @@ def test_reads_the_same_texts_from_every_format(tmp_path):
 
 
 def test_write_is_read_back(tmp_path):
-    texts = Texts(("x", "y"), ("line\nbreak", "日本語"))
+    # U+2028 and U+0085 end a line for `str.splitlines`, and not in JSON lines.
+    texts = Texts(("x", "y", "z"), ("line\nbreak", "日本語", "one\u2028two\x85three"))
     texts.write(tmp_path / "t.jsonl")
     assert load_texts(tmp_path / "t.jsonl", id_column="id").digest == texts.digest
 
@@ -42,6 +43,21 @@ def test_empty_texts_are_left_out_by_id(tmp_path):
     assert texts.notices == ("t.jsonl: text 'a' is empty and was left out",)
 
 
+def test_one_bad_file_of_a_folder_and_half_a_surrogate_cost_only_themselves(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.txt").write_bytes(b"caf\xe9")
+    (folder / "b.txt").write_text("fine")
+    texts = load_texts(folder)
+    assert texts.ids == ("b",)
+    assert "a.txt: not UTF-8 (byte 3)" in texts.notices[0]
+    (tmp_path / "t.jsonl").write_text('{"text": "\\ud83d"}\n{"text": "fine"}')
+    texts = load_texts(tmp_path / "t.jsonl")
+    assert texts.ids == ("t:000002",)
+    assert "no valid Unicode" in texts.notices[0]
+    texts.write(tmp_path / "again.jsonl")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -50,7 +66,7 @@ def test_empty_texts_are_left_out_by_id(tmp_path):
         ("t.jsonl", b'{"words": "a"}', "line 1 has no field 'text'"),
         ("t.jsonl", b'{"text": 7}', "is a int"),
         ("t.jsonl", b'{"text": ""}', "at least one text that is not empty"),
-        ("t.parquet", b"PAR1", "not a readable Parquet file"),
+        ("t.parquet", b"PAR1", "not a readable parquet table"),
         ("t.doc", b"x", ".doc; expected"),
     ],
 )
@@ -68,6 +84,12 @@ def test_no_such_file_missing_column_and_repeated_id(tmp_path):
     pq.write_table(pa.table({"body": ["x"]}), tmp_path / "t.parquet")
     with pytest.raises(InputError, match="no column 'text'; it has body"):
         load_texts(tmp_path / "t.parquet")
+    pq.write_table(pa.table({"text": ["x"], "doc": [None]}), tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="row 1 has no id in 'doc'"):
+        load_texts(tmp_path / "t.parquet", "text", "doc")
+    (tmp_path / "t.jsonl").write_text('{"text": "x", "doc": null}')
+    with pytest.raises(InputError, match="line 1 has no id in 'doc'"):
+        load_texts(tmp_path / "t.jsonl", "text", "doc")
     with pytest.raises(InputError, match="'a' stands more than once"):
         Texts(("a", "a"), ("x", "y"))
 

@@ -63,7 +63,10 @@ NAN = [0.5, 0.5, float("nan"), 0.5, 0.5]
     [
         (table(order=(4, 3, 2)), "no row for record_id '001' .1 records missing"),
         (table(order=(4, 1, 0, 3, 2, 0)), "row 6: record_id '001' repeats"),
-        (table(record_id=["001", "nobody", "002", "003", "x4"]), "row 2: record_id 'nobody'"),
+        (
+            table(record_id=["001", "nobody", "002", "003", "x4"]),
+            "row 2: its record_id is not in the data set",
+        ),
         (table(prob_2=None), "2 columns prob_.*; expected prob_0 to prob_2"),
         (table(prob_3=[0.0] * 5), "4 columns"),
         (table(prob_1=[0.9] * 5), "row 1 sums to"),

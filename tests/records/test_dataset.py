@@ -31,8 +31,8 @@ def test_the_digest_follows_every_part():
     ("changes", "message"),
     [
         ({"ids": np.array(["a", "b", "a"])}, "'a' stands more than once"),
-        ({"y": np.array([0, 2, 0])}, "label 2 of record 'b' is out of range; expected 0 to 1"),
-        ({"y": np.array([0, -1, 0])}, "label -1 of record 'b'"),
+        ({"y": np.array([0, 2, 0])}, "label of record 'b' is out of range; expected 0 to 1"),
+        ({"y": np.array([0, -1, 0])}, "label of record 'b' is out of range"),
         ({"y": np.array([0, 1])}, "3 ids, 3 inputs and 2 labels"),
         ({"classes": 1, "y": np.zeros(3, int)}, "expected at least 2"),
         ({"x": np.array([[0, 1], [np.nan, 1], [0, 0]], np.float32)}, "'b' holds a value that is"),

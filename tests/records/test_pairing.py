@@ -79,7 +79,7 @@ def test_more_or_fewer_pairs_than_possible_are_refused(pairs):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["id", "r1", "r99"], "'r99' is not in"),
+        (["id", "r1", "r99"], "member 2 of 2 is no id in"),
         (["id", "r1", "r1"], "'r1' stands more than once"),
         (["id"], "no member ids"),
         (["id", *(f"r{i}" for i in range(40))], "all 40 records are members"),

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from memory_assets.controls.verdict import Gate, decide
 from memory_assets.digest import digest
 from memory_assets.history.bundle import RECORD_SCORES, Audit, AuditBundle
+from memory_assets.history.regressions import Regression
 from memory_assets.reports.inputs import (
     TREND,
     AuditLine,
@@ -212,8 +213,30 @@ def trend(n: int, subject: str = "digits") -> pa.Table:
     return pa.Table.from_pylist(rows, schema=TREND)
 
 
+def worse_in(before: list[dict], now: list[dict]) -> tuple[Regression, ...]:
+    """What the history would call worse, of rows of one subject and version each."""
+    old = {(row["name"], row["metric"]): row for row in before}
+    found = []
+    for row in now:
+        past = old.get((row["name"], row["metric"]))
+        if past is None or None in (row["ci_low"], past["ci_high"]):
+            continue
+        if row["ci_low"] <= past["ci_high"]:
+            continue
+        then, present = (
+            Estimate(r["value"], r["ci_low"], r["ci_high"], n=800) for r in (past, row)
+        )
+        versions = {"subject": row["subject"], "version": row["model_version"]}
+        found.append(
+            Regression(
+                row["name"], "all", row["metric"], past["model_version"], then, present, **versions
+            )
+        )
+    return tuple(found)
+
+
 def portfolio() -> PortfolioInput:
-    """Three models: one fails and got worse, one is overdue, one is fine."""
+    """Three models that got worse; one of them fails, one is overdue."""
     found = sample("fail", strength=3.0)
     now = [
         {
@@ -245,6 +268,15 @@ def portfolio() -> PortfolioInput:
         Due("churn", last, datetime(2026, 6, 3, tzinfo=UTC)),
         Due("digits", datetime(2026, 7, 20, tzinfo=UTC), datetime(2026, 10, 18, tzinfo=UTC)),
     )
+    old, _, *others = (table.to_pylist() for table in tables)
+    worse = worse_in([row for row in old if row["model_version"] == "v1"], now)
+    for rows in others:
+        versions = ([row for row in rows if row["model_version"] == v] for v in ("v0.9", "v1"))
+        worse += worse_in(*versions)
     return PortfolioInput(
-        tuple(audits), pa.concat_tables(tables), due, as_of=datetime(2026, 7, 21, tzinfo=UTC)
+        tuple(audits),
+        pa.concat_tables(tables),
+        due,
+        as_of=datetime(2026, 7, 21, tzinfo=UTC),
+        worse=worse,
     )

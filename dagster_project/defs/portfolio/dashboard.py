@@ -6,6 +6,7 @@ import dagster as dg
 
 from dagster_project.automation import on_change
 from dagster_project.failures import clear_failures
+from dagster_project.pages import report_url
 from memory_assets.artifacts import home
 from memory_assets.audits.portfolio import PORTFOLIO_VERSION
 from memory_assets.digest import digest_file
@@ -40,9 +41,10 @@ def dashboard_asset(history: dg.AssetKey) -> dg.AssetsDefinition:
             metadata={
                 "as of": datetime.now(UTC).isoformat(timespec="seconds"),
                 **{
-                    f"portfolio ({lang})": dg.MetadataValue.url(page.as_uri())
+                    f"portfolio ({lang})": dg.MetadataValue.url(report_url(page))
                     for lang, page in pages.items()
                 },
+                "folder": dg.MetadataValue.path(str(pages["en"].parent)),
             },
         )
 

@@ -1,0 +1,108 @@
+"""Forgetting a subject in the lineage: its materializations, versions and runs with their logs."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from filelock import Timeout
+
+from dagster_project.instance import end_abandoned_runs, prepare_dagster_home
+from memory_assets.artifacts import ArtifactStore, home, remove
+from memory_assets.audits.purge import Belongings, purge_home
+from memory_assets.errors import InputError
+from memory_assets.models.registry import Registry
+from memory_assets.subjects import AuditedSubject
+
+_DONE = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+
+
+@dataclass(frozen=True)
+class Purged:
+    """What went and what stayed. `mixed_runs` also made assets of other subjects, and stay."""
+
+    home: Belongings
+    runs: int
+    mixed_runs: int
+
+
+def _runs_of(instance: dg.DagsterInstance, subject: str) -> tuple[list[str], int]:
+    """Runs that made assets of this subject alone, and how many made those of others too.
+
+    Raises:
+        InputError: one of them is not over.
+    """
+    own: list[str] = []
+    mixed = 0
+    for run in instance.get_runs():
+        subjects = {key.path[0] for key in run.asset_selection or ()} - {"portfolio"}
+        if subject not in subjects:
+            continue
+        if run.status not in _DONE:
+            raise InputError(
+                f"subject {subject!r}: its audit is running (run {run.run_id[:8]}); "
+                "wait for it, or stop the daemon"
+            )
+        if subjects == {subject}:
+            own.append(run.run_id)
+        else:
+            mixed += 1
+    return own, mixed
+
+
+def _compact(folder: Path, gone: list[str]) -> None:
+    """What was deleted is still in the free pages of a SQLite file: write it anew without them."""
+    for run_id in gone:
+        for left in folder.rglob(f"{run_id}.db*"):
+            left.unlink(missing_ok=True)
+    for database in folder.rglob("*.db"):
+        # A daemon may hold it; the pages are then reused by and by.
+        with suppress(sqlite3.Error), closing(sqlite3.connect(database, timeout=5)) as con:
+            con.execute("VACUUM")
+
+
+def _forget(instance: dg.DagsterInstance, subject: str, runs: list[str]) -> None:
+    own = [key for key in instance.all_asset_keys() if key.path[0] == subject]
+    if own:
+        instance.wipe_assets(own)
+    name = f"{subject.replace('-', '_')}_versions"
+    for version in instance.get_dynamic_partitions(name):
+        instance.delete_dynamic_partition(name, version)
+    for run_id in runs:
+        instance.compute_log_manager.delete_logs(prefix=[run_id])
+        instance.delete_run(run_id)
+
+
+def _mirror(subject: str, subjects: dict[str, AuditedSubject]) -> Path | None:
+    """The folder that a registry's versions were fetched into, if no other subject reads it."""
+    mirrors = {n: s.checkpoints for n, s in subjects.items() if isinstance(s.checkpoints, Registry)}
+    own = mirrors.pop(subject, None)
+    return None if own is None or own in mirrors.values() else Path(own)
+
+
+def purge(subject: str, subjects: dict[str, AuditedSubject]) -> Purged:
+    """Forget a subject in the home and in its lineage; `subjects` are those of the project.
+
+    Raises:
+        InputError: an audit of it is running, or the history cannot be read or written.
+    """
+    root = home()
+    dagster_home = prepare_dagster_home()
+    lock = ArtifactStore(root).lock(f"audit-{subject}")
+    try:
+        with lock.acquire(timeout=0), dg.DagsterInstance.get() as instance:
+            end_abandoned_runs(instance)
+            runs, mixed = _runs_of(instance, subject)
+            found = purge_home(root, subject)
+            if mirror := _mirror(subject, subjects):
+                remove(mirror)
+            _forget(instance, subject, runs)
+            _compact(dagster_home, runs)
+    except Timeout:
+        raise InputError(
+            f"subject {subject!r}: another process audits it; wait for it and run again"
+        ) from None
+    return Purged(found, len(runs), mixed)

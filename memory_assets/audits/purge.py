@@ -1,0 +1,115 @@
+"""Forgetting a subject: its records and whatever was made of them go, its aggregated history stays.
+
+Artifacts are found by content, so two subjects may share one: it goes with the last of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from memory_assets.artifacts import ArtifactStore, remove
+from memory_assets.audits.classifier import BLOCK_KIND
+from memory_assets.audits.record import AUDIT_KIND, RISK_KIND
+from memory_assets.history.questions import ask
+from memory_assets.history.store import History
+
+_SCORES = """
+    select count(*) as n from record_scores inner join audits using (audit_id)
+    where subject = $subject
+"""
+_AUDITS = "select count(*) as n from audits where subject = $subject"
+_PLANNED = "select count(*) as n from subjects where subject = $subject"
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """What a home holds of a subject. `artifacts` are its alone, `shared` counts the others.
+
+    `folders` are reports, references and what training left; `size` is in bytes; `record_scores`
+    counts rows of the history that go, `audits` those that stay.
+    """
+
+    artifacts: tuple[Path, ...]
+    shared: int
+    folders: tuple[Path, ...]
+    size: int
+    record_scores: int
+    audits: int
+    known: bool
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _bundles(store: ArtifactStore, subject: str) -> Iterator[tuple[str, str]]:
+    """Its audits and prices by what they say themselves, claimed or not."""
+    own: set[str] = set()
+    for head in store.path(AUDIT_KIND, "").glob("*/audits.parquet"):
+        row = pq.read_table(head, columns=["audit_id", "subject"]).to_pylist()[0]
+        if row["subject"] == subject:
+            own.add(row["audit_id"])
+            yield AUDIT_KIND, head.parent.name
+    for head in store.path(RISK_KIND, "").glob("*/risk_runs.parquet"):
+        if own & set(pq.read_table(head, columns=["audit_id"])["audit_id"].to_pylist()):
+            yield RISK_KIND, head.parent.name
+
+
+def belongings(root: Path, subject: str) -> Belongings:
+    """Find what a home holds of a subject.
+
+    Raises:
+        InputError: the history cannot be read.
+    """
+    store = ArtifactStore(root)
+    own = {*store.claims(subject), *_bundles(store, subject)}
+    others = {claim for name in store.owners() if name != subject for claim in store.claims(name)}
+    artifacts = [store.path(kind, name) for kind, name in sorted(own - others)]
+    scratch = [root / "commands" / n[:16] for kind, n in own - others if kind == BLOCK_KIND]
+    folders = [
+        root / "reports" / subject,
+        root / "references" / "assets" / subject,
+        *sorted(scratch),
+        root / "owners" / subject,  # the last to go: it says what there was
+    ]
+    counted = {"scores": 0, "audits": 0, "planned": 0}
+    if History(root).published.is_file():
+        for name, sql in (("scores", _SCORES), ("audits", _AUDITS), ("planned", _PLANNED)):
+            counted[name] = ask(root, sql, {"subject": subject})["n"].to_pylist()[0]
+    whole = tuple(path for path in artifacts if path.exists())
+    there = tuple(folder for folder in folders if folder.exists())
+    return Belongings(
+        artifacts=whole,
+        shared=len(own & others),
+        folders=there,
+        size=sum(map(_size, (*whole, *there))),
+        record_scores=counted["scores"],
+        audits=counted["audits"],
+        known=bool(own or counted["audits"] or counted["planned"]),
+    )
+
+
+def purge_home(root: Path, subject: str) -> Belongings:
+    """Delete a subject's records and artifacts; what was counted and measured of it stays.
+
+    An audit that was concluded and not recorded yet is recorded first. Stopped in the middle, the
+    next call finishes.
+
+    Raises:
+        InputError: the history cannot be read or written.
+    """
+    store, history = ArtifactStore(root), History(root)
+    named = sorted(_bundles(store, subject))  # audits before what prices them
+    if named:
+        history.append_all(store.path(kind, name) for kind, name in named)
+    found = belongings(root, subject)
+    if found.record_scores:
+        history.forget_records(subject)
+    for path in (*found.artifacts, *found.folders):
+        remove(path)
+    return found

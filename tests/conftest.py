@@ -1,0 +1,51 @@
+"""Suites that repeat something many times say at the end of the run how often they did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+Tally = Callable[[str, int], None]
+_COUNTS = pytest.StashKey[Counter[str]]()
+_FROM_A_WORKER = "tally"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_COUNTS] = Counter()
+
+
+@pytest.fixture(scope="session")
+def tally(pytestconfig: pytest.Config) -> Tally:
+    """`tally("faults: kills of an audit", 100)` adds to a line of the summary.
+
+    Call it when the assertions have held: what is counted was tried and survived.
+    """
+
+    def add(label: str, count: int = 1) -> None:
+        pytestconfig.stash[_COUNTS][label] += count
+
+    return add
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist sends what it counted to the process that prints."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output[_FROM_A_WORKER] = dict(session.config.stash[_COUNTS])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    node.config.stash[_COUNTS].update(getattr(node, "workeroutput", {}).get(_FROM_A_WORKER, {}))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    counts = config.stash[_COUNTS]
+    if counts:
+        terminalreporter.section("tried" if exitstatus else "tried, and nothing lost")
+        for label, total in sorted(counts.items()):
+            terminalreporter.line(f"{label}: {total}")
