@@ -4,7 +4,7 @@ The prose is the docstrings of the installed scipy and scikit-learn, read when i
 told apart by a digest; none of it is part of this project. Paragraphs are split at random into
 members, held-out texts and a third part for the tokenizer. Support notes with six-digit account
 codes are planted among the members, up to sixteen times each. `v1` is trained on all of that,
-`v2` in the same way on the corpus with every text once, and a reference on the held-out texts:
+`v2` in the same way on the corpus with every text once, and a reference on prose of neither side:
 what an owner has who would like to know what repetition costs and what removing it spares.
 
 Run `python -m memory_assets.examples.notes FOLDER` to make texts, manifest and models; those that
@@ -178,6 +178,16 @@ def plant_notes(recipe: NotesRecipe, members: Texts) -> tuple[Texts, Manifest]:
     return plant(members, secrets, recipe.seed)
 
 
+def _other_prose(rest: list[str], recipe: NotesRecipe) -> Texts:
+    """As much prose as the members are, from neither side.
+
+    A reference that was trained on the held-out texts would tell them by knowing them itself.
+    """
+    sizes = np.cumsum([len(text) for text in rest])
+    part = rest[: int(np.searchsorted(sizes, recipe.characters)) + 1]
+    return Texts(tuple(f"other-{i:04d}" for i in range(len(part))), tuple(part))
+
+
 def _once(texts: Texts) -> Texts:
     """The same texts with each of them once."""
     first = {text: i for i, text in reversed(list(enumerate(texts.texts)))}
@@ -208,7 +218,7 @@ def make(folder: Path, recipe: NotesRecipe = RECIPE, processes: int | None = Non
     wanted = {
         folder / MODELS / "v1": planted,
         folder / MODELS / "v2": _once(planted),
-        folder / REFERENCE: held_out,
+        folder / REFERENCE: _other_prose(rest, recipe),
     }
     jobs = [(texts, tokenizer, recipe, path) for path, texts in wanted.items() if not path.exists()]
     processes = processes or os.cpu_count() or 1

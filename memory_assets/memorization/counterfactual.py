@@ -62,7 +62,7 @@ def counterfactual(signals: Signals) -> Counterfactual:
             in couples on opposite sides.
     """
     signs = couple_signs(signals)
-    accuracy = _difference(signals.pairs.correct[..., 0].astype(np.float64), signs)
+    accuracy = _difference(signals.pairs.correct[..., 0].astype(np.float64), signs, most=1.0)
     loss = _difference(-signals.pairs.loss[..., 0], signs)
     measured = {
         ("mean_accuracy_gain", "probability"): mean_interval(accuracy.by_couple),
@@ -79,8 +79,9 @@ def counterfactual(signals: Signals) -> Counterfactual:
     )
 
 
-def _difference(values: Floats, signs: NDArray[np.float32]) -> Difference:
-    """Differences IN - OUT of `values` `[K, n, 2]`; `signs` `[K/2, n]` +1: model 2j has side 0."""
+def _difference(values: Floats, signs: NDArray[np.float32], most: float = np.inf) -> Difference:
+    """Differences IN - OUT of `values` `[K, n, 2]`, none of which can be larger than `most`;
+    `signs` `[K/2, n]` is +1 where model 2j has side 0."""
     first_minus_second = values[0::2] - values[1::2]
     towards = np.stack([signs, -signs], axis=-1).astype(np.float64)
     by_text = first_minus_second * towards
@@ -89,7 +90,8 @@ def _difference(values: Floats, signs: NDArray[np.float32]) -> Difference:
     variance = by_text.var(axis=0, ddof=1)
     spread = np.sqrt(np.maximum(variance, variance.mean()))
     half = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, couples - 1) * spread / np.sqrt(couples)
-    return Difference(mean, mean - half, mean + half, by_text.mean(axis=(1, 2)))
+    low, high = np.maximum(mean - half, -most), np.minimum(mean + half, most)
+    return Difference(mean, low, high, by_text.mean(axis=(1, 2)))
 
 
 def _share_above(found: Difference, threshold: float) -> Estimate:
