@@ -122,7 +122,7 @@ def _shadow_models(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
                 graph.subject.way: dg.MetadataValue.json(
                     graph.subject.model_dump(include={graph.subject.way})
                 ),
-                "device": audit.device_name(),
+                "device": audit.computed_on(graph.subject),
                 "path": dg.MetadataValue.path(str(reference.path)),
             },
         )

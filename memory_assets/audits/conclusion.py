@@ -16,7 +16,7 @@ from memory_assets.audits import pool_findings
 from memory_assets.audits.privacy_loss import REPLACE_ONE, accounted, check_claimed
 from memory_assets.audits.record import AUDIT_KIND
 from memory_assets.audits.results import AttackResults
-from memory_assets.audits.shadows import attacks_version, device_name, runnable
+from memory_assets.audits.shadows import attacks_version, computed_on, runnable
 from memory_assets.controls.blind import blind_baseline
 from memory_assets.controls.negative import negative_control
 from memory_assets.controls.positive import positive_control
@@ -208,7 +208,7 @@ def conclude(
             pool_digest=evidence.pool_digest,
             config_digest=subject.config_digest,
             code_version=code,
-            device=device_name(),
+            device=computed_on(subject),
             started_at=evidence.started_at,
             finished_at=datetime.now(UTC),
             verdict=verdict,

@@ -47,7 +47,8 @@ def _(subject: ClassifierSubject, bundle: AuditBundle) -> tuple[NotRun, ...]:
     measured = {m.family for m in bundle.measurements if m.estimate.status != "not_run"}
     rows += [NotRun(family, _too_few(subject)) for family in _FAMILIES if family not in measured]
     by_weights = subject.recipe is not None
-    rows.append(NotRun("augmentation", "not_selected" if by_weights else "needs_input"))
+    if subject.queries == "identity":
+        rows.append(NotRun("augmentation", "not_selected" if by_weights else "needs_input"))
     if subject.fit is not None or subject.command is not None:
         rows.append(NotRun("exact_scores", "needs_input"))
     if not subject.options:

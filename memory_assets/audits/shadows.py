@@ -52,6 +52,20 @@ def device_name() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def computed_on(subject: ClassifierSubject) -> str:
+    """For the record: the device, and the precision of the shadow models where it is not float32.
+
+    "cpu", "cuda (NVIDIA H100 PCIe)" or "cpu, shadow models in bfloat16".
+    """
+    device = device_name()
+    if device == "cuda":
+        import torch
+
+        device = f"cuda ({torch.cuda.get_device_name()})"
+    precision = "float32" if subject.recipe is None else subject.recipe.precision
+    return device if precision == "float32" else f"{device}, shadow models in {precision}"
+
+
 @dataclass(frozen=True)
 class PoolPlan:
     """The blocks of a pool and their keys, known before anything is trained."""

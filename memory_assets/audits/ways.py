@@ -22,7 +22,14 @@ from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.models.callables import FitCallable, FitCommand
 from memory_assets.models.predictions import read_predictions, read_shadow_predictions
 from memory_assets.models.recipe import Recipe
-from memory_assets.pool.blocks import TRAINER_VERSION, Block, build_block, save_block
+from memory_assets.pool.blocks import (
+    BLOCK_SIZE,
+    TRAINER_VERSION,
+    Block,
+    build_block,
+    save_block,
+)
+from memory_assets.pool.devices import own_device
 from memory_assets.pool.query import Questions, pool_signals, target_signals
 from memory_assets.pool.signal_files import as_signals, save_signals
 from memory_assets.pool.signals import Answers, Signals
@@ -128,9 +135,10 @@ class ByRecipe:
     ) -> None:
         del scratch, means
         data, pairing = prepared.data, prepared.pairing
-        stacked = build_block(
-            block, self.recipe, data.x, data.y, pairing.pairs, pairing.common, masks, self.device
-        )
+        with own_device(self.device, block.start // BLOCK_SIZE) as device:
+            stacked = build_block(
+                block, self.recipe, data.x, data.y, pairing.pairs, pairing.common, masks, device
+            )
         save_block(stacked, path)
 
     def ask_pool(
@@ -289,9 +297,10 @@ class ByLanguageRecipe:
         from memory_assets.language.pool import build_text_block
 
         del scratch
-        stacked = build_text_block(
-            block, self.recipe, self.tokenizer, prepared, masks, self.device, means.processes
-        )
+        with own_device(self.device, block.start // BLOCK_SIZE) as device:
+            stacked = build_text_block(
+                block, self.recipe, self.tokenizer, prepared, masks, device, means.processes
+            )
         save_block(stacked, path)
 
     def ask_pool(

@@ -22,11 +22,11 @@ from scipy.spatial.distance import pdist, squareform
 from memory_assets.controls.scoring import FAMILY_LEVEL
 from memory_assets.statistics.estimate import Control
 
-_FOLDS = 5
+FOLDS = 5
 _MOST_PAIRS = 1_000
 _MOST_FEATURES = 64
 _FEWEST_PAIRS = 20
-_EXCHANGES = 499
+EXCHANGES = 499
 _RIDGE = 1.0
 
 
@@ -45,17 +45,19 @@ def _features(x: NDArray, y: NDArray | None, seed: int) -> NDArray[np.float64]:
     return flat
 
 
-def _judge(features: NDArray, seed: int) -> NDArray[np.float64]:
-    """`[2n, 2n]`: turns labels +1 and -1 into scores, none of a record's own fold counting."""
+def _kernel(features: NDArray) -> NDArray[np.float64]:
+    """Likeness of all records `[2n, d]`: of shape (Gaussian) and of direction (linear)."""
     spread = features.std(axis=0)
     x = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     distance = squareform(pdist(x, "sqeuclidean"))
     typical = max(float(np.median(distance)), 1e-12)
-    kernel = np.exp(-distance / typical) + x @ x.T / max(x.shape[1], 1)
-    pairs = len(x) // 2
-    fold = (np.random.default_rng([seed, 0xB1D]).permutation(pairs) % _FOLDS).repeat(2)
+    return np.exp(-distance / typical) + x @ x.T / max(x.shape[1], 1)
+
+
+def _judge(kernel: NDArray, fold: NDArray[np.integer]) -> NDArray[np.float64]:
+    """`[N, N]`: turns labels +1 and -1 into scores, none of a record's own fold counting."""
     judge = np.zeros_like(kernel)
-    for f in range(_FOLDS):
+    for f in range(FOLDS):
         train, test = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
         own = kernel[np.ix_(train, train)] + _RIDGE * np.eye(len(train))
         weights = cho_solve(cho_factor(own), kernel[np.ix_(train, test)])
@@ -64,10 +66,29 @@ def _judge(features: NDArray, seed: int) -> NDArray[np.float64]:
 
 
 def _aucs(scores: NDArray, label: NDArray) -> NDArray[np.float64]:
-    """AUC of each column of scores `[2n, m]` for labels +1 and -1 of the same shape."""
-    n = len(scores) // 2
+    """AUC of each column of scores `[N, m]` for labels +1 and -1 of the same shape."""
+    members = int((label[:, 0] > 0).sum())
+    others = len(label) - members
     ranks = scipy.stats.rankdata(scores, axis=0)
-    return ((ranks * (label > 0)).sum(axis=0) - n * (n + 1) / 2) / n**2
+    above = (ranks * (label > 0)).sum(axis=0) - members * (members + 1) / 2
+    return above / (members * others)
+
+
+def told_apart(
+    kernel: NDArray[np.float64],
+    fold: NDArray[np.integer],
+    label: NDArray[np.float64],
+    level: float = FAMILY_LEVEL,
+) -> tuple[float, float, float]:
+    """AUC of kernel ridge, cross-fitted over 5 folds, and its interval at 1 - `level`.
+
+    `kernel` `[N, N]`, `fold` `[N]` in 0..4, `label` `[N, m]` of +1 (member) and -1: the true ones
+    in the first column, and in the others labels that are as likely if the sides do not differ.
+    """
+    found = _aucs(_judge(kernel, fold) @ (label - label.mean(axis=0)), label)
+    value = float(found[0])
+    half = float(np.quantile(np.abs(found - 0.5), 1 - level, method="higher"))
+    return value, max(value - half, 0.0), min(value + half, 1.0)
 
 
 def blind_baseline(
@@ -98,13 +119,11 @@ def blind_baseline(
         drawn = np.random.default_rng([seed, 0x5AB]).permutation(len(side))[:_MOST_PAIRS]
         x, side, y = x[drawn], side[drawn], None if y is None else np.asarray(y)[drawn]
     member = np.where(side[:, None] == np.arange(2), 1.0, -1.0)
-    exchange = np.random.default_rng([seed, 0xE8C]).choice([-1.0, 1.0], (_EXCHANGES, len(side)))
+    exchange = np.random.default_rng([seed, 0xE8C]).choice([-1.0, 1.0], (EXCHANGES, len(side)))
     exchange[0] = 1.0
-    label = (exchange[..., None] * member).reshape(_EXCHANGES, -1).T
-    found = _aucs(_judge(_features(x, y, seed), seed) @ label, label)
-    value = float(found[0])
-    half = float(np.quantile(np.abs(found - 0.5), 1 - FAMILY_LEVEL, method="higher"))
-    low, high = max(value - half, 0.0), min(value + half, 1.0)
+    label = (exchange[..., None] * member).reshape(EXCHANGES, -1).T
+    order = np.random.default_rng([seed, 0xB1D]).permutation(len(side))
+    value, low, high = told_apart(_kernel(_features(x, y, seed)), (order % FOLDS).repeat(2), label)
     passed = low <= 0.5 <= high
     told = f"AUC {value:.3f} ({low:.3f} to {high:.3f}) from the records alone"
     detail = (

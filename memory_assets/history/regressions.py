@@ -11,7 +11,8 @@ from memory_assets.history.files import Files
 from memory_assets.history.questions import ask
 from memory_assets.statistics.estimate import Estimate
 
-# The rules of the view `changes`: same instrument, unit and formula, and both ends known.
+# The rules of the view `changes`: same instrument, unit and formula, both ends known, and the same
+# data where a figure speaks of the very records at hand.
 _BEFORE = """
     WITH candidates AS (
         SELECT audit_id
@@ -30,6 +31,10 @@ _BEFORE = """
     INNER JOIN measurements ON audits.audit_id = measurements.audit_id
     WHERE
         worse_when(measurements.family, measurements.metric) IS NOT NULL
+        AND (
+            NOT of_these_records(measurements.family, measurements.name)
+            OR audits.data_digest = $data
+        )
         AND measurements.status IN ('ok', 'at_ceiling')
         AND measurements.ci_low IS NOT NULL
         AND measurements.ci_high IS NOT NULL
@@ -77,7 +82,9 @@ def regressions_of(root: Path, bundle: AuditBundle, released: Sequence[str]) -> 
     if not Files(root).published.exists() or version not in released:
         return []
     earlier = list(released[: released.index(version)])
-    rows = ask(root, _BEFORE, {"subject": bundle.audit.subject, "earlier": earlier}).to_pylist()
+    audit = bundle.audit
+    asked = {"subject": audit.subject, "earlier": earlier, "data": audit.data_digest}
+    rows = ask(root, _BEFORE, asked).to_pylist()
     before = {tuple(row[name] for name in _KEY): row for row in rows}
     found = []
     for m in bundle.measurements:

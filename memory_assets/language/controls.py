@@ -8,27 +8,36 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from memory_assets.controls.blind import EXCHANGES, FOLDS, told_apart
+from memory_assets.controls.scoring import FAMILY_LEVEL
 from memory_assets.language import scores
 from memory_assets.language.model import Ids, LanguageModel, untrained_like
 from memory_assets.language.signals import Progress, token_signals
 from memory_assets.language.text_audit import Probes
-from memory_assets.statistics.estimate import Control, Estimate
+from memory_assets.statistics.estimate import Control
 from memory_assets.statistics.intervals import rate
 from memory_assets.statistics.roc import Roc
 
 MIN_HELD_OUT = 100
 _COMPLETED_UNSEEN = 0.01
 _MIN_BLIND = 20
+_MOST_BLIND = 1_000
+_SHARPNESS = 10.0
+"""Of the classifier: how little it is held back from trusting single words."""
 
 
-def _from_auc(name: str, auc: Estimate, what: str) -> Control:
+def _told(passed: bool) -> str:
+    return "as it must be" if passed else "which is more than chance"
+
+
+def from_auc(name: str, roc: Roc, what: str) -> Control:
+    """The AUC must not lie above 0.5 beyond its interval; a valid audit fails in 1% of cases."""
+    auc = roc.auc(1 - 2 * FAMILY_LEVEL)
     passed = auc.ci_low is not None and auc.ci_low <= 0.5
     if auc.value is None:
         detail = f"{what}: the AUC cannot be told from {auc.n} texts"
     else:
-        detail = f"{what}: AUC {auc.value:.3f} (chance 0.5) " + (
-            "as it must be" if passed else "which is more than chance"
-        )
+        detail = f"{what}: AUC {auc.value:.3f} (chance 0.5) {_told(passed)}"
     return Control(name, passed, auc.value, auc.ci_low, auc.ci_high, detail)
 
 
@@ -42,8 +51,14 @@ def untrained_control(
     """A model of the same architecture that never learned must not tell members from others."""
     blank = untrained_like(model, seed)
     every = scores.loss(token_signals(blank, [*members, *held_out], progress=progress))
-    auc = Roc.of(every[: len(members)], every[len(members) :]).auc()
-    return _from_auc("untrained_model", auc, "the same architecture with random weights")
+    roc = Roc.of(every[: len(members)], every[len(members) :])
+    return from_auc("untrained_model", roc, "the same architecture with random weights")
+
+
+def _some(texts: Sequence[Ids], rng: np.random.Generator) -> Sequence[Ids]:
+    if len(texts) <= _MOST_BLIND:
+        return texts
+    return [texts[i] for i in rng.choice(len(texts), _MOST_BLIND, replace=False)]
 
 
 def _word_counts(rows: Sequence[Ids], vocabulary: int) -> sparse.csr_matrix:
@@ -61,9 +76,11 @@ def blind_control(
 ) -> Control:
     """A classifier that sees the words of the texts and no model must not tell the sides apart.
 
-    TF-IDF and logistic regression, every text scored by a classifier that did not see it. If it
-    succeeds, the sides differ in kind, and every attack's figure is inflated (Meeus et al. 2024,
-    arXiv 2406.17975; Das et al. 2024, arXiv 2406.16201).
+    Kernel ridge on TF-IDF, every text scored by a classifier that did not see it. If it succeeds,
+    the sides differ in kind, and every attack's figure is inflated (Meeus et al. 2024,
+    arXiv 2406.17975; Das et al. 2024, arXiv 2406.16201). The interval comes from the AUC under
+    permuted sides: DeLong's, which takes the texts for judged independently, failed 9% of valid
+    audits at a nominal 2.5%. Of more than 1,000 texts of a side a random 1,000 are used.
     """
     smaller = min(len(members), len(held_out))
     if smaller < _MIN_BLIND:
@@ -76,31 +93,24 @@ def blind_control(
             f"{smaller} texts on the smaller side; at least {_MIN_BLIND} are needed to tell",
         )
     from sklearn.feature_extraction.text import TfidfTransformer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
 
-    counts = _word_counts([*members, *held_out], vocabulary)
-    truth = np.repeat([1, 0], [len(members), len(held_out)])
-    guess = np.asarray(
-        cross_val_predict(
-            make_pipeline(
-                TfidfTransformer(sublinear_tf=True),
-                LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000),
-            ),
-            counts,
-            truth,
-            cv=StratifiedKFold(5, shuffle=True, random_state=seed),
-            method="decision_function",
-        )
-    )
-    auc = Roc.of(guess[truth == 1], guess[truth == 0]).auc()
-    return _from_auc("blind_baseline", auc, "a bag of words that asks no model")
+    rng = np.random.default_rng([seed, 0xB1D])
+    sides = [_some(side, rng) for side in (members, held_out)]
+    counts = _word_counts([*sides[0], *sides[1]], vocabulary)
+    words = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
+    member = np.repeat([1.0, -1.0], [len(side) for side in sides])
+    label = np.stack([member] + [rng.permutation(member) for _ in range(EXCHANGES - 1)], axis=1)
+    fold = rng.permutation(len(member)) % FOLDS
+    likeness = _SHARPNESS * (words @ words.T).toarray()
+    value, low, high = told_apart(likeness, fold, label, 2 * FAMILY_LEVEL)
+    passed = low <= 0.5
+    detail = f"a bag of words that asks no model: AUC {value:.3f} (chance 0.5) {_told(passed)}"
+    return Control("blind_baseline", passed, value, low, high, detail)
 
 
 def held_out_extraction(probes: Probes | None) -> Control:
     """What the model completes without having seen it is not memorization: it must be rare."""
-    if probes is None or not probes.probes:
+    if probes is None or not probes.texts.size:
         return Control(
             "held_out_extraction",
             False,
@@ -110,7 +120,7 @@ def held_out_extraction(probes: Probes | None) -> Control:
             "no held-out text is long enough to be completed, so there is nothing to hold the "
             "extraction rate against",
         )
-    estimate = rate(int(probes.greedy.sum()), len(probes.texts))
+    estimate = rate(int(probes.greedy.sum()), len(probes.texts), 1 - 2 * FAMILY_LEVEL)
     low, high = estimate.ci_low, estimate.ci_high
     passed = low is not None and low <= _COMPLETED_UNSEEN
     return Control(

@@ -19,7 +19,7 @@ from memory_assets.language.branches import Trunk, branch_log_p, grow_trunk
 from memory_assets.language.model import Ids, LanguageModel
 
 Floats = NDArray[np.float64]
-FORMULA_VERSION = 1
+FORMULA_VERSION = 2  # 1 had Student's interval for means of these skewed bits
 CHANCE = float(1 / np.log(2))
 """Mean exposure in bits of a secret that the model never saw: -log2 of a uniform rank."""
 _MAX_SKEWNESS = 0.99

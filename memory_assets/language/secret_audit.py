@@ -15,7 +15,7 @@ from memory_assets.language.exposure import Exposure, score_values
 from memory_assets.language.model import LanguageModel
 from memory_assets.records.secrets import Secret
 from memory_assets.statistics.estimate import Control, Estimate, Measurement
-from memory_assets.statistics.intervals import mean_interval, rate
+from memory_assets.statistics.intervals import rate, skewed_mean_interval
 from memory_assets.statistics.roc import number
 
 _CONTROL_LEVEL = 0.01
@@ -95,13 +95,13 @@ def _mean_exposure(found: Sequence[Exposure], extrapolated: bool = False) -> Est
         fitted = [e.extrapolated for e in found if e.extrapolated is not None]
         if not fitted:
             return Estimate.not_run()
-        free = mean_interval(fitted)
+        free = skewed_mean_interval(fitted)
         low = None if free.ci_low is None else max(0.0, free.ci_low)
         return Estimate(free.value, low, free.ci_high, n=free.n, status=free.status)
     if not found:
         return Estimate.not_run()
     ceiling = max(e.ceiling for e in found)
-    estimate = mean_interval([e.bits for e in found], bounds=(0.0, ceiling))
+    estimate = skewed_mean_interval([e.bits for e in found], bounds=(0.0, ceiling))
     if any(e.at_ceiling for e in found):
         # A mean over values cut at the ceiling is a lower bound of the truth.
         return Estimate(estimate.value, estimate.ci_low, None, n=len(found), status="at_ceiling")

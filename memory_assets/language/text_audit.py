@@ -14,12 +14,14 @@ from memory_assets.language.progress import part
 from memory_assets.language.signals import Progress, Sampling, TokenSignals, token_signals
 from memory_assets.language.windows import Windows
 from memory_assets.statistics.estimate import Estimate, Measurement
-from memory_assets.statistics.intervals import mean_interval, rate
+from memory_assets.statistics.intervals import rate, skewed_mean_interval
 from memory_assets.statistics.roc import Roc
 from memory_assets.statistics.summary import summarize
 
 Floats = NDArray[np.float64]
 FAMILY = "membership"
+_NEAR_TIE_VERSION = 2  # 1 counted windows, which are no independent trials
+_BITS_VERSION = 2  # 1 had Student's interval, too short above for a few texts with many bits
 _SHOT = 64
 """Tokens of held-out text that ReCaLL puts before each text, at most a quarter of the context."""
 
@@ -27,14 +29,14 @@ _SHOT = 64
 @dataclass(frozen=True)
 class Probes:
     """Extraction of one side: the texts long enough (`texts`, rows), what was drawn from each, the
-    largest share of suffix tokens that greedy decoding gets right, and near ties among probes."""
+    largest share of suffix tokens that greedy decoding gets right, and whether a probe of the text
+    was a near tie."""
 
     texts: NDArray[np.intp]
     greedy: NDArray[np.bool_]
     sampled: NDArray[np.bool_]
     recited: Floats
-    probes: int
-    near_ties: int
+    near_tie: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def probe_texts(side: Side, prefix: int, suffix: int, tries: int, probability: f
     rows = side.windows.long_enough(prefix + suffix)
     if not rows.size:
         none = np.zeros(0, dtype=bool)
-        return Probes(rows, none, none, np.zeros(0), 0, 0)
+        return Probes(rows, none, none, np.zeros(0), none)
     signals = side.by_window.take(rows)
     read = extraction.read_extraction(signals, prefix, suffix)
     sampled = extraction.np_extractable(read.log_p, tries, probability)
@@ -72,8 +74,7 @@ def probe_texts(side: Side, prefix: int, suffix: int, tries: int, probability: f
         greedy=side.windows.any_of(read.greedy, rows),
         sampled=side.windows.any_of(sampled, rows),
         recited=side.windows.best_of(recited, rows),
-        probes=len(rows),
-        near_ties=int(read.near_tie.sum()),
+        near_tie=side.windows.any_of(read.near_tie, rows),
     )
 
 
@@ -185,7 +186,8 @@ def measure_extraction(
                     stratum,
                 )
             )
-    near = rate(members.near_ties, members.probes) if members.probes else Estimate.not_run()
+    texts = len(members.texts)
+    near = rate(int(members.near_tie.sum()), texts) if texts else Estimate.not_run()
     rows.append(
         Measurement(
             "extraction",
@@ -193,7 +195,7 @@ def measure_extraction(
             "near_tie_rate",
             "probability",
             near,
-            extraction.FORMULA_VERSION,
+            _NEAR_TIE_VERSION,
         )
     )
     return rows
@@ -234,17 +236,21 @@ def measure_near_verbatim(
     return rows
 
 
+def known_bits(bits: Floats) -> tuple[Estimate, Estimate]:
+    """Mean bits a text and their sum, `[texts]` of at least 0, as texts drawn anew would give."""
+    mean = skewed_mean_interval(bits)
+    n = len(bits)
+    bound = [None if b is None else max(0.0, b) * n for b in (mean.ci_low, mean.ci_high)]
+    return mean, Estimate(float(bits.sum()), *bound, n=n, status=mean.status)
+
+
 def measure_unintended(side: Side, reference_total: Floats | None) -> list[Measurement]:
     """Bits that the model knows of members and a reference does not: mean a text, and the sum."""
     if reference_total is None:
         mean = total = Estimate.not_run()
     else:
-        bits = scores.unintended_bits(side.by_text, reference_total)
-        mean = mean_interval(bits)
-        n = len(bits)
-        bound = [None if b is None else max(0.0, b) * n for b in (mean.ci_low, mean.ci_high)]
-        total = Estimate(float(bits.sum()), *bound, n=n, status=mean.status)
+        mean, total = known_bits(scores.unintended_bits(side.by_text, reference_total))
     return [
-        Measurement("memorization", "unintended", metric, "bits", estimate, 1)
+        Measurement("memorization", "unintended", metric, "bits", estimate, _BITS_VERSION)
         for metric, estimate in (("mean_bits", mean), ("total_bits", total))
     ]

@@ -16,7 +16,7 @@ from memory_assets.models.recipe import Recipe
 
 BLOCK_SIZE = 16
 QUICK = 4
-TRAINER_VERSION = 1
+TRAINER_VERSION = 2
 """Raised when the trainer's arithmetic or its random draws change: old blocks get other keys."""
 
 

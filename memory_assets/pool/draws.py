@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import scipy
@@ -37,7 +36,8 @@ def initial_model(recipe: Recipe, index: int) -> nn.Module:
     import torch
 
     with _TORCH_GENERATOR, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_seed(recipe, index, _WEIGHTS))
+        # Not torch.manual_seed: that one seeds every kind of device, a millisecond a model.
+        torch.default_generator.manual_seed(_seed(recipe, index, _WEIGHTS))
         return recipe.build_model().train()
 
 
@@ -51,8 +51,7 @@ def dropout_seed(recipe: Recipe, index: int) -> int:
     return _seed(recipe, index, _DROPOUT)
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """One mini-batch for each of B models.
 
     `rows` int64 `[B, b]`, rows of the data set, and `labels` int64 `[B, b]`, what the models are
@@ -88,12 +87,15 @@ def batches(
     dropout = [_stream(recipe, index, _DROPOUT) for index in indices]
     augment = [_stream(recipe, index, _AUGMENT) for index in indices]
     epoch = _shuffled if recipe.dp is None else _poisson
+    keys = np.empty((len(indices), dropouts, 2), dtype=np.int32)
     for _ in range(recipe.epochs):
         for rows, told, taken in epoch(recipe, train_index, labels, order):
             moves = None
             if recipe.shift or recipe.flip:
                 moves = np.stack([_moves(recipe, s, (rows.shape[1], 3)) for s in augment])
-            yield Batch(rows, told, taken, _all_keys(dropout, dropouts), moves)
+            if dropouts:
+                keys = _all_keys(dropout, dropouts)
+            yield Batch(rows, told, taken, keys, moves)
 
 
 _Part = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_] | None]
@@ -145,12 +147,10 @@ def sampling_rate(recipe: Recipe, records: int) -> float:
 
 
 def _all_keys(streams: list[np.random.Generator], dropouts: int) -> NDArray[np.int32]:
-    keys = np.empty((len(streams), dropouts, 2), dtype=np.int32)
-    if dropouts:
-        info = np.iinfo(np.int32)
-        for row, stream in zip(keys, streams, strict=True):
-            row[:] = stream.integers(info.min, info.max, row.shape, np.int32, endpoint=True)
-    return keys
+    info, shape = np.iinfo(np.int32), (dropouts, 2)
+    return np.stack(
+        [s.integers(info.min, info.max, shape, np.int32, endpoint=True) for s in streams]
+    )
 
 
 def _moves(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from memory_assets.errors import InputError
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool import draws
+from memory_assets.pool.convolutions import Convolution, FusedCnn, convolution_layers
 from memory_assets.pool.dropout import replace_dropout
 from memory_assets.pool.fused import Dense, FusedMlp, bytes_per_model, dense_layers
 from memory_assets.pool.layout import Layout
@@ -48,7 +49,7 @@ class Models:
 
     modules: list[nn.Module]
     layout: Layout
-    engine: FusedMlp | Stacked | Single
+    engine: FusedMlp | FusedCnn | Stacked | Single
     dropouts: int
 
     def state(self, lane: int) -> dict[str, Tensor]:
@@ -70,6 +71,9 @@ def make_models(job: Job, own: list[int]) -> Models:
     if job.layers is not None:
         engine = FusedMlp(job.recipe, job.layers, layout, parameters)
         return Models(modules, layout, engine, sum(d.dropout > 0 for d in job.layers))
+    if written := _written_out_convolutions(job, modules[0]):
+        engine = FusedCnn(job.recipe, *written, layout, parameters, job.x.shape[1:])
+        return Models(modules, layout, engine, sum(d.dropout > 0 for d in written[1]))
     keys: list[str] = []
     for module in modules:
         keys = replace_dropout(module.to(job.device))
@@ -81,6 +85,13 @@ def make_models(job: Job, own: list[int]) -> Models:
     template = copy.deepcopy(modules[0])
     engine = Stacked(job.recipe, template, layout, parameters, buffers)
     return Models(modules, layout, engine, len(keys))
+
+
+def _written_out_convolutions(
+    job: Job, model: nn.Module
+) -> tuple[list[Convolution], list[Dense]] | None:
+    plain = job.device == "cpu" and job.recipe.precision == "float32" and job.x.ndim == 4
+    return convolution_layers(model) if plain and not job.stacks else None
 
 
 def gather(job: Job, rows: Tensor) -> Tensor:

@@ -30,13 +30,26 @@ class Dense:
 
 def dense_layers(module: nn.Module) -> list[Dense] | None:
     """The layers of a plain stack of Linear, ReLU and Dropout; None for any other module."""
-    leaves = _leaves(module) if type(module) is nn.Sequential else []
+    return dense_stack(trained_leaves(module))
+
+
+def trained_leaves(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Name and module of what a plain Sequential holds, in order; nothing for any other module.
+
+    Nothing too where a hook watches a layer, a parameter is not trained, or layers share one:
+    there is more to such a model than its layers say.
+    """
+    plain = type(module) is nn.Sequential and not any(_watched(m) for m in module.modules())
+    trained = all(parameter.requires_grad for parameter in module.parameters())
+    places = list(module.named_parameters(remove_duplicate=False))
+    shared = len(places) > len(list(module.parameters()))
+    return _leaves(module) if plain and trained and not shared else []
+
+
+def dense_stack(leaves: list[tuple[str, nn.Module]]) -> list[Dense] | None:
+    """The layers that these leaves are, of which the first flattens; None if they are others."""
     first = leaves[0][1] if leaves else None
-    if type(first) is not nn.Flatten or first.start_dim != 1:
-        return None
-    if any(_watched(m) for m in module.modules()):
-        return None
-    if not all(parameter.requires_grad for parameter in module.parameters()):
+    if type(first) is not nn.Flatten or first.start_dim != 1 or first.end_dim != -1:
         return None
     layers: list[Dense] = []
     for name, leaf in leaves[1:]:
@@ -70,7 +83,8 @@ def _watched(module: nn.Module) -> bool:
 
 def _leaves(module: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]]:
     found: list[tuple[str, nn.Module]] = []
-    for name, child in module.named_children():
+    for name, child in module._modules.items():  # one for each place, if a layer has several
+        assert child is not None
         if type(child) is nn.Sequential:
             found += _leaves(child, f"{prefix}{name}.")
         else:
@@ -86,15 +100,20 @@ class _Workspace:
     memory seen as `[B, b, classes]`.
     """
 
-    def __init__(self, layers: list[Dense], models: int, batch: int, device: str) -> None:
+    def __init__(self, recipe: Recipe, layers: list[Dense], models: int, batch: int, device: str):
         self.inputs = aligned(models, batch, layers[0].inputs, device=device)
         self.activations = [aligned(models, batch, d.outputs, device=device) for d in layers[:-1]]
+        self.sources = [self.inputs, *self.activations]
+        self.last = self.sources[-1].transpose(1, 2)
         self.deltas = [
             torch.empty_strided(a.shape, a.stride(), device=device) for a in self.activations
         ]
         self.out = aligned(models, layers[-1].outputs, batch, device=device)
-        self.deltas.append(self.out.transpose(1, 2))
+        self.slope = torch.empty_strided(self.out.shape, self.out.stride(), device=device)
+        self.deltas.append(self.slope.transpose(1, 2))
+        self.across = [delta.transpose(1, 2) for delta in self.deltas]
         self.ones = torch.ones(models, 1, batch, device=device)
+        self.told = (recipe.label_smoothing - 1.0) * self.ones
         self.keep: dict[int, Tensor] = {}
 
 
@@ -114,6 +133,7 @@ class FusedMlp:
         self._all = weights = layout.views(parameters)
         slopes = layout.views(self.gradient)
         self._weights = [weights[f"{d.name}.weight"] for d in layers]
+        self._turned = [weight.transpose(1, 2) for weight in self._weights]
         self._slopes = [slopes[f"{d.name}.weight"] for d in layers]
         self._biases = [weights[f"{d.name}.bias"].unsqueeze(1) if d.bias else None for d in layers]
         self._bias_slopes = [
@@ -133,22 +153,32 @@ class FusedMlp:
         Records are `[B, b, *record]`, labels `[B, b]`; `taken` bool `[B, b]` marks the records
         that count in a batch of differentially private training.
         """
-        models, batch = y.shape
-        if batch not in self._workspaces:
-            self._workspaces[batch] = _Workspace(self._layers, models, batch, str(x.device))
-        work = self._workspaces[batch]
-        work.inputs.copy_(x.view(models, batch, -1))
+        work = self._work(y, str(x.device))
+        work.inputs.copy_(x.view(work.inputs.shape))
         self._forward(work, keys)
         self._backward(work, y)
+        share = 1.0 / y.shape[1]
         if self._recipe.dp is not None and taken is not None:
             self._clip(work, taken, self._recipe.dp.max_grad_norm)
-        self._collect(work, carry)
+            share = 1.0 / self._recipe.batch_size
+        self._collect(work, carry, share)
+
+    def input_slope(self, y: Tensor) -> Tensor:
+        """After `compute`: the gradient of each record's loss in its input, `[B, b, inputs]`."""
+        return torch.bmm(self._work(y, str(y.device)).deltas[0], self._weights[0])
+
+    def _work(self, y: Tensor, device: str) -> _Workspace:
+        models, batch = y.shape
+        if batch not in self._workspaces:
+            made = _Workspace(self._recipe, self._layers, models, batch, device)
+            self._workspaces[batch] = made
+        return self._workspaces[batch]
 
     def _forward(self, work: _Workspace, keys: Tensor) -> None:
-        source, drop = work.inputs, 0
+        drop = 0
         for i, layer in enumerate(self._layers[:-1]):
-            target, weight = work.activations[i], self._weights[i].transpose(1, 2)
-            bias = self._biases[i]
+            source, target = work.sources[i], work.activations[i]
+            weight, bias = self._turned[i], self._biases[i]
             if bias is None:
                 torch.bmm(source, weight, out=target)
             else:
@@ -159,21 +189,19 @@ class FusedMlp:
                 work.keep[i] = keep.view(target.shape) / (1.0 - layer.dropout)
                 target.mul_(work.keep[i])
                 drop += 1
-            source = target
-        bias = self._biases[-1]
-        torch.bmm(self._weights[-1], source.transpose(1, 2), out=work.out)
-        if bias is not None:
-            work.out.add_(bias.transpose(1, 2))
+        weight, bias = self._weights[-1], self._biases[-1]
+        if bias is None:
+            torch.bmm(weight, work.last, out=work.out)
+        else:
+            torch.baddbmm(bias.transpose(1, 2), weight, work.last, out=work.out)
 
     def _backward(self, work: _Workspace, y: Tensor) -> None:
-        """Deltas of cross-entropy with label smoothing: softmax minus the smoothed target."""
+        """Deltas of each record's cross-entropy with label smoothing: softmax minus its target."""
         smoothing = self._recipe.label_smoothing
-        work.out.copy_(torch.softmax(work.out, 1))
+        torch.softmax(work.out, 1, out=work.slope)
         if smoothing:
-            work.out.sub_(smoothing / work.out.shape[1])
-        work.out.scatter_add_(1, y.unsqueeze(1), (smoothing - 1.0) * work.ones)
-        if self._recipe.dp is None:
-            work.out.div_(y.shape[1])
+            work.slope.sub_(smoothing / work.out.shape[1])
+        work.slope.scatter_add_(1, y.unsqueeze(1), work.told)
         for i in range(len(self._layers) - 2, -1, -1):
             below, passed = work.deltas[i], work.activations[i]
             torch.bmm(work.deltas[i + 1], self._weights[i + 1], out=below)
@@ -184,26 +212,26 @@ class FusedMlp:
             torch.ops.aten.threshold_backward.grad_input(below, passed, 0, grad_input=below)
 
     def _clip(self, work: _Workspace, taken: Tensor, bound: float) -> None:
-        """Scale each record's deltas: its whole gradient gets at most this norm, over the batch.
+        """Scale each record's deltas: its whole gradient gets at most this norm.
 
         The gradient of a linear layer for one record is an outer product, so that its norm is the
         product of two norms and no record's gradient is ever formed.
         """
         square = torch.zeros(taken.shape, device=taken.device)
-        sources = [work.inputs, *work.activations]
-        for layer, source, delta in zip(self._layers, sources, work.deltas, strict=True):
+        for layer, source, delta in zip(self._layers, work.sources, work.deltas, strict=True):
             inputs = source.square().sum(2) + float(layer.bias)
             square += delta.square().sum(2) * inputs
         factor = (bound / square.sqrt().clamp_min(1e-12)).clamp_max(1.0) * taken
-        factor.div_(self._recipe.batch_size)
         for delta in work.deltas:
             delta.mul_(factor.unsqueeze(2))
 
-    def _collect(self, work: _Workspace, carry: float) -> None:
-        sources = [work.inputs, *work.activations]
-        for i, (source, delta) in enumerate(zip(sources, work.deltas, strict=True)):
-            slope = self._slopes[i]
-            torch.baddbmm(slope, delta.transpose(1, 2), source, beta=carry, out=slope)
-            bias = self._bias_slopes[i]
+    def _collect(self, work: _Workspace, carry: float, share: float) -> None:
+        """Sum the records' gradients, each with this share, onto what is carried over.
+
+        The products do it all: scaling, carrying over, and for a bias the sum over the records.
+        """
+        for i, (source, delta) in enumerate(zip(work.sources, work.deltas, strict=True)):
+            slope, bias = self._slopes[i], self._bias_slopes[i]
+            torch.baddbmm(slope, work.across[i], source, beta=carry, alpha=share, out=slope)
             if bias is not None:
-                bias.mul_(carry).add_(delta.sum(1, keepdim=True))
+                torch.baddbmm(bias, work.ones, delta, beta=carry, alpha=share, out=bias)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from memory_assets.models.recipe import Recipe
+from memory_assets.pool.convolutions import channels_last
 from memory_assets.pool.dropout import KEY
 from memory_assets.pool.layout import Layout
 
@@ -31,7 +32,7 @@ class Single:
             parameter = module.get_parameter(name)
             value, slope = view[0], slopes[name][0]
             if self._images and value.ndim == 4:
-                value, slope = _channels_last(value), _channels_last(slope)
+                value, slope = channels_last(value), channels_last(slope)
                 value.copy_(parameter.detach())
             parameter.data, parameter.grad = value, slope
 
@@ -48,7 +49,7 @@ class Single:
             self._module.get_buffer(name).copy_(keys[0, i])
         x = x[0]
         if self._images and x.ndim == 4:
-            x = _channels_last(torch.empty_like(x)).copy_(x)
+            x = channels_last(torch.empty_like(x)).copy_(x)
         self.gradient.mul_(carry)
         with torch.autocast(
             x.device.type, torch.bfloat16, enabled=self._recipe.precision == "bfloat16"
@@ -56,13 +57,3 @@ class Single:
             logits = self._module(x)
         smoothing = self._recipe.label_smoothing
         nn.functional.cross_entropy(logits.float(), y[0], label_smoothing=smoothing).backward()
-
-
-def _channels_last(x: Tensor) -> Tensor:
-    """This contiguous memory, seen with the channels last.
-
-    `torch.channels_last` is not enough: with one channel it leaves the strides as they are, and the
-    convolution falls back to the slower format.
-    """
-    count, channels, height, width = x.shape
-    return x.view(count, height, width, channels).permute(0, 3, 1, 2)

@@ -24,7 +24,7 @@ from memory_assets.pool.optimizers import learning_rate, make_optimizer
 LANES = 16
 """Models in one stack on a CPU: enough to hide the overhead, few enough for its cache."""
 
-_CACHE = 10 << 20
+_CACHE = 4 << 20
 """Bytes that the models of one written-out step may run through: a core's share of the cache."""
 
 _SHARE = 0.8  # of a GPU's free memory
@@ -134,6 +134,11 @@ def _slices(job: Job, indices: list[int]) -> Iterator[list[int]]:
     else:
         lanes = max(1, min(len(positions), _room(job) // job.bytes_per_model))
         slices = -(-len(positions) // lanes)
+        if job.device != "cpu":
+            _log.info(
+                "%s: about %.1f MiB a model, of %d models %d train at a time",
+                job.device, job.bytes_per_model / 2**20, len(positions), lanes,
+            )  # fmt: skip
         yield from (part.tolist() for part in np.array_split(positions, slices))
 
 
@@ -142,10 +147,7 @@ def _room(job: Job) -> int:
     if job.device == "cpu":
         return min(_CACHE, LANES * job.bytes_per_model)
     free = torch.cuda.mem_get_info(job.device)[0]
-    _log.info(
-        "%s: %.1f GiB free, about %.1f MiB a model",
-        job.device, free / 2**30, job.bytes_per_model / 2**20,
-    )  # fmt: skip
+    _log.info("%s: %.1f GiB free", job.device, free / 2**30)
     return int(free * _SHARE)
 
 
@@ -160,7 +162,10 @@ def _train_in_memory(
             raise out_of_memory(job) from error
     torch.cuda.empty_cache()
     half = len(lanes) // 2
-    _log.warning("%s: %d models do not fit into memory, %d do", job.device, len(lanes), half)
+    _log.warning(
+        "%s: out of memory with %d models at a time; they train %d at a time",
+        job.device, len(lanes), half,
+    )  # fmt: skip
     states = _train_in_memory(job, train_index, indices, lanes[:half])
     return states | _train_in_memory(job, train_index, indices, lanes[half:])
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.risk.distribution import Basis, Floats
+from memory_assets.statistics.intervals import clopper_pearson
 
 Interval = Literal["futures", "credible", "monte-carlo", "none"]
 """`futures`: 5-95% over what is not known. `credible`: 95% after the audit's counts.
@@ -69,8 +70,9 @@ def over_counts(draws: Floats, unit: str, basis: Basis) -> Figure:
 
 
 def share_of_futures(condition: NDArray[np.bool_], basis: Basis) -> Figure:
-    """The probability that a condition holds, with the interval of the simulation."""
-    p = float(condition.mean())
-    error = math.sqrt(p * (1 - p) / len(condition))
-    low, high = max(p - 1.96 * error, 0.0), min(p + 1.96 * error, 1.0)
+    """The probability that a condition holds, with the simulation's interval (Clopper-Pearson)."""
+    k, n = int(condition.sum()), len(condition)
+    low, high = clopper_pearson(k, n)
+    p = k / n
+    error = math.sqrt(p * (1 - p) / n)
     return Figure(p, low, high, "probability", basis, "monte-carlo", error)

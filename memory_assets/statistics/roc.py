@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit, ndtri
 
@@ -194,13 +195,35 @@ class Roc:
     def tpr_at_fpr(self, fpr: float, confidence: float = CONFIDENCE) -> Estimate:
         """The largest TPR whose empirical FPR is at most `fpr`; no interpolation.
 
-        The threshold depends on non-members alone, so the members above it are a binomial sample.
+        The interval is that of the population's TPR at `fpr`. It joins (MOVER, Zou & Donner 2008)
+        the members' binomial spread with that of the threshold, which a sample of non-members sets
+        too high or too low. Clopper-Pearson of the hits alone would take the threshold for known:
+        in simulation it covers 32% to 96%, this one 95% to 99%.
+
         `unresolvable` with fewer than 1/fpr non-members, or where all scores are the same.
         """
         if self.allowed(fpr) < 1 or self.constant:
             return Estimate.unresolvable(n=self.members.size)
-        hits, _ = self.counts(self.threshold(fpr).value)
-        return rate(int(hits), self.members.size, confidence)
+        hits = int(self.counts(self.threshold(fpr).value)[0])
+        alone = rate(hits, self.members.size, confidence)
+        value, least, most = number(alone.value), *self._tpr_between(fpr, confidence)
+        below = math.hypot(value - number(alone.ci_low), max(value - least, 0.0))
+        above = math.hypot(number(alone.ci_high) - value, max(most - value, 0.0))
+        return replace(alone, ci_low=max(0.0, value - below), ci_high=min(1.0, value + above))
+
+    def _tpr_between(self, fpr: float, confidence: float) -> tuple[float, float]:
+        """TPR above the non-members whose true FPR surely is at most, and surely at least, `fpr`.
+
+        The FPR above the r-th highest of n is beta(r, n - r + 1) distributed. If even that of the
+        highest may exceed `fpr`, its TPR is cut in proportion, as on any concave ROC.
+        """
+        n, tail = self.non_members.size, (1 - confidence) / 2
+        low, high = (int(scipy.stats.binom.ppf(p, n, fpr)) for p in (tail, 1 - tail))
+        cuts = [self.non_members[n - max(low, 1)], self.non_members[n - min(high + 1, n)]]
+        least, most = self.counts(np.array(cuts))[0] / self.members.size
+        if low == 0:
+            least *= min(1.0, fpr / (1 - tail ** (1 / n)))
+        return float(least), float(most) if high < n else 1.0
 
     def auc(self, confidence: float = CONFIDENCE) -> Estimate:
         """Area under the ROC, ties counting half, with DeLong's interval on the logit scale.

@@ -12,6 +12,11 @@ from memory_assets.statistics.roc import Roc, Threshold, number
 
 NOMINAL_FPR = (0.1, 0.01, 0.001)
 
+FORMULA_VERSION = 2
+"""Of the rates: since 2 the interval of a TPR at an FPR reckons with the threshold, too."""
+_REVISED = {f"tpr_at_fpr_{a:g}": FORMULA_VERSION - 1 for a in NOMINAL_FPR}
+"""Revisions of a rate come on top of the version of the score that it is read off."""
+
 
 def shadow_threshold(shadows: Iterable[Roc], fpr: float) -> Threshold | None:
     """The threshold that shadows (each scored by leave-one-out) would choose: their median.
@@ -89,6 +94,14 @@ def summarize(
         found[f"fpr_at_shadow_threshold_{a:g}"] = fpr
         found[f"ppv_at_shadow_threshold_{a:g}"] = ppv
     return [
-        Measurement(family, name, metric, "probability", estimate, formula_version, stratum)
+        Measurement(
+            family,
+            name,
+            metric,
+            "probability",
+            estimate,
+            formula_version + _REVISED.get(metric, 0),
+            stratum,
+        )
         for metric, estimate in found.items()
     ]

@@ -5,7 +5,7 @@ CASE
     WHEN
         regexp_matches(
             metric,
-            'null|ceiling|threshold|nominal|achieved|jaccard'
+            'null|ceiling|threshold|nominal|achieved|jaccard|near_tie'
             || '|^(in|out)_accuracy|^share_(useful|generalized|hard|undecided)'
         )
         THEN NULL
@@ -18,3 +18,8 @@ CASE
         )
         THEN 'higher'
 END;
+
+-- Whether the interval of a figure speaks of retrained models and the very records at hand, so that
+-- it says nothing of other records: comparable only while the data are the same.
+CREATE OR REPLACE MACRO of_these_records(family, name) AS
+family = 'memorization' AND name IN ('feldman_zhang', 'gain', 'kinds');

@@ -1,5 +1,6 @@
 -- Each figure of a version beside the same figure of the version before it.
 -- Only equal formulas and units are compared. A change counts when the intervals do not touch.
+-- Figures of the very records at hand are compared only while the data are the same.
 CREATE OR REPLACE VIEW changes AS
 SELECT
     present_version.subject,
@@ -37,6 +38,8 @@ INNER JOIN versions AS past_version
     ON
         present_version.subject = past_version.subject
         AND present_version.version_number = past_version.version_number + 1
+INNER JOIN audits AS present_audit ON present_version.audit_id = present_audit.audit_id
+INNER JOIN audits AS past_audit ON past_version.audit_id = past_audit.audit_id
 INNER JOIN measurements AS present ON present_version.audit_id = present.audit_id
 INNER JOIN measurements AS past
     ON
@@ -49,6 +52,10 @@ INNER JOIN measurements AS past
         AND present.formula_version = past.formula_version
 WHERE
     worse_when(present.family, present.metric) IS NOT NULL
+    AND (
+        NOT of_these_records(present.family, present.name)
+        OR present_audit.data_digest = past_audit.data_digest
+    )
     AND present.status IN ('ok', 'at_ceiling')
     AND past.status IN ('ok', 'at_ceiling')
     AND present.ci_low IS NOT NULL

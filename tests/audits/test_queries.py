@@ -1,15 +1,21 @@
 """Augmented queries reach the attacks: more questions a record, other signals, other key."""
 
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits import shadows as audit
+from memory_assets.audits.coverage import not_run
 from memory_assets.examples import digits
+from memory_assets.history.bundle import AuditBundle
 from memory_assets.pool.signal_files import load_signals
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.prepared import Prepared
+from memory_assets.reports.inputs import NotRun
 from memory_assets.subjects import ClassifierSubject
 
 
@@ -63,3 +69,10 @@ def test_every_query_is_a_column_and_the_first_is_the_record_itself(tmp_path, pr
 def test_queries_of_a_model_that_cannot_be_asked_are_refused():
     with pytest.raises(ValidationError, match="bring a recipe or leave queries out"):
         subject(recipe=None, fit="sklearn.dummy:DummyClassifier", queries="flip")
+
+
+def test_coverage_lists_altered_copies_only_where_none_were_asked():
+    bundle = cast(AuditBundle, SimpleNamespace(measurements=()))
+    for queries, missing in (("identity", True), ("shift", False)):
+        rows = not_run(subject(queries=queries), bundle)
+        assert (NotRun("augmentation", "not_selected") in rows) == missing

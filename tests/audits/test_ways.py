@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
-from ways_world import RECIPE, World, make_world
+from safetensors.numpy import save_file
+from ways_world import MEMBERS, RECIPE, World, X, Y, make_world
 
 from memory_assets.audits import shadows
 from memory_assets.audits.coverage import not_run
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.pool.signal_files import load_signals
+from memory_assets.pool.trainer import train_target
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.page import write_report
+from memory_assets.subjects import ClassifierSubject
 
 COMMAND = """
 import json, os, sys, numpy as np
@@ -211,6 +216,18 @@ def test_subjects_that_are_refused(world: World, attributes: dict, message: str)
         world.subject(**attributes)
 
 
+def test_a_wrong_value_in_yaml_is_told_what_is_right() -> None:
+    """By the schema that `dg check yaml` and editors read."""
+    schema = Draft202012Validator(ClassifierSubject.model_json_schema())
+    wrong = {"subject": "world", "records": {"members": "members.csv"}, "checkpoints": "versions"}
+    wrong |= {"depth": "deep", "pool": {"models": "many"}, "recipe": {"model": "a:b", "epoch": 2}}
+    told = " ".join(sorted(error.message for error in schema.iter_errors(wrong)))
+    assert told == (
+        "'deep' is not one of ['quick', 'standard', 'thorough'] 'many' is not of type 'integer' "
+        "Additional properties are not allowed ('epoch' was unexpected)"
+    )
+
+
 def test_depths(world: World) -> None:
     assert [
         world.subject(fit="a:b", depth=depth).models
@@ -228,3 +245,26 @@ def test_missing_shadow_outputs_are_named(world: World) -> None:
     world.write_outputs()
     with pytest.raises(InputError, match=r"predictions.shadows: no file .*none\.csv"):
         world.audit(world.subject(predictions={"shadows": "none.csv"}))
+
+
+def test_a_pool_in_mixed_precision_is_recorded_as_one_and_held_against_the_target(
+    world: World,
+) -> None:
+    """The target was trained in float32: the recipe match says whether its pool resembles it."""
+    subject = world.subject(
+        recipe=RECIPE | {"precision": "bfloat16"},
+        depth=None,
+        pool={"models": 16},
+        attacks=["loss"],
+    )
+    assert subject.recipe is not None
+    recipe, rows = replace(subject.recipe.recipe(), precision="float32"), np.flatnonzero(MEMBERS)
+    matched = {}
+    for version, epochs in (("same", recipe.epochs), ("longer", 40 * recipe.epochs)):
+        state = train_target(replace(recipe, epochs=epochs), X, Y.astype(np.int64), rows)
+        save_file(state, world.root / "versions" / f"{version}.safetensors")
+        bundle = world.audit(subject, version)
+        assert bundle.audit.device.endswith("shadow models in bfloat16")
+        (control,) = [c for c in bundle.controls if c.control == "recipe_match"]
+        matched[version] = control.passed
+    assert matched == {"same": True, "longer": False}

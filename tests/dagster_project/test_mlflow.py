@@ -49,7 +49,7 @@ def server(tmp_path_factory) -> Iterator[str]:
         raise AssertionError((folder / "log").read_text())
     yield url
     os.killpg(process.pid, 15)
-    process.wait(30)
+    process.wait(120)
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ def page() -> Iterator[Page]:
         # Chromium's own sandbox needs rights that containers rarely give; the pages are ours.
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1600, "height": 900})
-        page.set_default_timeout(60_000)
+        page.context.set_default_timeout(60_000)
         yield page
         browser.close()
 
@@ -54,6 +54,9 @@ def test_a_subject_is_explored_materialized_and_checked(project: Path, page: Pag
         page.goto(f"{base}/assets/tiny/roi_report?view=checks")
         for name in ("gate", "regression", "control_negative", "control_positive"):
             expect(page.get_by_text(name, exact=True).first).to_be_visible(timeout=60_000)
+
+        for result in ("Failed", "Succeeded"):  # the gate's, and that nothing got worse
+            expect(page.get_by_text(result, exact=True).first).to_be_visible()
 
         page.goto(f"{base}/assets/tiny/roi_report?view=partitions&partition=v1")
         report = page.get_by_text("/reports/tiny/v1/en.html").first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -164,6 +165,24 @@ def test_the_portfolio_follows_the_order_of_release_and_leaves_out_options(tmp_p
 )
 def test_what_is_no_regression(root: Path, changed, released):
     assert not regressions_of(root, bundle(version="v4", day=9, measurements=(changed,)), released)
+
+
+@pytest.mark.parametrize(("name", "compared"), [("feldman_zhang", False), ("unintended", True)])
+def test_figures_of_the_records_at_hand_are_compared_only_on_the_same_data(
+    tmp_path: Path, name, compared
+):
+    """Their intervals are over retrained models: of other records they promise nothing."""
+    history, folder = History(tmp_path), tmp_path / "bundles"
+    figures = [measured("mean", rate(v), family="memorization", name=name) for v in (0.1, 0.2, 0.4)]
+    first, second, third = (
+        bundle(version=f"v{i}", day=i, measurements=(m,)) for i, m in enumerate(figures, start=1)
+    )
+    third = replace(third, audit=replace(third.audit, data_digest="other data"))
+    history.append_all([written(folder, first), written(folder, second)])
+    assert bool(regressions_of(tmp_path, third, ["v1", "v2", "v3"])) == compared
+    history.append_all([written(folder, third)])
+    rows = ask(tmp_path, "SELECT model_version FROM regressions").to_pylist()
+    assert [r["model_version"] for r in rows] == (["v2", "v3"] if compared else ["v2"])
 
 
 def test_another_formula_is_not_compared(root: Path):

@@ -62,6 +62,29 @@ def convolution() -> nn.Module:
     )
 
 
+def plain_convolution(kind: str = "usual") -> nn.Module:
+    """Records are `[1, 4, 4]`; what the written-out path for images has to get right."""
+    head = [nn.Flatten(), nn.Linear(24, 5), nn.ReLU(), nn.Dropout(0.4), nn.Linear(5, 3)]
+    if kind == "usual":
+        body = [nn.Conv2d(1, 5, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        return nn.Sequential(*body, nn.Conv2d(5, 6, 3, padding=1), nn.ReLU(), *head)
+    if kind == "pooled first":  # overlapping windows, strides, no bias, groups, no ReLU at the end
+        body = [nn.Conv2d(1, 4, 2, bias=False), nn.MaxPool2d(2, stride=1), nn.ReLU()]
+        return nn.Sequential(
+            *body, nn.Conv2d(4, 6, 2, stride=2, padding=1, groups=2), nn.Flatten(), nn.Linear(24, 3)
+        )
+    assert kind == "nested"
+    body = nn.Sequential(nn.Conv2d(1, 6, 3), nn.ReLU())
+    return nn.Sequential(body, nn.Flatten(), nn.Sequential(nn.Linear(24, 3)))
+
+
+def shared(kind: str) -> nn.Module:
+    """Stacks whose names do not tell all: one layer at two places, or one ReLU at two."""
+    layer, act = nn.Linear(12, 12), nn.ReLU()
+    middle = layer if kind == "layer" else nn.Linear(12, 12)
+    return nn.Sequential(nn.Flatten(), layer, act, middle, act, nn.Linear(12, 3))
+
+
 class Branching(nn.Module):
     """Its control flow depends on the data, which no stack can follow."""
 

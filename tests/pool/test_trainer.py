@@ -17,7 +17,9 @@ from memory_assets.errors import InputError
 from memory_assets.models.privacy import privacy_spent
 from memory_assets.models.recipe import DpSgd, Recipe
 from memory_assets.pool import draws, engines, trainer
+from memory_assets.pool.convolutions import FusedCnn
 from memory_assets.pool.dropout import replace_dropout
+from memory_assets.pool.single import Single
 from memory_assets.pool.trainer import train_block, train_target
 
 RNG = np.random.default_rng(0)
@@ -34,7 +36,8 @@ def recipe(name: str, **changes) -> Recipe:
 
 
 def records(name: str) -> np.ndarray:
-    return {"Attention": TOKENS, "convolution": IMAGES}.get(name, FLAT)
+    images = {"convolution": IMAGES, "plain_convolution": IMAGES}
+    return {"Attention": TOKENS, **images}.get(name, FLAT)
 
 
 def in_torch(recipe: Recipe, x: np.ndarray, index: int) -> dict[str, np.ndarray]:
@@ -53,18 +56,36 @@ def in_torch(recipe: Recipe, x: np.ndarray, index: int) -> dict[str, np.ndarray]
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     rows = ROWS[index : index + 1]
     labels = draws.told_labels(recipe, LABELS, 3, rows, [index])
+    torch.manual_seed(draws.dropout_seed(recipe, index))  # for what is no dropout module
     for batch in draws.batches(recipe, rows, labels, [index], len(keys)):
         for i, name in enumerate(keys):
             model.get_buffer(name).copy_(torch.from_numpy(batch.keys[0, i]))
         optimizer.zero_grad()
-        logits = model(torch.from_numpy(x[batch.rows[0]]))
+        seen = torch.from_numpy(x[batch.rows[0]])
+        if batch.moves is not None:
+            seen = torch.stack([_moved(*pair) for pair in zip(seen, batch.moves[0], strict=True)])
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            logits = model(seen)
         nn.functional.cross_entropy(
-            logits, torch.from_numpy(batch.labels[0]), label_smoothing=recipe.label_smoothing
+            logits.float(),
+            torch.from_numpy(batch.labels[0]),
+            label_smoothing=recipe.label_smoothing,
         ).backward()
         optimizer.step()
         if recipe.schedule == "cosine":
             schedule.step()
     return {name: value.detach().numpy() for name, value in model.state_dict().items()}
+
+
+def _moved(image: torch.Tensor, moves: np.ndarray) -> torch.Tensor:
+    """One image shifted down and right into zeros, pixel by pixel, and then mirrored."""
+    down, right, flip = (int(m) for m in moves)
+    out = torch.zeros_like(image)
+    height, width = image.shape[-2:]
+    for i in range(max(0, down), min(height, height + down)):
+        for j in range(max(0, right), min(width, width + right)):
+            out[..., i, j] = image[..., i - down, j - right]
+    return out.flip(-1) if flip else out
 
 
 @pytest.mark.parametrize(
@@ -79,7 +100,15 @@ def in_torch(recipe: Recipe, x: np.ndarray, index: int) -> dict[str, np.ndarray]
         ("Attention", {"lr": 0.05}),
         ("Tied", {"weight_decay": 0.01}),
         ("frozen", {}),
+        ("Attention", {"lr": 0.05, "model_args": {"dropout": 0.1}, "optimizer": "adamw"}),
         ("convolution", {"lr": 0.05}),
+        ("convolution", {"lr": 0.05, "shift": 1, "flip": True, "label_noise": 0.1}),
+        ("plain_convolution", {"lr": 0.05}),
+        ("plain_convolution", {"lr": 0.05, "shift": 1, "flip": True, "label_smoothing": 0.1}),
+        ("plain_convolution", {"model_args": {"kind": "pooled first"}, "schedule": "cosine"}),
+        ("plain_convolution", {"model_args": {"kind": "nested"}, "optimizer": "adam", "lr": 0.01}),
+        ("shared", {"model_args": {"kind": "layer"}, "lr": 0.05}),
+        ("shared", {"model_args": {"kind": "activation"}, "lr": 0.05}),
         ("Branching", {}),
     ],
 )
@@ -103,6 +132,7 @@ def test_same_model_as_torch_alone(name: str, changes: dict) -> None:
         ("Attention", {"lr": 0.01}),
         ("Attention", {"lr": 0.01, "model_args": {"dropout": 0.1}}),
         ("convolution", {"shift": 1, "flip": True}),
+        ("plain_convolution", {"shift": 1, "flip": True}),
     ],
 )
 def test_block_composition_changes_no_bit(name: str, changes: dict) -> None:
@@ -312,4 +342,24 @@ def test_fast_path_is_taken_where_it_should_be() -> None:
         return engines.prepare(recipe(name, model_args=args), FLAT, LABELS, "cpu").layers
 
     assert layers("dense", dropout=0.1) is not None
+    assert layers("shared", kind="activation") is not None
     assert layers("wrapped_dense") is None
+    assert layers("shared", kind="layer") is None
+
+    def engine(name: str, **changes):
+        job = engines.prepare(recipe(name, **changes), IMAGES, LABELS, "cpu")
+        return type(engines.make_models(job, [0]).engine)
+
+    for kind in ("usual", "pooled first", "nested"):
+        assert engine("plain_convolution", model_args={"kind": kind}) is FusedCnn
+    assert engine("plain_convolution", precision="bfloat16") is Single
+    assert engine("convolution") is Single
+
+
+def test_equal_pixels_pass_their_gradient_as_in_torch() -> None:
+    """Every window of a constant image is a tie: max pooling follows its first pixel."""
+    images = np.repeat(np.arange(N, dtype=np.float32) % 3, 16).reshape(N, 1, 4, 4)
+    r = recipe("plain_convolution", lr=0.05)
+    block = train_block(r, images, LABELS, ROWS[:1], [0])
+    for key, value in in_torch(r, images, 0).items():
+        np.testing.assert_allclose(block[key][0], value, atol=2e-5, rtol=1e-4, err_msg=key)

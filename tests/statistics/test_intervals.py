@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from memory_assets.statistics.intervals import clopper_pearson, mean_interval, rate
+from memory_assets.statistics.intervals import (
+    clopper_pearson,
+    mean_interval,
+    rate,
+    skewed_mean_interval,
+)
 
 
 def test_no_hits_has_the_closed_form():
@@ -73,6 +78,27 @@ def test_mean_interval_stays_inside_its_bounds():
     m = mean_interval([0.0, 1.0, 1.0], bounds=(0.0, 1.0))
     assert m.ci_low == 0.0
     assert m.ci_high == 1.0
+
+
+def test_a_skewed_mean_reaches_further_on_its_long_side():
+    x = np.array([0.1, 0.2, 0.2, 0.3, 0.5, 0.8, 1.5, 4.0])
+    plain, skewed = mean_interval(x), skewed_mean_interval(x)
+    assert skewed.value == plain.value
+    assert skewed.ci_high - plain.ci_high > 0.5
+    assert skewed.ci_low > plain.ci_low
+    mirrored = skewed_mean_interval(-x)
+    assert (mirrored.ci_low, mirrored.ci_high) == pytest.approx((-skewed.ci_high, -skewed.ci_low))
+    # Hall's cubic, evaluated at the upper end, gives Student's quantile back.
+    n, skew = len(x), stats.skew(x, bias=False)
+    t = (x.mean() - skewed.ci_high) / x.std(ddof=1)
+    cubic = t + skew * t**2 / 3 + skew**2 * t**3 / 27 + skew / (6 * n)
+    assert cubic == pytest.approx(-stats.t.ppf(0.975, n - 1) / n**0.5)
+
+
+def test_without_skew_or_spread_a_skewed_mean_is_the_plain_one():
+    for x in ([1.0, 2.0, 3.0], [1.0, 5.0], [0.3] * 4):
+        assert skewed_mean_interval(x) == mean_interval(x)
+    assert skewed_mean_interval([0.0, 0.0, 9.0], bounds=(0.0, 10.0)).ci_high == 10.0
 
 
 @pytest.mark.parametrize("bad", [[], [np.nan, 1.0], [np.inf]])

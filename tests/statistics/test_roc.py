@@ -199,6 +199,25 @@ def test_gaussian_scores_have_the_known_curve():
     assert roc.balanced_accuracy().value == pytest.approx(stats.norm.cdf(0.5), abs=0.01)
 
 
+def test_the_interval_of_a_rate_at_an_fpr_by_hand():
+    """1,000 non-members 1 to 1,000, FPR 10%: the threshold's true FPR is at most 10% above the
+    82nd highest and at least 10% above the 120th (binomial 2.5% and 97.5%: 82 and 119)."""
+    members = np.concatenate([np.full(40, 950.5), np.full(30, 890.5), np.full(30, 0.5)])
+    found = Roc.of(members, np.arange(1.0, 1001.0)).tpr_at_fpr(0.1)
+    assert (found.k, found.value) == (40, 0.4)
+    low, high = stats.binomtest(40, 100).proportion_ci(0.95, method="exact")
+    assert found.ci_low == pytest.approx(low)  # all 40 lie above the 82nd, too
+    assert found.ci_high == pytest.approx(0.4 + np.hypot(high - 0.4, 0.3))
+
+
+def test_a_rate_that_even_the_highest_non_member_may_exceed_is_cut_in_proportion():
+    members = np.concatenate([np.full(50, 2000.0), np.zeros(50)])
+    found = Roc.of(members, np.arange(1.0, 1001.0)).tpr_at_fpr(0.001)
+    low = stats.binomtest(50, 100).proportion_ci(0.95, method="exact").low
+    surely = 0.5 * 0.001 / (1 - 0.025 ** (1 / 1000))
+    assert found.ci_low == pytest.approx(0.5 - np.hypot(0.5 - low, 0.5 - surely))
+
+
 def test_balanced_accuracy_of_noise_is_not_lifted_by_its_own_choice():
     rng = np.random.default_rng(0)
     found = [Roc.of(*rng.normal(size=(2, 40))).balanced_accuracy() for _ in range(200)]

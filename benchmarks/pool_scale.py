@@ -1,0 +1,198 @@
+"""Pools of full size: their time and their memory.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.pool_scale
+
+Each part runs in processes of its own, so that the most memory a process ever held is that of the
+part. All of it goes through the steps of an audit: blocks as artifacts, signals as a file.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+from memory_assets.artifacts import ArtifactStore
+from memory_assets.audits import classifier, shadows
+from memory_assets.audits.ways import questions_about
+from memory_assets.examples import digits
+from memory_assets.pool.blocks import cut_blocks
+from memory_assets.records.prepared import Prepared
+from memory_assets.subjects import ClassifierSubject
+
+PROCESSES = 2
+LARGE, FEATURES = 100_000, 32
+
+
+def subject(models: int, epochs: int, **changes: Any) -> ClassifierSubject:
+    """The shipped subject with a pool of this size."""
+    recipe = {"model": digits.RECIPE.model, "model_args": digits.RECIPE.model_args}
+    recipe |= {"lr": digits.RECIPE.lr, "batch_size": digits.RECIPE.batch_size, "epochs": epochs}
+    fields: dict[str, Any] = {
+        "subject": "digits",
+        "records": {"loader": "memory_assets.examples.digits:load", "members": "members.csv"},
+        "checkpoints": "versions",
+        "recipe": recipe,
+        "pool": {"models": models},
+    }
+    return ClassifierSubject.model_validate(fields | changes)
+
+
+def large_subject() -> ClassifierSubject:
+    """100,000 records of 32 numbers, half of them members."""
+    recipe = {"model": "memory_assets.models.mlp:mlp", "epochs": 2, "batch_size": 64, "lr": 0.05}
+    recipe |= {"model_args": {"inputs": FEATURES, "hidden": 32, "classes": 10}}
+    records = {"path": "records.npz", "label": "y", "id": "id", "members": "members.csv"}
+    return subject(64, 2, records=records, recipe=recipe)
+
+
+def write_large(root: Path) -> None:
+    rng = np.random.default_rng(0)
+    ids = np.array([f"r{i:06d}" for i in range(LARGE)])
+    x = rng.normal(size=(LARGE, FEATURES)).astype(np.float32)
+    y = (x @ rng.normal(size=(FEATURES, 10)) + rng.gumbel(size=(LARGE, 10)) * 4).argmax(1)
+    np.savez(root / "records.npz", x=x, y=y, id=ids)
+    (root / "members.csv").write_text("\n".join(["id", *ids[rng.permutation(LARGE)[: LARGE // 2]]]))
+
+
+def _peak() -> float:
+    """The most memory this process ever held, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def _records(audited: ClassifierSubject, root: Path) -> Path:
+    return classifier.prepare_records(audited, root, ArtifactStore(root / "home")).path
+
+
+def _blocks(audited: ClassifierSubject, root: Path, dataset: Path, numbers: list[int]) -> float:
+    prepared, store = Prepared.load(dataset), ArtifactStore(root / "home")
+    for number in numbers:
+        shadows.train_block(audited, root, prepared, number, store)
+    return _peak()
+
+
+def _signals(audited: ClassifierSubject, root: Path, dataset: Path) -> tuple[Path, float]:
+    store = ArtifactStore(root / "home")
+    made = shadows.shadow_signals(audited, root, Prepared.load(dataset), store)
+    return made.path, _peak()
+
+
+def _scores(audited: ClassifierSubject, root: Path, dataset: Path, pool: Path) -> float:
+    """Answers of a target trained on the members, and all standard attacks on it."""
+    from memory_assets.pool.query import target_signals
+    from memory_assets.pool.signal_files import save_signals
+    from memory_assets.pool.trainer import train_target
+
+    prepared = Prepared.load(dataset)
+    assert audited.recipe is not None
+    recipe, data, pairing = audited.recipe.recipe(), prepared.data, prepared.pairing
+    questions = questions_about(prepared)
+    side = pairing.target_side
+    rows = np.concatenate([pairing.pairs[np.arange(len(side)), side], pairing.common])
+    state = train_target(recipe, data.x, data.y, rows)
+    save_signals(target_signals(recipe, state, questions, side), root / "target.safetensors")
+    store = ArtifactStore(root / "home")
+    shadows.attack_scores(audited, prepared, pool, root / "target.safetensors", store)
+    return _peak()
+
+
+def apart(work: Callable[..., Any], *args: Any) -> Any:
+    """The result of this work, done in a fresh process."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(work, *args).result()
+
+
+def thorough(root: Path, models: int = 256) -> None:
+    """A pool of depth `thorough` of the shipped subject, in full: 100 epochs."""
+    audited = subject(models, digits.RECIPE.epochs)
+    dataset = _records(audited, root)
+    count = len(cut_blocks(models))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
+        list(pool.map(_peak_after_start, range(2 * PROCESSES)))
+        start = time.perf_counter()
+        parts = [list(range(first, count, PROCESSES)) for first in range(PROCESSES)]
+        jobs = [pool.submit(_timed_blocks, audited, root, dataset, part) for part in parts]
+        used = [job.result() for job in jobs]
+        wall = time.perf_counter() - start
+    print(
+        f"{models} models of the digits MLP, {digits.RECIPE.epochs} epochs, {PROCESSES} processes: "
+        f"under 60 s: {_met(wall < 60)} on the wall ({wall:.1f} s), {_met(max(used) < 60)} of "
+        f"processor time ({max(used):.1f} s, the busier process)"
+    )
+
+
+def _met(reached: bool) -> str:
+    return "met" if reached else "not met"
+
+
+def _peak_after_start(_: int) -> float:
+    time.sleep(0.5)  # so that the other process takes one of these, too
+    return _peak()
+
+
+def _timed_blocks(
+    audited: ClassifierSubject, root: Path, dataset: Path, numbers: list[int]
+) -> float:
+    start = time.process_time()
+    _blocks(audited, root, dataset, numbers)
+    return time.process_time() - start
+
+
+def memory_by_models(root: Path, sizes: tuple[int, ...] = (64, 1000)) -> None:
+    """Peak memory of the process that trains all blocks, and of the one that asks them all.
+
+    The second counts the pages of the signals' file that are still in memory: the kernel may drop
+    them at any time.
+    """
+    print(f"peak memory by the number of models (digits MLP, 1 epoch; {_peak():.2f} GiB at rest):")
+    for models in sizes:
+        audited = subject(models, 1)
+        dataset = _records(audited, root)
+        trained = apart(_blocks, audited, root, dataset, list(range(len(cut_blocks(models)))))
+        _, asked = apart(_signals, audited, root, dataset)
+        print(f"  {models:5} models: training {trained:.3f} GiB, signals {asked:.3f} GiB")
+
+
+def large(root: Path) -> None:
+    """100,000 records, 64 models: training, signals and the standard attacks."""
+    write_large(root)
+    audited = large_subject()
+    dataset = apart(_records, audited, root)
+    numbers = list(range(len(cut_blocks(audited.models))))
+    trained = apart(_blocks, audited, root, dataset, numbers)
+    signals, asked = apart(_signals, audited, root, dataset)
+    scored = apart(_scores, audited, root, dataset, signals)
+    told = _met(max(trained, asked, scored) < 4)
+    print(
+        f"{LARGE:,} records x {audited.models} models: peak memory of training {trained:.2f}, "
+        f"of signals {asked:.2f}, of attacks {scored:.2f} GiB; under 4: {told}"
+    )
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start (by other jobs)")
+    for part in (thorough, memory_by_models, large):
+        with TemporaryDirectory() as folder:
+            digits_members(Path(folder))
+            part(Path(folder))
+
+
+def digits_members(root: Path) -> None:
+    data = digits.load()
+    (root / "members.csv").write_text("\n".join(["id", *data.ids[digits.draw_members(data)]]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Simulated audits of known truth: do intervals, gates and controls keep what they promise?"""
