@@ -83,9 +83,11 @@ def test_counterfactual_memorization_by_hand():
     found = counterfactual(by_hand(accuracy, side))
     assert found.accuracy.value == pytest.approx(np.array([[0.4, 0.4]]))
     assert found.loss.value[0, 0] == pytest.approx(np.log(0.9 * 0.7 / (0.5 * 0.3)) / 2)
-    # Couples: text 0 gives 0.4 and 0.4, text 1 gives 0.6 and 0.2; mean variance (0 + 0.08) / 2.
-    half = 12.7062 * np.sqrt([0.04, 0.08]) / np.sqrt(2)
-    assert found.accuracy.high[0] - found.accuracy.value[0] == pytest.approx(half, rel=1e-4)
+    # Couples give text 0 ln 9/5 and ln 7/3, text 1 ln 4 and ln 3/2; no spread below their mean one.
+    first, second = (np.var(np.log(d), ddof=1) for d in ((9 / 5, 7 / 3), (4, 3 / 2)))
+    half = 12.7062 * np.sqrt([(first + second) / 2, second]) / np.sqrt(2)
+    assert found.loss.high[0] - found.loss.value[0] == pytest.approx(half, rel=1e-4)
+    assert found.accuracy.high.max() == 1.0  # a share cannot differ by more
     rows = {m.metric: m.estimate for m in found.measurements}
     assert rows["mean_accuracy_gain"].value == pytest.approx(0.4)
     assert rows["mean_accuracy_gain"].n == 2
