@@ -165,7 +165,7 @@ def untrained_like(target: LanguageModel, seed: int = 0) -> LanguageModel:
 
 
 @contextmanager
-def _no_bars() -> Iterator[None]:
+def no_bars() -> Iterator[None]:
     """Reading a file takes seconds, and its bar would cross whatever the caller shows."""
     from transformers.utils import logging
 
@@ -196,7 +196,7 @@ def _load_model(folder: Path) -> Any:
         import torch
 
         _check_size(folder)
-        with _no_bars():
+        with no_bars():
             return AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=torch.float32,
