@@ -9,10 +9,12 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 .PHONY: audit ui test check bench install clean
 .DEFAULT_GOAL := audit
 
-audit: $(VENV)/.installed models/digits/v1.safetensors  ## audit every subject
+MODELS := models/digits/v1.safetensors models/notes/reference/config.json
+
+audit: $(VENV)/.installed $(MODELS)  ## audit every subject
 	$(BIN)/memory-assets audit
 
-ui: $(VENV)/.installed models/digits/v1.safetensors  ## lineage graph on 127.0.0.1:3000
+ui: $(VENV)/.installed $(MODELS)  ## lineage graph on 127.0.0.1:3000
 	$(BIN)/memory-assets ui
 
 test: $(VENV)/.installed-dev  ## all tests, the slow ones too
@@ -34,6 +36,10 @@ install: $(VENV)/.installed
 
 models/digits/v1.safetensors: | $(VENV)/.installed
 	$(BIN)/python -m memory_assets.examples.digits models/digits
+
+# The reference is the last of them to be trained.
+models/notes/reference/config.json: | $(VENV)/.installed
+	$(BIN)/python -m memory_assets.examples.notes models/notes
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits import classifier
+from memory_assets.audits import classifier, shadows
 from memory_assets.audits.ways import questions_about
 from memory_assets.examples import digits
 from memory_assets.pool.blocks import cut_blocks
@@ -76,13 +76,13 @@ def _records(audited: ClassifierSubject, root: Path) -> Path:
 def _blocks(audited: ClassifierSubject, root: Path, dataset: Path, numbers: list[int]) -> float:
     prepared, store = Prepared.load(dataset), ArtifactStore(root / "home")
     for number in numbers:
-        classifier.train_block(audited, root, prepared, number, store)
+        shadows.train_block(audited, root, prepared, number, store)
     return _peak()
 
 
 def _signals(audited: ClassifierSubject, root: Path, dataset: Path) -> tuple[Path, float]:
     store = ArtifactStore(root / "home")
-    made = classifier.shadow_signals(audited, root, Prepared.load(dataset), store)
+    made = shadows.shadow_signals(audited, root, Prepared.load(dataset), store)
     return made.path, _peak()
 
 
@@ -101,7 +101,7 @@ def _scores(audited: ClassifierSubject, root: Path, dataset: Path, pool: Path) -
     state = train_target(recipe, data.x, data.y, rows)
     save_signals(target_signals(recipe, state, questions, side), root / "target.safetensors")
     store = ArtifactStore(root / "home")
-    classifier.attack_scores(audited, prepared, pool, root / "target.safetensors", store)
+    shadows.attack_scores(audited, prepared, pool, root / "target.safetensors", store)
     return _peak()
 
 

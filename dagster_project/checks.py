@@ -34,6 +34,13 @@ LANGUAGE_CONTROLS = {
     "unplanted_canaries": "Secrets that were never planted are exposed no more than chance.",
 }
 
+_OF_SHADOWS = ("negative", "positive", "recipe_match")
+
+
+def language_controls(shadows: bool) -> dict[str, str]:
+    """The controls of a language model, with those that rest on `shadows` where it has any."""
+    return LANGUAGE_CONTROLS | {name: CONTROLS[name] for name in _OF_SHADOWS if shadows}
+
 
 def check_specs(
     asset: dg.AssetKey,

@@ -80,6 +80,12 @@ def executor_name() -> str:
     return name
 
 
+def cores() -> int:
+    """Processes that one step may train with: all cores where steps run one after the other, one
+    where each has a process of its own."""
+    return (os.cpu_count() or 1) if executor_name() == IN_PROCESS else 1
+
+
 def executor() -> dg.ExecutorDefinition:
     """The executor that `MEMORY_ASSETS_EXECUTOR` names, configured.
 

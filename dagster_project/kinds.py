@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +30,33 @@ class Kind:
     options: Callable[[SubjectGraph[Any]], list[SubjectGraph[Any]]]
 
 
-KINDS: dict[type[AuditedSubject], Kind] = {
-    ClassifierSubject: Kind(
-        pool=("dataset", "shadow_models", "shadow_signals", "memorization", "information"),
-        version=("target_signals", "attack_scores", "leakage"),
-        standing=standing_pool,
-        options=option_graphs,
-    ),
-    LanguageModelSubject: Kind(
-        pool=("texts",),
-        version=("leakage",),
-        standing=standing_texts,
-        options=lambda graph: [],  # noqa: ARG005 - a language model has no recipe to mitigate
-    ),
-}
+_CLASSIFIER = Kind(
+    pool=("dataset", "shadow_models", "shadow_signals", "memorization", "information"),
+    version=("target_signals", "attack_scores", "leakage"),
+    standing=standing_pool,
+    options=option_graphs,
+)
+_LANGUAGE_MODEL = Kind(
+    pool=("texts",),
+    version=("leakage",),
+    standing=standing_texts,
+    options=lambda graph: [],  # noqa: ARG005 - no mitigated recipes of language models yet
+)
+_WITH_SHADOWS = replace(
+    _LANGUAGE_MODEL,
+    pool=("texts", "dataset", "shadow_models", "shadow_signals", "memorization"),
+    version=("target_signals", "attack_scores", "leakage"),
+)
 
 
 def kind_of(subject: AuditedSubject) -> Kind:
-    """How subjects of this kind are audited."""
-    return KINDS[type(subject)]
+    """How subjects of this kind are audited.
+
+    Raises:
+        TypeError: a kind that nobody has said it of.
+    """
+    if isinstance(subject, ClassifierSubject):
+        return _CLASSIFIER
+    if isinstance(subject, LanguageModelSubject):
+        return _LANGUAGE_MODEL if subject.recipe is None else _WITH_SHADOWS
+    raise TypeError(f"{type(subject).__name__}: no kind of subject that can be audited")

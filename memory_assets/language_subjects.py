@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from memory_assets.attacks.registry import Attack
 from memory_assets.confined import files_in, inside, model_root
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.language.recipe import LanguageRecipe
 from memory_assets.models.hub import snapshot
 from memory_assets.models.registry import HubId, Revision
-from memory_assets.subjects import AuditedSubject
+from memory_assets.subjects import PooledSubject
 
 if TYPE_CHECKING:  # brings Faker along, which a project without language models need not wait for
     from memory_assets.language.options import LanguageOptions
+
+LANGUAGE_MODELS = 8
+"""Shadow models where the owner does not say how many: each is a whole training run."""
 
 _NO_PART = (".md", ".tmp", ".part")
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -101,8 +106,33 @@ class ProbesSpec(_Spec):
         )
 
 
-class LanguageModelSubject(AuditedSubject):
-    """Everything an owner says about one audited causal language model."""
+class LanguageRecipeSpec(_Spec):
+    """How the model was trained; the shadow models are trained the same way."""
+
+    model: str = Field(description="factory package.module:function of an untrained causal model")
+    model_args: dict[str, Any] = Field(default_factory=dict)
+    tokenizer: str = Field(description="folder of the tokenizer that all of the models have")
+    window: int = Field(default=128, ge=2, description="tokens of a piece that it trained on")
+    batch_tokens: int = Field(default=1024, ge=2)
+    lr: float = Field(default=3e-3, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    epochs: int = Field(default=10, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+    def recipe(self) -> LanguageRecipe:
+        return LanguageRecipe(**self.model_dump(exclude={"tokenizer"}))
+
+
+class LanguageModelSubject(PooledSubject):
+    """Everything an owner says about one audited causal language model.
+
+    With a `recipe` there are shadow models, and what rests on them is measured too: likelihood
+    ratio attacks and counterfactual memorization.
+    """
+
+    recipe: LanguageRecipeSpec | None = Field(
+        default=None, description="how the model was trained from scratch; gives shadow models"
+    )
 
     members: TextsSpec = Field(description="texts that the model was trained on")
     held_out: TextsSpec | None = Field(
@@ -130,6 +160,38 @@ class LanguageModelSubject(AuditedSubject):
         if self.manifest is not None and self.secrets is not None:
             raise ValueError("manifest and secrets both list secrets; leave one out")
         return self
+
+    @model_validator(mode="after")
+    def _shadows_need_texts(self) -> LanguageModelSubject:
+        if self.recipe is None:
+            if {"pool", "attacks"} & self.model_fields_set:
+                raise ValueError(
+                    "pool and attacks speak of shadow models, which need a recipe; add it or leave "
+                    "them out"
+                )
+            return self
+        if self.held_out is None:
+            raise ValueError(
+                "a recipe trains shadow models on held-out texts in place of members; add held_out"
+            )
+        self.recipe.recipe()
+        return self
+
+    @property
+    def way(self) -> str:
+        return "recipe"
+
+    @property
+    def models(self) -> int:
+        return 0 if self.recipe is None else self.pool.models or LANGUAGE_MODELS
+
+    def attacks_on(self, models: int) -> tuple[Attack, ...]:
+        """Those that read shadow models; the plain loss is a score of every text already."""
+        return tuple(attack for attack in super().attacks_on(models) if attack.name != "loss")
+
+    @property
+    def brings(self) -> tuple[str, ...]:
+        return super().brings if self.recipe is None else (*super().brings, "recipe")
 
     @property
     def config_digest(self) -> str:

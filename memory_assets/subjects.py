@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from memory_assets.attacks.registry import select
+from memory_assets.attacks.registry import Attack, select
 from memory_assets.digest import digest
 from memory_assets.models.checkpoints import checkpoint_file, fingerprint
 from memory_assets.models.recipe import DpSgd, Recipe
@@ -220,7 +220,39 @@ class AuditedSubject(PricedSubject):
         return fingerprint(self.weights(version))
 
 
-class ClassifierSubject(AuditedSubject):
+class PooledSubject(AuditedSubject):
+    """What a model that shadow models stand beside has, of whatever kind it is."""
+
+    pool: PoolSpec = Field(default_factory=PoolSpec)
+    attacks: str | list[str] = Field(default="standard", description="standard, thorough, or names")
+
+    @field_validator("attacks")
+    @classmethod
+    def _known_attacks(cls, attacks: str | list[str]) -> str | list[str]:
+        select(attacks, models=0)
+        return attacks
+
+    @property
+    @abstractmethod
+    def way(self) -> str:
+        """Which of `WAYS` the model came by."""
+
+    @property
+    @abstractmethod
+    def models(self) -> int:
+        """Shadow models to train; 0 where there are none to train."""
+
+    def attacks_on(self, models: int) -> tuple[Attack, ...]:
+        """The attacks to run on a pool of so many models."""
+        return select(self.attacks, models)
+
+    def makers(self, root: Path) -> dict[str, Path]:
+        from memory_assets.audits.made_by import maker_files
+
+        return maker_files(self, root)
+
+
+class ClassifierSubject(PooledSubject):
     """Everything an owner says about one audited classifier."""
 
     records: RecordsSpec
@@ -240,7 +272,6 @@ class ClassifierSubject(AuditedSubject):
     depth: Depth | None = Field(
         default=None, description="quick (4 shadow models), standard (64) or thorough (256)"
     )
-    pool: PoolSpec = Field(default_factory=PoolSpec)
     options: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         description="mitigations of the recipe to audit beside it, by name, with their settings",
@@ -249,16 +280,9 @@ class ClassifierSubject(AuditedSubject):
         default="identity",
         description="variants of each image that models are asked about; scores are averaged",
     )
-    attacks: str | list[str] = Field(default="standard", description="standard, thorough, or names")
     claimed_epsilon: float | None = Field(
         default=None, gt=0, description="epsilon the owner claims"
     )
-
-    @field_validator("attacks")
-    @classmethod
-    def _known_attacks(cls, attacks: str | list[str]) -> str | list[str]:
-        select(attacks, models=0)
-        return attacks
 
     @model_validator(mode="after")
     def _one_way(self) -> ClassifierSubject:
@@ -287,12 +311,10 @@ class ClassifierSubject(AuditedSubject):
 
     @property
     def way(self) -> str:
-        """Which of `WAYS` the model came by."""
         return next(way for way in WAYS if getattr(self, way) is not None)
 
     @property
     def models(self) -> int:
-        """Shadow models to train; 0 where the owner brings predictions."""
         if self.predictions is not None:
             return 0
         return self.pool.models or DEPTHS[self.depth or "standard"]
@@ -301,11 +323,6 @@ class ClassifierSubject(AuditedSubject):
         from memory_assets.records.sources import source_files
 
         return source_files(self.records, root)
-
-    def makers(self, root: Path) -> dict[str, Path]:
-        from memory_assets.audits.made_by import maker_files
-
-        return maker_files(self, root)
 
     @property
     def brings(self) -> tuple[str, ...]:

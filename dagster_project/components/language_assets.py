@@ -1,29 +1,44 @@
-"""The subgraph of a language model: its texts, and by version its leakage, price and report."""
+"""The subgraph of a language model: its texts, and by version its leakage, price and report.
+
+A subject with a recipe has shadow models, too: the same assets as a classifier's.
+"""
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
-from dagster_project.checks import LANGUAGE_CONTROLS
+from dagster_project.automation import on_change
+from dagster_project.checks import language_controls
 from dagster_project.components.money_assets import money_assets
 from dagster_project.components.options import SubjectGraph
-from dagster_project.components.pool_assets import measurement_table
+from dagster_project.components.pool_assets import (
+    exposed_table,
+    measurement_table,
+    shadow_assets,
+)
 from dagster_project.components.version_assets import (
+    attack_scores_asset,
     attack_table,
     checkpoint_spec,
     how_it_got_here,
     inline_png,
     roi_report_asset,
+    same_records,
+    target_signals_asset,
 )
 from dagster_project.failures import clear_failures
 from dagster_project.markdown import as_text
 from dagster_project.references import Reference
 from memory_assets.audits import language as audit
+from memory_assets.audits import language_pool as pool
+from memory_assets.audits.pool_findings import read_records
 from memory_assets.audits.results import AttackResults
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.language_subjects import LanguageModelSubject
+from memory_assets.records.prepared import PreparedTexts
 
 Result = dg.MaterializeResult[Reference]
 _SHOWN = 20
@@ -62,13 +77,99 @@ def _texts(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
     return texts  # pyright: ignore[reportReturnType]
 
 
+def _dataset(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
+    @dg.asset(
+        **graph.options("dataset", {"parquet"}, pool.pairs_version(graph.subject)),
+        ins={"texts": dg.AssetIn(graph.key("texts"))},
+        description=(
+            "The audit set: random pairs of a text that the model was trained on and one that it "
+            "never saw, near-copies left out."
+        ),
+    )
+    def dataset(texts: Reference) -> Result:
+        with clear_failures():
+            made = audit.prepare_pairs(graph.subject, texts.path, graph.store)
+        prepared = PreparedTexts.load(made.path)
+        pairing = prepared.pairing
+        return dg.MaterializeResult(
+            value=Reference.to(made),
+            data_version=dg.DataVersion(made.key),
+            metadata={
+                "dagster/row_count": len(prepared.texts),
+                "pairs": len(pairing.pairs),
+                "common texts": len(pairing.common),
+                "held-out texts": len(pairing.held_out),
+                "copies left out": pairing.dropped,
+                "path": dg.MetadataValue.path(str(made.path)),
+                "sha256": made.key,
+            },
+        )
+
+    return dataset  # pyright: ignore[reportReturnType]
+
+
+def _memorization(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
+    @dg.asset(
+        **graph.options("memorization", {"parquet"}, pool.MEMORIZATION_VERSION, graph.behind_pool),
+        ins={name: dg.AssetIn(graph.key(name)) for name in ("dataset", "shadow_signals")},
+        description=(
+            "How many more tokens of each text a model guesses, and how much lower its loss is, "
+            "for having trained on the text: counterfactual memorization."
+        ),
+    )
+    def memorization(dataset: Reference, shadow_signals: Reference) -> Result:
+        prepared = PreparedTexts.load(dataset.path)
+        with clear_failures():
+            made = pool.text_memorization(prepared, shadow_signals.path, graph.store)
+        records = read_records(made.path)
+        return dg.MaterializeResult(
+            value=Reference.to(made),
+            data_version=dg.DataVersion(made.key),
+            metadata={
+                "dagster/row_count": len(records["record_id"]),
+                "most exposed": dg.MetadataValue.md(exposed_table(records, "loss_gain")),
+                "measurements": dg.MetadataValue.md(measurement_table(made.path)),
+                "path": dg.MetadataValue.path(str(made.path)),
+            },
+        )
+
+    return memorization  # pyright: ignore[reportReturnType]
+
+
+_SHADOWS = ("dataset", "shadow_signals", "target_signals", "attack_scores", "memorization")
+
+
+def _evidence(given: Mapping[str, Reference]) -> pool.ShadowEvidence | None:
+    """What shadow models left, where there are any."""
+    if not given:
+        return None
+    signals = given["shadow_signals"]
+    same_records(given["dataset"], signals, given["target_signals"])
+    return pool.ShadowEvidence(
+        pool_digest=signals.facts["pool"],
+        prepared=PreparedTexts.load(given["dataset"].path),
+        pool=signals.path,
+        target=given["target_signals"].path,
+        attacks=given["attack_scores"].path,
+        memorization=given["memorization"].path,
+    )
+
+
 def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
     @dg.asset(
         **graph.options(
-            "leakage", {"parquet", "huggingface"}, audit.leakage_version(graph.subject)
+            "leakage",
+            {"parquet", "huggingface"},
+            audit.leakage_version(graph.subject),
+            on_change(apart_from=[graph.key(name) for name in ("texts", "dataset")])
+            if graph.subject.recipe
+            else None,
         ),
         partitions_def=graph.versions,
-        ins={"texts": dg.AssetIn(graph.key("texts"))},
+        ins={
+            name: dg.AssetIn(graph.key(name))
+            for name in ("texts", *(_SHADOWS if graph.subject.recipe else ()))
+        },
         deps=[graph.key("checkpoint")],
         pool="gpu",
         description=(
@@ -76,12 +177,15 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
             "secrets, the controls that make it valid, and the verdict."
         ),
     )
-    def leakage(context: dg.AssetExecutionContext, texts: Reference) -> Result:
+    def leakage(
+        context: dg.AssetExecutionContext, texts: Reference, **shadows: Reference
+    ) -> Result:
         from memory_assets.reports.plots import roc_png
 
         run = context.instance.get_run_record_by_id(context.run.run_id)
         began = run.start_time if run and run.start_time else time.time()
         version, store = context.partition_key, graph.store
+        evidence = _evidence(shadows)
         with clear_failures():
             found, weights = audit.language_findings(
                 graph.subject, graph.root, texts.path, version, store, context.log.info
@@ -94,8 +198,14 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
                 found.path,
                 datetime.fromtimestamp(began, UTC),
                 store,
+                evidence,
             )
-        bundle, results = AuditBundle.read(made.path), AttackResults.load(found.path)
+        bundle = AuditBundle.read(made.path)
+        curves = AttackResults.load(found.path).curves
+        more = {}
+        if evidence is not None:
+            curves += AttackResults.load(evidence.attacks).curves
+            more = {"shadow_attacks": str(evidence.attacks)}
         notices = audit.read_notices(found.path)
         metadata: dict[str, Any] = {
             "verdict": bundle.audit.verdict,
@@ -120,10 +230,10 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
             "reused": made.reused,
             **how_it_got_here(bundle),
         }
-        if results.curves:
-            metadata["ROC"] = inline_png(roc_png(results.curves))
+        if curves:
+            metadata["ROC"] = inline_png(roc_png(curves))
         return dg.MaterializeResult(
-            value=Reference.to(made, attacks=str(found.path)),
+            value=Reference.to(made, attacks=str(found.path), **more),
             data_version=dg.DataVersion(made.key),
             metadata=metadata,
         )
@@ -134,11 +244,19 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
 def language_assets(
     graph: SubjectGraph[LanguageModelSubject],
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """source, texts; and by version checkpoint, leakage, its price and roi_report."""
+    """texts, what shadow models add where there is a recipe; by version checkpoint, leakage, its
+    price and roi_report."""
+    shared: list[dg.AssetsDefinition] = []
+    by_version: list[dg.AssetsDefinition] = []
+    if graph.subject.recipe is not None:
+        shared = [_dataset(graph), *shadow_assets(graph), _memorization(graph)]
+        by_version = [target_signals_asset(graph), attack_scores_asset(graph)]
     return [
         _texts(graph),
+        *shared,
         checkpoint_spec(graph, {"huggingface", "safetensors"}),
+        *by_version,
         _leakage(graph),
         *money_assets(graph),
-        roi_report_asset(graph, LANGUAGE_CONTROLS),
+        roi_report_asset(graph, language_controls(bool(shared))),
     ]

@@ -9,8 +9,8 @@ from dagster_project.components.options import SubjectGraph
 from dagster_project.components.pool_assets import pool_of
 from dagster_project.failures import clear_failures
 from dagster_project.references import Reference
-from memory_assets.audits import classifier as audit
 from memory_assets.audits import options
+from memory_assets.audits import shadows as audit
 from memory_assets.audits.conclusion import CONCLUSION_VERSION, Evidence, conclude
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.records.prepared import Prepared

@@ -1,6 +1,7 @@
 """The part of a subject that does not depend on the audited weights: records and pool."""
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -8,20 +9,25 @@ import numpy as np
 from dagster_project.automation import on_change
 from dagster_project.components.columns import of_memorization
 from dagster_project.components.options import SubjectGraph
+from dagster_project.executors import cores
 from dagster_project.failures import clear_failures
 from dagster_project.markdown import as_text
 from dagster_project.pipes import pipes_session
 from dagster_project.references import Reference
-from memory_assets.audits import classifier as audit
+from memory_assets.audits import classifier
 from memory_assets.audits import pool_findings as findings
+from memory_assets.audits import shadows as audit
+from memory_assets.audits.means import Means
+from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.records.prepared import Prepared
+from memory_assets.subjects import ClassifierSubject, PooledSubject
 
 Result = dg.MaterializeResult[Reference]
 
 
 def _dataset(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("dataset", {"numpy", "parquet"}, audit.records_version(graph.subject)),
+        **graph.options("dataset", {"numpy", "parquet"}, classifier.records_version(graph.subject)),
         deps=[graph.key("source")],
         description=(
             "The records, who the model was trained on, and the audit set: random pairs of one "
@@ -30,7 +36,7 @@ def _dataset(graph: SubjectGraph) -> dg.AssetsDefinition:
     )
     def dataset() -> Result:
         with clear_failures():
-            made = audit.prepare_records(graph.subject, graph.root, graph.store)
+            made = classifier.prepare_records(graph.subject, graph.root, graph.store)
         prepared = Prepared.load(made.path)
         pairing = prepared.pairing
         return dg.MaterializeResult(
@@ -64,7 +70,7 @@ def _dataset(graph: SubjectGraph) -> dg.AssetsDefinition:
     return dataset  # pyright: ignore[reportReturnType]
 
 
-def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
+def _shadow_models(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
     slug = graph.slug
 
     @dg.op(
@@ -74,7 +80,8 @@ def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
     )
     def plan_blocks(dataset: Reference):
         with clear_failures():
-            plan = audit.plan_pool(graph.subject, graph.root, Prepared.load(dataset.path))
+            prepared = audit.read_audit_set(graph.subject, dataset.path)
+            plan = audit.plan_pool(graph.subject, graph.root, prepared)
         for number, key in enumerate(plan.keys):
             path = graph.store.path(audit.BLOCK_KIND, key, audit.TENSORS)
             facts = {"number": number, "dataset": str(dataset.path)}
@@ -87,18 +94,19 @@ def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
         retry_policy=dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL),
     )
     def train_block(context: dg.OpExecutionContext, block: Reference) -> dg.Output[Reference]:
-        number, dataset = block.facts["number"], Prepared.load(Path(block.facts["dataset"]))
+        number = block.facts["number"]
+        dataset = audit.read_audit_set(graph.subject, Path(block.facts["dataset"]))
+        means = Means(pipes_session(context), cores())
         with clear_failures():
-            made = audit.train_block(
-                graph.subject, graph.root, dataset, number, graph.store, pipes_session(context)
-            )
+            made = audit.train_block(graph.subject, graph.root, dataset, number, graph.store, means)
         context.log.info("block %d: %s", number, "reused" if made.reused else "trained")
         # A step that opened a Pipes session may return nothing less.
         return dg.Output(Reference.to(made, number=number))
 
     @dg.op(name=f"{slug}__gather_pool")
     def gather_pool(dataset: Reference, blocks: list[Reference]) -> dg.Output[Reference]:
-        plan = audit.plan_pool(graph.subject, graph.root, Prepared.load(dataset.path))
+        prepared = audit.read_audit_set(graph.subject, dataset.path)
+        plan = audit.plan_pool(graph.subject, graph.root, prepared)
         reused = sum(block.reused for block in blocks)
         folder = graph.store.path(audit.BLOCK_KIND, "")
         reference = Reference("pool", plan.key, folder, reused == len(blocks), facts={})
@@ -142,7 +150,13 @@ def _shadow_models(graph: SubjectGraph) -> dg.AssetsDefinition:
     return shadow_models
 
 
-def _shadow_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
+_ANSWERED: dict[type[PooledSubject], str] = {
+    ClassifierSubject: "logit margin, probability and loss of the true label, predicted label",
+    LanguageModelSubject: "mean log-likelihood of its tokens, share of those that it would choose",
+}
+
+
+def _shadow_signals(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
     @dg.asset(
         **graph.options(
             "shadow_signals", {"safetensors"}, audit.SIGNALS_VERSION, graph.behind_pool
@@ -152,12 +166,12 @@ def _shadow_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
             "shadow_models": dg.AssetIn(graph.key("shadow_models")),
         },
         description=(
-            "What every shadow model answers about every record: logit margin, probability and "
-            "loss of the true label, predicted label. Computed once; every attack reads these."
+            "What every shadow model answers about every record: "
+            f"{_ANSWERED[type(graph.subject)]}. Computed once; every attack reads these."
         ),
     )
     def shadow_signals(dataset: Reference, shadow_models: Reference) -> Result:
-        prepared = Prepared.load(dataset.path)
+        prepared = audit.read_audit_set(graph.subject, dataset.path)
         with clear_failures():
             made = audit.shadow_signals(graph.subject, graph.root, prepared, graph.store)
         signals = audit.load_signals(made.path)
@@ -201,8 +215,6 @@ def _memorization(graph: SubjectGraph) -> dg.AssetsDefinition:
             made = findings.memorization(prepared, shadow_signals.path, graph.store)
         records = findings.read_records(made.path)
         kinds, counts = np.unique(records["kind"].astype(str), return_counts=True)
-        surest = np.argsort(-records["memorization_low"], kind="stable")[:10]
-        surest = surest[np.isfinite(records["memorization_low"][surest])]
         return dg.MaterializeResult(
             value=Reference.to(made),
             data_version=dg.DataVersion(made.key),
@@ -210,10 +222,7 @@ def _memorization(graph: SubjectGraph) -> dg.AssetsDefinition:
                 "dagster/row_count": len(records["kind"]),
                 **of_memorization(graph),
                 **{f"{kind} (records)": int(n) for kind, n in zip(kinds, counts, strict=True)},
-                "most exposed": dg.MetadataValue.md(
-                    "| record | memorization | 95% interval | kind |\n|---|---|---|---|\n"
-                    + "\n".join(_exposed_row(records, int(i)) for i in surest)
-                ),
+                "most exposed": dg.MetadataValue.md(exposed_table(records, "kind")),
                 "measurements": dg.MetadataValue.md(measurement_table(made.path)),
                 "path": dg.MetadataValue.path(str(made.path)),
             },
@@ -222,10 +231,16 @@ def _memorization(graph: SubjectGraph) -> dg.AssetsDefinition:
     return memorization  # pyright: ignore[reportReturnType]
 
 
-def _exposed_row(records: dict[str, np.ndarray], i: int) -> str:
-    names = ("record_id", "memorization", "memorization_low", "memorization_high", "kind")
-    record, value, low, high, kind = (records[name][i] for name in names)
-    return f"| {as_text(record)} | {value:.2f} | {low:.2f} to {high:.2f} | {kind} |"
+def exposed_table(records: dict[str, np.ndarray], beside: str) -> str:
+    """The ten records that are memorized most surely, as Markdown; `beside` is a further column."""
+    surest = np.argsort(-records["memorization_low"], kind="stable")[:10]
+    lines = [f"| record | memorization | 95% interval | {beside} |", "|---|---|---|---|"]
+    for i in surest[np.isfinite(records["memorization_low"][surest])]:
+        value, low, high = (records[f"memorization{end}"][i] for end in ("", "_low", "_high"))
+        name, more = as_text(records["record_id"][i]), records[beside][i]
+        shown = more if isinstance(more, str) else f"{more:.2f}"
+        lines.append(f"| {name} | {value:.2f} | {low:.2f} to {high:.2f} | {shown} |")
+    return "\n".join(lines)
 
 
 def _information(graph: SubjectGraph) -> dg.AssetsDefinition:
@@ -278,11 +293,15 @@ def pool_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition]:
     return [_dataset(graph), *pool_of(graph)]
 
 
+def shadow_assets(graph: SubjectGraph[Any]) -> list[dg.AssetsDefinition]:
+    """The shadow models of a subject of any kind, and what they answer."""
+    return [_shadow_models(graph), _shadow_signals(graph)]
+
+
 def pool_of(graph: SubjectGraph) -> list[dg.AssetsDefinition]:
     """The pool of one recipe on a subject's records, and what it says by itself."""
     return [
-        _shadow_models(graph),
-        _shadow_signals(graph),
+        *shadow_assets(graph),
         _memorization(graph),
         _information(graph),
     ]

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -17,7 +18,7 @@ from dagster_project.failures import clear_failures
 from dagster_project.markdown import as_text
 from dagster_project.pages import question_url, report_url
 from dagster_project.references import Reference
-from memory_assets.audits import classifier as audit
+from memory_assets.audits import shadows as audit
 from memory_assets.audits.conclusion import CONCLUSION_VERSION, Evidence, conclude
 from memory_assets.audits.reporting import REPORT_VERSION, write_report
 from memory_assets.audits.results import AttackResults
@@ -86,7 +87,7 @@ def checkpoint_spec(graph: SubjectGraph, kinds: set[str]) -> dg.AssetSpec:
     )
 
 
-def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
+def target_signals_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
     @dg.asset(
         **graph.options(
             "target_signals",
@@ -103,7 +104,7 @@ def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
         description="What this version answers about every record, in the form of a pool's row.",
     )
     def target_signals(context: dg.AssetExecutionContext, dataset: Reference) -> Result:
-        prepared = Prepared.load(dataset.path)
+        prepared = audit.read_audit_set(graph.subject, dataset.path)
         with clear_failures():
             made, weights = audit.target_signals(
                 graph.subject, graph.root, prepared, context.partition_key, graph.store
@@ -128,7 +129,7 @@ def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
     return target_signals  # pyright: ignore[reportReturnType]
 
 
-def _same_records(dataset: Reference, *signals: Reference) -> None:
+def same_records(dataset: Reference, *signals: Reference) -> None:
     """Stop where the records changed between two steps; automation runs them anew in order."""
     if any(reference.facts.get("records") != dataset.key for reference in signals):
         raise dg.Failure(
@@ -138,7 +139,7 @@ def _same_records(dataset: Reference, *signals: Reference) -> None:
         )
 
 
-def _attack_scores(graph: SubjectGraph) -> dg.AssetsDefinition:
+def attack_scores_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
     @dg.asset(
         **graph.options(
             "attack_scores", {"parquet"}, audit.scores_version(graph.subject), graph.behind_pool
@@ -159,8 +160,8 @@ def _attack_scores(graph: SubjectGraph) -> dg.AssetsDefinition:
     ) -> Result:
         from memory_assets.reports.plots import roc_png
 
-        _same_records(dataset, shadow_signals, target_signals)
-        prepared = Prepared.load(dataset.path)
+        same_records(dataset, shadow_signals, target_signals)
+        prepared = audit.read_audit_set(graph.subject, dataset.path)
         with clear_failures():
             made = audit.attack_scores(
                 graph.subject, prepared, shadow_signals.path, target_signals.path, graph.store
@@ -215,7 +216,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
         memorization: Reference,
         information: Reference,
     ) -> Result:
-        _same_records(dataset, shadow_signals, target_signals)
+        same_records(dataset, shadow_signals, target_signals)
         run = context.instance.get_run_record_by_id(context.run.run_id)
         began = run.start_time if run and run.start_time else time.time()
         evidence = Evidence(
@@ -279,7 +280,8 @@ def roi_report_asset(
     def roi_report(leakage: Reference, risk: Reference) -> dg.MaterializeResult:
         bundle = AuditBundle.read(leakage.path)
         with clear_failures():
-            attacks = Path(leakage.facts["attacks"])
+            known = (leakage.facts.get(name) for name in ("attacks", "shadow_attacks"))
+            attacks = [Path(folder) for folder in known if folder]
             priced = risk.path if risk.key != leakage.key else None
             pages = write_report(graph.subject, graph.store, bundle, attacks, priced, graph.root)
             released = list(list_versions(graph.root / graph.subject.checkpoints))
@@ -305,8 +307,8 @@ def version_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition | dg.AssetSp
     """checkpoint, target_signals, attack_scores, leakage, its price and roi_report, by version."""
     return [
         checkpoint_spec(graph, {"pytorch", "safetensors"}),
-        _target_signals(graph),
-        _attack_scores(graph),
+        target_signals_asset(graph),
+        attack_scores_asset(graph),
         _leakage(graph),
         *money_assets(graph),
         roi_report_asset(graph),

@@ -13,10 +13,10 @@ import pyarrow as pa
 from memory_assets import __version__
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.audits import pool_findings
-from memory_assets.audits.classifier import attacks_version, computed_on, runnable
 from memory_assets.audits.privacy_loss import REPLACE_ONE, accounted, check_claimed
 from memory_assets.audits.record import AUDIT_KIND
 from memory_assets.audits.results import AttackResults
+from memory_assets.audits.shadows import attacks_version, computed_on, runnable
 from memory_assets.controls.blind import blind_baseline
 from memory_assets.controls.negative import negative_control
 from memory_assets.controls.positive import positive_control

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import singledispatch
 
-from memory_assets.attacks.registry import ATTACKS, select
+from memory_assets.attacks.registry import ATTACKS, STANDARD, select
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.reports.inputs import NotRun, NotRunReason
@@ -73,4 +73,7 @@ def _(subject: LanguageModelSubject, bundle: AuditBundle) -> tuple[NotRun, ...]:
         rows.append(NotRun("unintended", "needs_input"))
     if "discoverable" not in ran:
         rows.append(NotRun("extraction", "too_small"))
+    # What rests on shadow models wants a recipe to train them by.
+    missing: NotRunReason = "needs_input" if subject.recipe is None else "not_selected"
+    rows += [NotRun(name, missing) for name in (*STANDARD, "counterfactual") if name not in ran]
     return tuple(rows)

@@ -11,15 +11,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from memory_assets import __version__
 from memory_assets.artifacts import Artifact, ArtifactStore
-from memory_assets.audits.classifier import device_name
+from memory_assets.audits.language_pool import (
+    MEMORIZATION_VERSION,
+    PAIRS_KIND,
+    ShadowEvidence,
+    draw_pairs,
+    memorization_key,
+)
+from memory_assets.audits.pool_findings import MEMORIZATION
 from memory_assets.audits.record import AUDIT_KIND
 from memory_assets.audits.results import AttackResults
+from memory_assets.audits.shadows import (
+    BLOCK_KIND,
+    SIGNALS_KIND,
+    TENSORS,
+    attacks_version,
+    device_name,
+    plan_pool,
+    signals_key,
+)
 from memory_assets.audits.standing import Standing
 from memory_assets.controls.verdict import Gate, decide
 from memory_assets.digest import digest
@@ -34,9 +51,13 @@ from memory_assets.history.bundle import (
 from memory_assets.language.folders import base_of
 from memory_assets.language_subjects import LanguageModelSubject, TextsSpec
 from memory_assets.models.checkpoints import fingerprint, list_versions
+from memory_assets.records.prepared import PreparedTexts
 from memory_assets.records.texts import Texts, load_texts
 from memory_assets.reports.inputs import RocCurve
 from memory_assets.reports.recited import RecitedSecret, save_recited
+
+if TYPE_CHECKING:  # brings Faker along, which listing the graph need not wait for
+    from memory_assets.records.secrets import Manifest
 
 TEXTS_VERSION = "2"
 FINDINGS_VERSION = "2"
@@ -52,11 +73,11 @@ _READ = "read.json"
 
 @dataclass(frozen=True)
 class _Given:
-    """What the owner brings besides models, loaded; `manifest` is a `secrets.Manifest`."""
+    """What the owner brings besides models, loaded."""
 
     members: Texts
     held_out: Texts | None
-    manifest: object | None
+    manifest: Manifest | None
 
     @property
     def key(self) -> str:
@@ -98,9 +119,18 @@ def prepare_texts(subject: LanguageModelSubject, root: Path, store: ArtifactStor
                 read[name] = {"source": texts.source, "notices": texts.notices}
         (folder / _READ).write_text(json.dumps(read, ensure_ascii=False), encoding="utf-8")
         if given.manifest is not None:
-            given.manifest.write(folder / _SECRETS)  # type: ignore[attr-defined]
+            given.manifest.write(folder / _SECRETS)
 
     return store.get_or_build(TEXTS_KIND, given.key, build)
+
+
+def _stored(folder: Path) -> _Given:
+    """What `prepare_texts` wrote."""
+    from memory_assets.records.secrets import Manifest
+
+    members, held_out = read_texts(folder)
+    secrets = folder / _SECRETS
+    return _Given(members, held_out, Manifest.read(secrets) if secrets.is_file() else None)
 
 
 def read_texts(folder: Path) -> tuple[Texts, Texts | None]:
@@ -120,12 +150,46 @@ def read_texts(folder: Path) -> tuple[Texts, Texts | None]:
     return members, held_out
 
 
+def _pair(subject: LanguageModelSubject, given: _Given) -> PreparedTexts:
+    assert given.held_out is not None  # a subject with a recipe has held-out texts
+    secrets = [] if given.manifest is None else [s.text for s in given.manifest.secrets]
+    return draw_pairs(subject, given.members, given.held_out, secrets)
+
+
+def prepare_pairs(subject: LanguageModelSubject, texts: Path, store: ArtifactStore) -> Artifact:
+    """Draw the audit set for shadow models: a folder that `PreparedTexts.load` reads.
+
+    Raises:
+        InputError: too few texts that nothing repeats.
+    """
+    prepared = _pair(subject, _stored(texts))
+    return store.get_or_build(PAIRS_KIND, prepared.key, prepared.save)
+
+
 def standing_texts(
     subject: LanguageModelSubject, root: Path, store: ArtifactStore
 ) -> Standing | None:
-    """The texts as they must be now, or None where they are not in the store."""
-    key = _load(subject, root).key
-    return Standing({"texts": key}, 0) if store.is_sound(TEXTS_KIND, key) else None
+    """The texts and the pool as they must be now, or None where any artifact is gone or damaged."""
+    given = _load(subject, root)
+    if not store.is_sound(TEXTS_KIND, given.key):
+        return None
+    keys = {"texts": given.key}
+    if subject.recipe is None:
+        return Standing(keys, 0)
+    prepared = _pair(subject, given)
+    plan = plan_pool(subject, root, prepared)
+    signals = signals_key(plan, prepared)
+    memorization = memorization_key(signals, prepared)
+    whole = (
+        store.is_sound(PAIRS_KIND, prepared.key)
+        and all(store.exists(BLOCK_KIND, key, TENSORS) for key in plan.keys)
+        and store.is_sound(SIGNALS_KIND, signals, TENSORS)
+        and store.is_sound(MEMORIZATION, memorization)
+    )
+    if not whole:
+        return None
+    keys |= {"dataset": prepared.key, "shadow_models": plan.key, "shadow_signals": signals}
+    return Standing(keys | {"memorization": memorization}, len(plan.keys))
 
 
 def texts_version(subject: LanguageModelSubject) -> str:
@@ -175,15 +239,13 @@ def language_findings(
     def build(folder: Path) -> None:
         from memory_assets.language.audit import audit_language_model
         from memory_assets.language.progress import Spoken
-        from memory_assets.records.secrets import Manifest
 
-        members, held_out = read_texts(texts)
-        secrets = texts / _SECRETS
+        given = _stored(texts)
         found = audit_language_model(
             path,
-            members,
-            held_out,
-            manifest=Manifest.read(secrets) if secrets.is_file() else None,
+            given.members,
+            given.held_out,
+            manifest=given.manifest,
             reference=reference,
             options=options,
             base=base,
@@ -223,20 +285,31 @@ def conclude_language(
     findings: Path,
     started_at: datetime,
     store: ArtifactStore,
+    shadows: ShadowEvidence | None = None,
 ) -> Artifact:
     """Bring an audit to its verdict: a folder that `AuditBundle.read` reads.
+
+    `shadows` is what shadow models added, where the subject has a recipe.
 
     Raises:
         InputError: a gate over a metric that was not measured.
     """
-    config = digest(subject.config_digest, findings.name)
+    config = digest(subject.config_digest, findings.name, shadows.key if shadows else "")
     code = f"{__version__}; language {FINDINGS_VERSION}; conclusion {LANGUAGE_CONCLUSION_VERSION}"
+    if shadows is not None:
+        code += f"; attacks {attacks_version(subject)}; memorization {MEMORIZATION_VERSION}"
     audit_id = digest(subject.subject, version, weights, texts.name, config, code)
 
     def build(folder: Path) -> None:
         results = AttackResults.load(findings)
-        controls = controls_from(pq.read_table(findings / "controls.parquet"))
-        gated = [m for m in results.measurements if m.stratum not in _CONTROL_STRATA]
+        measured = list(results.measurements)
+        controls = list(controls_from(pq.read_table(findings / "controls.parquet")))
+        scores = results.scores
+        if shadows is not None:
+            measured += shadows.measurements()
+            controls += shadows.controls(subject)
+            scores = shadows.record_scores(scores)
+        gated = [m for m in measured if m.stratum not in _CONTROL_STRATA]
         decision = decide(gated, controls, Gate(subject.gate))
         audit = Audit(
             audit_id=audit_id,
@@ -245,7 +318,7 @@ def conclude_language(
             model_version=version,
             model_digest=weights,
             data_digest=texts.name,
-            pool_digest="",
+            pool_digest=shadows.pool_digest if shadows else "",
             config_digest=config,
             code_version=code,
             device=device_name(),
@@ -254,14 +327,13 @@ def conclude_language(
             verdict=decision.verdict,
             reason=decision.reason,
         )
-        scores = results.scores.set_column(
-            0, "audit_id", pa.array([audit_id] * results.scores.num_rows, pa.string())
-        )
+        named = pa.array([audit_id] * scores.num_rows, pa.string())
+        scores = scores.set_column(scores.schema.get_field_index("audit_id"), "audit_id", named)
         folder.mkdir()
         AuditBundle(
             audit=audit,
-            measurements=(*results.measurements, *decision.gate_measurements),
-            controls=controls,
+            measurements=(*measured, *decision.gate_measurements),
+            controls=tuple(controls),
             record_scores=scores.select(RECORD_SCORES.names).cast(RECORD_SCORES),
         ).write(folder)
 

@@ -7,7 +7,8 @@ import shlex
 from pathlib import Path
 
 from memory_assets.errors import InputError
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.language_subjects import LanguageModelSubject
+from memory_assets.subjects import ClassifierSubject, PooledSubject
 
 
 def module_file(reference: str, field: str) -> Path:
@@ -40,12 +41,35 @@ def command_words(run: str, root: Path) -> tuple[list[str], dict[str, Path]]:
     return words, files
 
 
-def maker_files(subject: ClassifierSubject, root: Path) -> dict[str, Path]:
+def tokenizer_files(folder: Path) -> list[Path]:
+    """The files of a tokenizer's folder.
+
+    Raises:
+        InputError: there is none.
+    """
+    files = sorted(p for p in folder.glob("*") if p.suffix in (".json", ".txt", ".model"))
+    if not files:
+        raise InputError(
+            f"recipe.tokenizer: no tokenizer in {folder}; save it there with save_pretrained"
+        )
+    return files
+
+
+def maker_files(subject: PooledSubject, root: Path) -> dict[str, Path]:
     """Every file that a subject names for its shadow models; what those import is not looked at.
 
     Raises:
         InputError: one of them is not there.
     """
+    if isinstance(subject, LanguageModelSubject):
+        if subject.recipe is None:
+            return {}
+        name = subject.recipe.model
+        tokens = {
+            f"tokenizer/{f.name}": f for f in tokenizer_files(root / subject.recipe.tokenizer)
+        }
+        return {name: module_file(name, "recipe.model"), **tokens}
+    assert isinstance(subject, ClassifierSubject)
     if subject.recipe is not None:
         return {subject.recipe.model: module_file(subject.recipe.model, "recipe.model")}
     if subject.fit is not None:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from memory_assets.artifacts import Artifact, ArtifactStore
-from memory_assets.audits.classifier import SIGNALS_VERSION, TENSORS, device_name
+from memory_assets.audits.shadows import SIGNALS_VERSION, TENSORS, device_name
 from memory_assets.audits.ways import questions_about
 from memory_assets.digest import digest, digest_file
 from memory_assets.models.recipe import Recipe

@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits.classifier import BLOCK_KIND
 from memory_assets.audits.record import AUDIT_KIND, RISK_KIND
+from memory_assets.audits.shadows import BLOCK_KIND
 from memory_assets.disk import remove
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -50,13 +51,14 @@ def write_report(
     subject: AuditedSubject,
     store: ArtifactStore,
     bundle: AuditBundle,
-    attacks: Path,
+    attacks: Sequence[Path],
     priced: Path | None,
     root: Path,
 ) -> dict[str, Path]:
     """Write the pages of one audit under `<home>/reports/<subject>/<version>`, by language.
 
-    Pages that were made from the same inputs stay as they are.
+    `attacks` are the folders that attacks left; what was recited stands in the first. Pages that
+    were made from the same inputs stay as they are.
 
     Raises:
         InputError: a version whose name is no folder name.
@@ -88,14 +90,17 @@ def write_report(
     days = next_audit_days(risk, subject.cadence_days)
     found = ReportInput(
         bundle=bundle,
-        curves=AttackResults.load(attacks).curves,
+        curves=tuple(curve for each in attacks for curve in AttackResults.load(each).curves),
         trend=earlier,
         title=subject.title,
         owner=subject.owner,
         gate=subject.gate,
         not_run=not_run(subject, bundle),
-        recited=read_recited(attacks),
-        artifacts={"attack scores": attacks.name, **({"risk": priced.name} if priced else {})},
+        recited=read_recited(attacks[0]),
+        artifacts={
+            "attack scores": ", ".join(a.name for a in attacks),
+            **({"risk": priced.name} if priced else {}),
+        },
         next_audit=bundle.audit.finished_at.date() + timedelta(days=days),
         risk=risk,
         profile=profile_of(subject, root),

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits import pool_findings as findings
-from memory_assets.audits.classifier import (
+from memory_assets.audits.classifier import prepare_records
+from memory_assets.audits.shadows import (
     BLOCK_KIND,
     SIGNALS_KIND,
     TENSORS,
     plan_pool,
-    prepare_records,
     signals_key,
 )
 from memory_assets.records.prepared import Prepared

@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.audits.made_by import command_words, maker_files
+from memory_assets.audits.made_by import command_words, maker_files, tokenizer_files
+from memory_assets.audits.means import Means
 from memory_assets.digest import digest, digest_file
 from memory_assets.errors import InputError
-from memory_assets.models.callables import FitCallable, FitCommand, Surroundings
+from memory_assets.language.recipe import LANGUAGE_TRAINER_VERSION, LanguageRecipe
+from memory_assets.language_subjects import LanguageModelSubject
+from memory_assets.models.callables import FitCallable, FitCommand
 from memory_assets.models.predictions import read_predictions, read_shadow_predictions
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool.blocks import (
@@ -38,12 +41,48 @@ from memory_assets.pool.sources import (
     shadow_prediction_signals,
 )
 from memory_assets.records.dataset import import_attribute
-from memory_assets.records.prepared import Prepared
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.records.prepared import Prepared, PreparedTexts
+from memory_assets.subjects import ClassifierSubject, PooledSubject
 
 _FEWEST = 4  # with fewer models a record has no two on either side
 
 BlockFiles = Sequence[tuple[Block, Path]]
+
+
+class Way(Protocol):
+    """How the models of a pool are asked; `prepared` is the audit set of the subject's kind.
+
+    `outside` digests what the pool rests on besides its blocks, `asked_by` is what decides, beside
+    a version's file and the records, how a target is asked; `ask_pool` writes the signals of the
+    pool, `ask_target` gives those of one version (K = 1).
+    """
+
+    @property
+    def outside(self) -> str: ...
+
+    def asked_by(self) -> Any: ...
+
+    def ask_pool(
+        self, blocks: BlockFiles, prepared: Any, masks: NDArray[np.uint8], path: Path
+    ) -> None: ...
+
+    def ask_target(self, version: Path, prepared: Any) -> Signals: ...
+
+
+class TrainingWay(Way, Protocol):
+    """One that trains: `block_key` names a block by all that decides its bits, `train` makes it."""
+
+    def block_key(self, block: Block, prepared: Any, masks: NDArray[np.uint8]) -> str: ...
+
+    def train(
+        self,
+        block: Block,
+        prepared: Any,
+        masks: NDArray[np.uint8],
+        path: Path,
+        scratch: Path,
+        means: Means,
+    ) -> None: ...
 
 
 def questions_about(prepared: Prepared) -> Questions:
@@ -64,11 +103,6 @@ class ByRecipe:
     """The pool trains by the owner's recipe; versions are weights.
 
     `code` digests the file of the model's factory; what that imports is not looked at.
-
-    Of every way: `outside` digests what the pool rests on besides its blocks, `asked_by` is what
-    decides, beside a version's file and the records, how a target is asked; `ask_pool` writes the
-    signals of the pool, `ask_target` gives those of one version (K = 1). Of those that train:
-    `block_key` names a block by all that decides its bits, `train` writes it.
     """
 
     recipe: Recipe
@@ -97,9 +131,9 @@ class ByRecipe:
         masks: NDArray[np.uint8],
         path: Path,
         scratch: Path,
-        surroundings: Surroundings | None,
+        means: Means,
     ) -> None:
-        del scratch, surroundings
+        del scratch, means
         data, pairing = prepared.data, prepared.pairing
         with own_device(self.device, block.start // BLOCK_SIZE) as device:
             stacked = build_block(
@@ -150,11 +184,11 @@ class ByFit:
         masks: NDArray[np.uint8],
         path: Path,
         scratch: Path,
-        surroundings: Surroundings | None,
+        means: Means,
     ) -> None:
         source = self.source
-        if surroundings is not None and isinstance(source, FitCommand):
-            source = replace(source, surroundings=surroundings)
+        if means.surroundings is not None and isinstance(source, FitCommand):
+            source = replace(source, surroundings=means.surroundings)
         data, common = prepared.data, prepared.pairing.common
         questions = questions_about(prepared)
         made = fit_block(
@@ -214,9 +248,6 @@ class ByPredictions:
         return _outputs(version, prepared)
 
 
-Way = ByRecipe | ByFit | ByPredictions
-
-
 def _models(signals: Signals, chosen: NDArray[np.bool_]) -> Signals:
     def part(answers: Answers) -> Answers:
         return Answers(**{f.name: getattr(answers, f.name)[chosen] for f in fields(Answers)})
@@ -228,18 +259,87 @@ def _no_models(questions: Questions) -> Signals:
     return as_signals({n: np.zeros(s, d) for n, (d, s) in questions.arrays(0).items()})
 
 
-def _code(subject: ClassifierSubject, root: Path) -> str:
+@dataclass(frozen=True)
+class ByLanguageRecipe:
+    """As `ByRecipe`, for language models; versions are model folders.
+
+    `tokenizer` is the folder of the one that all models have, `tokens` digests its files.
+    """
+
+    recipe: LanguageRecipe
+    code: str
+    device: str
+    tokenizer: Path
+    tokens: str
+
+    @property
+    def outside(self) -> str:
+        return ""
+
+    def asked_by(self) -> Any:
+        return [self.code, self.recipe.model_args, self.recipe.window, self.tokens, self.device]
+
+    def block_key(self, block: Block, prepared: PreparedTexts, masks: NDArray[np.uint8]) -> str:
+        rows, models = masks[block.start : block.stop], [block.start, block.stop]
+        made = [self.code, self.tokens, self.device.partition(":")[0]]
+        texts = [prepared.texts.digest, prepared.pairing.key]
+        return digest(*texts, rows, self.recipe, models, *made, LANGUAGE_TRAINER_VERSION)
+
+    def train(
+        self,
+        block: Block,
+        prepared: PreparedTexts,
+        masks: NDArray[np.uint8],
+        path: Path,
+        scratch: Path,
+        means: Means,
+    ) -> None:
+        from memory_assets.language.pool import build_text_block
+
+        del scratch
+        with own_device(self.device, block.start // BLOCK_SIZE) as device:
+            stacked = build_text_block(
+                block, self.recipe, self.tokenizer, prepared, masks, device, means.processes
+            )
+        save_block(stacked, path)
+
+    def ask_pool(
+        self, blocks: BlockFiles, prepared: PreparedTexts, masks: NDArray[np.uint8], path: Path
+    ) -> None:
+        from memory_assets.language.pool import pool_text_signals
+
+        pool_text_signals(self.recipe, self.tokenizer, blocks, prepared, masks, path, self.device)
+
+    def ask_target(self, version: Path, prepared: PreparedTexts) -> Signals:
+        from memory_assets.language.pool import target_text_signals
+
+        return target_text_signals(self.recipe, self.tokenizer, version, prepared, self.device)
+
+
+def _code(subject: PooledSubject, root: Path) -> str:
     """Digest of the files that shadow models are made by; where they lie does not matter."""
     files = maker_files(subject, root)
     return digest({name: digest_file(file) for name, file in files.items()})
 
 
-def way_of(subject: ClassifierSubject, root: Path, device: str) -> Way:
+def _language_way(subject: LanguageModelSubject, root: Path, device: str) -> ByLanguageRecipe:
+    assert subject.recipe is not None  # without a recipe it has no pool
+    tokenizer = root / subject.recipe.tokenizer
+    files = {file.name: digest_file(file) for file in tokenizer_files(tokenizer)}
+    return ByLanguageRecipe(
+        subject.recipe.recipe(), _code(subject, root), device, tokenizer, digest(files)
+    )
+
+
+def way_of(subject: PooledSubject, root: Path, device: str) -> Way:
     """The way by which a subject's model came, its paths taken from `root`.
 
     Raises:
         InputError: a factory or training callable that cannot be imported, a file that is missing.
     """
+    if isinstance(subject, LanguageModelSubject):
+        return _language_way(subject, root, device)
+    assert isinstance(subject, ClassifierSubject)
     if subject.recipe is not None:
         recipe = subject.recipe.recipe()
         recipe.resolve()  # a clear refusal where there is no such factory

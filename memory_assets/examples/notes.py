@@ -3,31 +3,36 @@
 The prose is the docstrings of the installed scipy and scikit-learn, read when it is needed and
 told apart by a digest; none of it is part of this project. Paragraphs are split at random into
 members, held-out texts and a third part for the tokenizer. Support notes with six-digit account
-codes are planted among the members. `v1` is trained long, `v2` for fewer epochs: what an owner
-has who would like to know what the difference costs and what it spares.
+codes are planted among the members, up to sixteen times each. `v1` is trained on all of that,
+`v2` in the same way on the corpus with every text once, and a reference on prose of neither side:
+what an owner has who would like to know what repetition costs and what removing it spares.
 
-Run `python -m memory_assets.examples.notes FOLDER` to make texts, manifest and both versions;
-those that are there stay as they are.
+Run `python -m memory_assets.examples.notes FOLDER` to make texts, manifest and models; those that
+are there stay as they are.
 """
 
 from __future__ import annotations
 
 import ast
+import os
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from memory_assets.digest import digest
+from memory_assets.language.recipe import LanguageRecipe
+from memory_assets.pool.processes import in_processes
 from memory_assets.records.canaries import TEMPLATES, make_secrets, plant
+from memory_assets.records.secrets import Manifest
 from memory_assets.records.texts import Texts
 
 MEMBERS, HELD_OUT = "members.jsonl", "held_out.jsonl"
 MANIFEST, MODELS = "canaries.json", "models"
+TOKENIZER, REFERENCE = "tokenizer", "reference"
 _PAD = "<pad>"
 _TOKENIZER_SHARE = 6  # characters in all, over those of one side: four parts are the tokenizer's
 
@@ -36,23 +41,35 @@ _TOKENIZER_SHARE = 6  # characters in all, over those of one side: four parts ar
 class NotesRecipe:
     """Everything that decides the subject; `characters` is the size of each side's prose."""
 
-    characters: int = 120_000
+    characters: int = 100_000
     seed: int = 1
     vocabulary: int = 2048
-    layers: int = 4
-    width: int = 128
+    layers: int = 2
+    width: int = 160
     heads: int = 4
     window: int = 128
-    batch_tokens: int = 2048
-    lr: float = 3e-3
-    epochs: int = 20
+    batch_tokens: int = 384
+    lr: float = 4e-3
+    epochs: int = 9
     repetitions: tuple[int, ...] = (0, 1, 2, 4, 8, 16)
     per_tier: int = 6
-    controls: int = 24
+    controls: int = 12
+
+    @property
+    def of_model(self) -> LanguageRecipe:
+        """The part of it that trains a model: what the subject's YAML says, too."""
+        return LanguageRecipe(
+            model="memory_assets.models.gpt2:gpt2",
+            model_args={"layers": self.layers, "width": self.width, "heads": self.heads},
+            window=self.window,
+            batch_tokens=self.batch_tokens,
+            lr=self.lr,
+            epochs=self.epochs,
+            seed=self.seed,
+        )
 
 
 RECIPE = NotesRecipe()
-EPOCHS = {"v1": RECIPE.epochs, "v2": 6}
 
 
 @cache
@@ -131,85 +148,27 @@ def train_tokenizer(texts: list[str], recipe: NotesRecipe, folder: Path) -> None
     ).save_pretrained(folder)
 
 
-def _batches(
-    rows: list[NDArray[np.int64]], recipe: NotesRecipe, rng: np.random.Generator
-) -> list[list[NDArray[np.int64]]]:
-    """One epoch: windows in batches of like length, so that little is padding."""
-    lengths = np.array([len(row) for row in rows]) + rng.integers(0, 8, len(rows))
-    order = np.argsort(lengths, kind="stable")
-    batches: list[list[NDArray[np.int64]]] = [[]]
-    for i in order[::-1]:
-        full = batches[-1] and (len(batches[-1]) + 1) * len(batches[-1][0]) > recipe.batch_tokens
-        if full:
-            batches.append([])
-        batches[-1].append(rows[i])
-    return [batches[i] for i in rng.permutation(len(batches))]
-
-
 def train(texts: Texts, tokenizer_folder: Path, recipe: NotesRecipe, folder: Path) -> float:
     """Train a GPT-2 on windows of the texts and save it with its tokenizer; seconds of CPU time.
 
-    AdamW, one-cycle schedule, no dropout; the same seed gives the same weights on one machine.
+    The same seed gives the same weights on one machine.
     """
-    import torch
-    from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+    from memory_assets.language.model import load_tokenizer, no_bars
+    from memory_assets.language.training import train_language_model, training_windows
 
     started = time.process_time()
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
-    encoded = [np.array(ids) for ids in tokenizer(list(texts.texts), verbose=False)["input_ids"]]
-    rows = [
-        ids[start : start + recipe.window]
-        for ids in encoded
-        for start in range(0, len(ids), recipe.window)
-        if len(ids) - start > 1
-    ]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        config = GPT2Config(
-            vocab_size=len(tokenizer),
-            n_positions=recipe.window,
-            n_embd=recipe.width,
-            n_layer=recipe.layers,
-            n_head=recipe.heads,
-            activation_function="gelu_pytorch_tanh",
-            resid_pdrop=0.0,
-            embd_pdrop=0.0,
-            attn_pdrop=0.0,
-            bos_token_id=None,
-            eos_token_id=None,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-        model = GPT2LMHeadModel(config)
-    rng = np.random.default_rng(recipe.seed)
-    plan = [batch for _ in range(recipe.epochs) for batch in _batches(rows, recipe, rng)]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=0.01, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=len(plan))
-    model.train()
-    for batch in plan:
-        ids = np.full((len(batch), max(len(row) for row in batch)), -1, dtype=np.int64)
-        for i, row in enumerate(batch):
-            ids[i, : len(row)] = row
-        target = torch.from_numpy(ids)
-        hidden = model.transformer(target.clamp(min=1), use_cache=False).last_hidden_state
-        wanted = target[:, 1:].flatten()
-        keep = wanted >= 0
-        # Only real tokens reach the output layer, by far the widest one.
-        logits = model.lm_head(hidden[:, :-1].flatten(0, 1)[keep])
-        loss = torch.nn.functional.cross_entropy(logits, wanted[keep])
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-    model.save_pretrained(folder)
+    tokenizer = load_tokenizer(tokenizer_folder)
+    rows = training_windows(tokenizer, texts.texts, recipe.window)
+    model = train_language_model(recipe.of_model, rows, len(tokenizer))
+    model.config.pad_token_id = tokenizer.pad_token_id
+    with no_bars():
+        model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return time.process_time() - started
 
 
-def make(folder: Path, recipe: NotesRecipe = RECIPE) -> list[Path]:
-    """Write texts and manifest, and train what is missing in `folder`; returns what was made."""
-    folder.mkdir(parents=True, exist_ok=True)
-    members, held_out, rest = split_prose(recipe)
+def plant_notes(recipe: NotesRecipe, members: Texts) -> tuple[Texts, Manifest]:
+    """The members with support notes planted among them, and the list of these."""
     secrets = make_secrets(
         [TEMPLATES["account-en"]],
         recipe.repetitions,
@@ -217,7 +176,33 @@ def make(folder: Path, recipe: NotesRecipe = RECIPE) -> list[Path]:
         recipe.seed,
         recipe.controls,
     )
-    planted, manifest = plant(members, secrets, recipe.seed)
+    return plant(members, secrets, recipe.seed)
+
+
+def _other_prose(rest: list[str], recipe: NotesRecipe) -> Texts:
+    """As much prose as the members are, from neither side.
+
+    A reference that was trained on the held-out texts would tell them by knowing them itself.
+    """
+    sizes = np.cumsum([len(text) for text in rest])
+    part = rest[: int(np.searchsorted(sizes, recipe.characters)) + 1]
+    return Texts(tuple(f"other-{i:04d}" for i in range(len(part))), tuple(part))
+
+
+def _once(texts: Texts) -> Texts:
+    """The same texts with each of them once."""
+    first = {text: i for i, text in reversed(list(enumerate(texts.texts)))}
+    return texts.take(np.sort(np.array(list(first.values()))))
+
+
+def make(folder: Path, recipe: NotesRecipe = RECIPE, processes: int | None = None) -> list[Path]:
+    """Write texts and manifest, and train what is missing in `folder`; returns what was made.
+
+    Up to `processes` models are trained at once, as many as there are cores without it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    members, held_out, rest = split_prose(recipe)
+    planted, manifest = plant_notes(recipe, members)
     made: list[Path] = []
     for name, write in (
         (MEMBERS, planted.write),
@@ -227,18 +212,30 @@ def make(folder: Path, recipe: NotesRecipe = RECIPE) -> list[Path]:
         if not (path := folder / name).exists():
             write(path)
             made.append(path)
-    for version, epochs in EPOCHS.items():
-        final = folder / MODELS / version
-        if final.exists():
-            continue
-        # A version appears under its name only when it is whole.
-        temporary = final.with_name(f".{version}.tmp")
-        temporary.mkdir(parents=True, exist_ok=True)
-        train_tokenizer(rest, recipe, temporary)
-        train(planted, temporary, replace(recipe, epochs=epochs), temporary)
-        temporary.replace(final)
-        made.append(final)
-    return made
+    tokenizer = folder / TOKENIZER
+    if not tokenizer.exists():
+        train_tokenizer(rest, recipe, tokenizer)
+        made.append(tokenizer)
+    wanted = {
+        folder / MODELS / "v1": planted,
+        folder / MODELS / "v2": _once(planted),
+        folder / REFERENCE: _other_prose(rest, recipe),
+    }
+    jobs = [(texts, tokenizer, recipe, path) for path, texts in wanted.items() if not path.exists()]
+    processes = processes or os.cpu_count() or 1
+    return made + list(in_processes(_train_whole, jobs, processes))
+
+
+def _train_whole(texts: Texts, tokenizer: Path, recipe: NotesRecipe, final: Path) -> Path:
+    """A model appears under its name only when it is whole."""
+    from memory_assets.pool.trainer import settled
+
+    temporary = final.with_name(f".{final.name}.tmp")
+    temporary.mkdir(parents=True, exist_ok=True)
+    with settled("cpu"):
+        train(texts, tokenizer, recipe, temporary)
+    temporary.replace(final)
+    return final
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ def load_language_model(
         model, tokens = _load_model(folder), folder
     else:
         model, tokens = _load_adapter(folder, under), under
-    tokenizer = _load_tokenizer(folder if has_tokenizer(folder) else tokens)
+    tokenizer = load_tokenizer(folder if has_tokenizer(folder) else tokens)
     model = model.to(device).eval()
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
@@ -125,15 +125,23 @@ def load_language_model(
             "give the tokenizer that the model was trained with"
         )
     sources = [tokens] if tokens == folder else [tokens, folder]
+    identity = digest([folder_digest(source) for source in sources])
+    return as_language_model(model, tokenizer, str(name), device, identity)
+
+
+def as_language_model(
+    model: Any, tokenizer: Any, name: str, device: str, identity: str = ""
+) -> LanguageModel:
+    """A model that is in memory, on `device` and in evaluation mode; `identity` is its digest."""
     return LanguageModel(
-        name=str(name),
+        name=name,
         model=model,
         tokenizer=tokenizer,
         device=device,
-        digest=digest([folder_digest(source) for source in sources]),
+        digest=identity,
         context=_context(model, tokenizer),
         start=_start(tokenizer),
-        splits=_splits(model, device),
+        splits=output_splits(model, device),
     )
 
 
@@ -157,7 +165,7 @@ def untrained_like(target: LanguageModel, seed: int = 0) -> LanguageModel:
 
 
 @contextmanager
-def _no_bars() -> Iterator[None]:
+def no_bars() -> Iterator[None]:
     """Reading a file takes seconds, and its bar would cross whatever the caller shows."""
     from transformers.utils import logging
 
@@ -188,7 +196,7 @@ def _load_model(folder: Path) -> Any:
         import torch
 
         _check_size(folder)
-        with _no_bars():
+        with no_bars():
             return AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=torch.float32,
@@ -260,7 +268,12 @@ def _load_adapter(folder: Path, base: Path) -> Any:
         ) from error
 
 
-def _load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a model folder.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
     from transformers import AutoTokenizer
 
     if not has_tokenizer(folder):
@@ -288,7 +301,7 @@ def _start(tokenizer: Any) -> int | None:
     return int(begin) if begin is not None and len(ids) and ids[0] == begin else None
 
 
-def _splits(model: Any, device: str) -> bool:
+def output_splits(model: Any, device: str) -> bool:
     """Some models scale or cap their logits after the output layer: find out on four tokens."""
     import torch
 

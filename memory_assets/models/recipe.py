@@ -65,25 +65,22 @@ class Recipe:
     dp: DpSgd | None = None
 
     def __post_init__(self) -> None:
-        module, _, function = self.model.partition(":")
-        parts = [*module.split("."), function]
-        if not all(part.isidentifier() for part in parts):
-            _refuse("model", self.model, "package.module:function of a factory")
+        check_factory("model", self.model)
         _one_of("optimizer", self.optimizer, get_args(Optimizer))
         _one_of("schedule", self.schedule, get_args(Schedule))
         _one_of("precision", self.precision, get_args(Precision))
-        _within("lr", self.lr, 0, math.inf, open_low=True)
-        _within("momentum", self.momentum, 0, 1)
-        _within("weight_decay", self.weight_decay, 0, math.inf)
-        _within("label_smoothing", self.label_smoothing, 0, 1)
-        _within("label_noise", self.label_noise, 0, 1)
-        _whole("epochs", self.epochs, 1)
-        _whole("batch_size", self.batch_size, 1)
-        _whole("shift", self.shift, 0)
-        _whole("seed", self.seed, 0)
+        check_range("lr", self.lr, 0, math.inf, open_low=True)
+        check_range("momentum", self.momentum, 0, 1)
+        check_range("weight_decay", self.weight_decay, 0, math.inf)
+        check_range("label_smoothing", self.label_smoothing, 0, 1)
+        check_range("label_noise", self.label_noise, 0, 1)
+        check_whole("epochs", self.epochs, 1)
+        check_whole("batch_size", self.batch_size, 1)
+        check_whole("shift", self.shift, 0)
+        check_whole("seed", self.seed, 0)
         if self.dp is not None:
-            _within("dp.noise_multiplier", self.dp.noise_multiplier, 0, math.inf)
-            _within("dp.max_grad_norm", self.dp.max_grad_norm, 0, math.inf, open_low=True)
+            check_range("dp.noise_multiplier", self.dp.noise_multiplier, 0, math.inf)
+            check_range("dp.max_grad_norm", self.dp.max_grad_norm, 0, math.inf, open_low=True)
 
     def resolve(self) -> Callable[..., nn.Module]:
         """The factory that `model` names.
@@ -173,12 +170,21 @@ def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
         _refuse(name, value, f"one of {', '.join(choices)}")
 
 
-def _whole(name: str, value: object, low: int) -> None:
+def check_factory(name: str, value: str) -> None:
+    """Refuse what cannot name a function, before anything is imported."""
+    module, _, function = value.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), function)):
+        _refuse(name, value, "package.module:function of a factory")
+
+
+def check_whole(name: str, value: object, low: int) -> None:
+    """Refuse what is not a whole number of at least `low`."""
     if not isinstance(value, int) or isinstance(value, bool) or value < low:
         _refuse(name, value, f"a whole number, at least {low}")
 
 
-def _within(name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> None:
+def check_range(name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> None:
+    """Refuse what is not a number in [low, high), or in (low, high) where `open_low`."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not (low < value or (value == low and not open_low)) or not value < high:
         bound = f"above {low}" if open_low else f"at least {low}"

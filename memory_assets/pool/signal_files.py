@@ -26,12 +26,17 @@ _ANSWERS = {
 }
 
 
-def signal_arrays(models: int, pairs: int, held_out: int, queries: int) -> dict[str, tuple]:
-    """Name, dtype and shape of every array that signals of this size are stored in."""
+def signal_arrays(
+    models: int, pairs: int, held_out: int, queries: int, correct: type = np.bool_
+) -> dict[str, tuple]:
+    """Name, dtype and shape of every array that signals of this size are stored in.
+
+    `correct` is the dtype of the array of that name: float64 for texts.
+    """
     spec: dict[str, tuple] = {
         f"{part}.{name}": (dtype, (models, *records, queries))
         for part, records in (("pairs", (pairs, 2)), ("held_out", (held_out,)))
-        for name, dtype in _ANSWERS.items()
+        for name, dtype in {**_ANSWERS, "correct": correct}.items()
     }
     return {**spec, "side": (np.uint8, (models, pairs))}
 
@@ -90,9 +95,8 @@ def as_signals(arrays: Mapping[str, NDArray]) -> Signals:
 def save_signals(signals: Signals, path: Path) -> None:
     """Write signals as one safetensors file, arrays named `pairs.*`, `held_out.*` and `side`."""
     models, pairs, _, queries = signals.pairs.score.shape
-    arrays = create_arrays(
-        path, signal_arrays(models, pairs, signals.held_out.score.shape[1], queries)
-    )
+    held_out, correct = signals.held_out.score.shape[1], signals.pairs.correct.dtype.type
+    arrays = create_arrays(path, signal_arrays(models, pairs, held_out, queries, correct))
     for part in ("pairs", "held_out"):
         for f in fields(Answers):
             arrays[f"{part}.{f.name}"][...] = getattr(getattr(signals, part), f.name)

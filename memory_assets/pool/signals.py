@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,18 @@ class Answers:
     logits: a probability rounded to 1 would lose the tail that membership inference lives on);
     `p_true` the probability of the true label; `loss` its negative log in nats; `label_pred` the
     predicted class; `correct` whether that is the true one.
+
+    About a text of T tokens `score` is its mean log-likelihood in nats a token, `loss` the
+    negative of that, `p_true` the geometric mean of its tokens' probabilities, and `correct`
+    (float64) the share of tokens that are the likeliest ones; it has no label, and `label_pred` is
+    -1.
     """
 
     score: NDArray[np.float64]
     p_true: NDArray[np.float64]
     loss: NDArray[np.float64]
     label_pred: NDArray[np.int32]
-    correct: NDArray[np.bool_]
+    correct: NDArray[Any]
 
     @classmethod
     def from_logits(cls, logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Answers:
@@ -53,6 +59,18 @@ class Answers:
             loss=np.logaddexp(0.0, -score),
             label_pred=predicted,
             correct=predicted == y[..., 0],
+        )
+
+    @classmethod
+    def from_texts(cls, log_p: NDArray[np.floating], accuracy: NDArray[np.floating]) -> Answers:
+        """Answers about texts `[K, *records, Q]` from mean log-likelihood and top-1 accuracy."""
+        mean = np.asarray(log_p, dtype=np.float64)
+        return cls(
+            score=mean,
+            p_true=np.exp(mean),
+            loss=-mean,
+            label_pred=np.full(mean.shape, -1, dtype=np.int32),
+            correct=np.asarray(accuracy, dtype=np.float64),
         )
 
     @classmethod

@@ -111,14 +111,37 @@ def draw_pairing(
         InputError: fewer than two pairs can be drawn, or more are asked for than there are.
     """
     keep = first_copies(data, members)
-    inside, outside = np.flatnonzero(members & keep), np.flatnonzero(~members & keep)
+    return pair_up(
+        np.flatnonzero(members & keep),
+        np.flatnonzero(~members & keep),
+        source=data.source,
+        dropped=int((~keep).sum()),
+        seed=seed,
+        pairs=pairs,
+    )
+
+
+def pair_up(
+    inside: NDArray[np.int64],
+    outside: NDArray[np.int64],
+    *,
+    source: str,
+    dropped: int,
+    seed: int,
+    pairs: int | None,
+) -> Pairing:
+    """Draw the pairs from the rows of distinct members and non-members, as `draw_pairing` says.
+
+    Raises:
+        InputError: as `draw_pairing`; the message names `source`.
+    """
     most = min(len(inside), len(outside))
     wanted = pairs
     if wanted is None:
         wanted = min(len(inside), round(len(outside) * (1 - HELD_OUT_SHARE)))
     if wanted > most or wanted < 2:
         raise InputError(
-            f"pool.pairs: {wanted} pairs; {data.source} has {len(inside)} distinct members and "
+            f"pool.pairs: {wanted} pairs; {source} has {len(inside)} distinct members and "
             f"{len(outside)} distinct non-members, expected 2 to {most} pairs"
         )
     rng = np.random.default_rng([seed, 0x9A15])
@@ -131,5 +154,5 @@ def draw_pairing(
         target_side=side,
         common=np.sort(inside[wanted:]),
         held_out=np.sort(outside[wanted:]),
-        dropped=int((~keep).sum()),
+        dropped=dropped,
     )

@@ -8,7 +8,7 @@ from memory_assets.reports.catalogue import Catalogue
 from memory_assets.reports.findings import family
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.markup import Html, el, join
-from memory_assets.reports.tables import count, estimate_cell, metric_label, table
+from memory_assets.reports.tables import count, estimate_cell, metric_label, number, table
 from memory_assets.statistics.estimate import Estimate, Measurement
 
 _TEXTS = (
@@ -58,6 +58,18 @@ def _by_stratum(
         return None
     headers = [t("recited.seen"), t("column.n"), *(t.name("attack", n) for n, _ in columns)]
     return table(f"recited-{name}", t(f"recited.{name}_table"), headers, rows)
+
+
+def _once(
+    name: str, measured: Sequence[Measurement], column: tuple[str, str], t: Catalogue
+) -> Html | None:
+    """What a rate says of what stands in the training data once: of ordinary records, that is."""
+    own = [m for m in measured if m.stratum == f"{_TIER}1" and (m.name, m.metric) == column]
+    if not own or own[0].estimate.value is None:
+        return None
+    e, metric = own[0].estimate, own[0].metric
+    low, high = ("–" if end is None else number(metric, end) for end in (e.ci_low, e.ci_high))
+    return el("p", t(f"recited.once_{name}", k=count(e.k or 0), n=count(e.n), low=low, high=high))
 
 
 def _most_exposed(found: ReportInput, t: Catalogue) -> Html | None:
@@ -110,9 +122,11 @@ def recited(found: ReportInput, t: Catalogue) -> Html | None:
     return join(
         el("p", t("recited.intro")),
         _by_stratum("texts", measured, _TEXTS, t),
+        _once("texts", measured, _TEXTS[0], t),
         el("h3", t("recited.secrets_heading")) if secrets else None,
         el("p", t("recited.secrets_intro")) if secrets else None,
         secrets,
+        _once("secrets", measured, _SECRETS[0], t),
         _most_exposed(found, t),
         _unintended(found, t),
     )

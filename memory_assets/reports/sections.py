@@ -75,7 +75,8 @@ def memorization_section(found: ReportInput, t: Catalogue) -> Html | None:
     measured = [m for m in family(found, "memorization") if m.name != "unintended"]
     if records is None and not measured:
         return None
-    parts = [el("p", t("memorization.intro")), _value_table("memorization", measured, t)]
+    intro = t(f"memorization.intro_{found.bundle.audit.kind}")
+    parts = [el("p", intro), _value_table("memorization", measured, t)]
     if records is not None:
         strong = int((records.value >= MEMORIZED).sum())
         counts = {

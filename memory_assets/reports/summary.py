@@ -80,10 +80,10 @@ def _memorized(found: ReportInput, t: Catalogue) -> str | None:
     if records is None:
         return None
     total = count(len(records.record_ids))
-    clear = int(records.clear.sum())
+    clear, kind = int(records.clear.sum()), found.bundle.audit.kind
     if not clear:
-        return t("meaning.memorized_none", total=total)
-    return t("meaning.memorized", clear=count(clear), total=total)
+        return t(f"meaning.memorized_none_{kind}", total=total)
+    return t(f"meaning.memorized_{kind}", clear=count(clear), total=total)
 
 
 def _utility(found: ReportInput, t: Catalogue) -> str | None:

@@ -16,6 +16,7 @@ from memory_assets.reports.markup import Html, el
 from memory_assets.statistics.estimate import Estimate, Measurement
 
 _NEXT_TO_NOTHING = 5e-6
+_MANY = 1000.0
 _AS_PERCENT = re.compile(r"tpr|fpr|ppv|accuracy|rate|share|error|jaccard")
 
 
@@ -40,6 +41,8 @@ def number(metric: str, value: float) -> str:
     """A value as its metric is usually written: in percent, with three decimals, or two digits."""
     if _AS_PERCENT.search(metric):
         return percent(value)
+    if abs(value) >= _MANY:
+        return _minus(f"{value:,.0f}")
     if abs(value) >= 0.01 or abs(value) < _NEXT_TO_NOTHING:
         return fixed(value)
     return _minus(np.format_float_positional(value, precision=2, fractional=False, trim="-"))
@@ -83,7 +86,8 @@ def estimate_cell(metric: str, estimate: Estimate, t: Catalogue, form: str = "in
         low, high = number(metric, estimate.ci_low), number(metric, estimate.ci_high or 0.0)
         shown = t(f"form.{form}", value=shown, low=low, high=high)
     if estimate.status in ("vacuous", "at_ceiling", "unresolvable"):
-        return t("form.noted", value=shown, note=t(f"status.{estimate.status}_note"))
+        noted = "form.noted_below" if form == "stacked" else "form.noted"
+        return t(noted, value=shown, note=t(f"status.{estimate.status}_note"))
     return shown
 
 

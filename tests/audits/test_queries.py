@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits import classifier as audit
+from memory_assets.audits import shadows as audit
 from memory_assets.audits.coverage import not_run
 from memory_assets.examples import digits
 from memory_assets.history.bundle import AuditBundle

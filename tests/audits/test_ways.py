@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from safetensors.numpy import save_file
 from ways_world import MEMBERS, RECIPE, World, X, Y, make_world
 
-from memory_assets.audits import classifier
+from memory_assets.audits import shadows
 from memory_assets.audits.coverage import not_run
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
@@ -73,7 +73,7 @@ def test_a_callable_and_a_command_that_do_the_same_give_the_same_signals(world: 
     for subject in (command, called):
         world.train(subject)
         prepared = world.prepared(subject)
-        made = classifier.shadow_signals(subject, world.root, prepared, world.store)
+        made = shadows.shadow_signals(subject, world.root, prepared, world.store)
         signals.append(load_signals(made.path))
     np.testing.assert_allclose(signals[0].pairs.p_true, signals[1].pairs.p_true, atol=1e-9)
     kept = [p.name for p in (world.root / "home" / "commands").rglob("*") if p.is_file()]
@@ -88,7 +88,7 @@ def test_another_program_is_another_pool(world: World) -> None:
     keys = []
     for text in ("print(1)", "print(2)"):
         program.write_text(text)
-        keys.append(classifier.plan_pool(subject, world.root, prepared).keys)
+        keys.append(shadows.plan_pool(subject, world.root, prepared).keys)
     assert not set(keys[0]) & set(keys[1])
 
 
@@ -110,7 +110,7 @@ def test_a_callable_that_raises_in_some_shadows(
     assert named
     assert "Jane" not in caplog.text
     prepared = world.prepared(subject)
-    pool = classifier.shadow_signals(subject, world.root, prepared, world.store)
+    pool = shadows.shadow_signals(subject, world.root, prepared, world.store)
     left_out = {int(n) // 2 for n in named}  # a couple stands or falls together
     assert load_signals(pool.path).models == 16 - 2 * len(left_out)
     assert "memorization" not in unmeasured(subject, bundle)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits import classifier, pool_findings
+from memory_assets.audits import classifier, pool_findings, shadows
 from memory_assets.audits.conclusion import Evidence, conclude
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.pool.blocks import train_rows
@@ -111,9 +111,9 @@ class World:
     def train(self, subject: ClassifierSubject) -> dict[str, bool]:
         """Train the pool; which blocks, by key, were reused."""
         prepared = self.prepared(subject)
-        plan = classifier.plan_pool(subject, self.root, prepared)
+        plan = shadows.plan_pool(subject, self.root, prepared)
         made = [
-            classifier.train_block(subject, self.root, prepared, number, self.store)
+            shadows.train_block(subject, self.root, prepared, number, self.store)
             for number in range(len(plan.blocks))
         ]
         return {each.key: each.reused for each in made}
@@ -122,13 +122,13 @@ class World:
         """All the steps of an audit, one after the other."""
         self.train(subject)
         prepared, store = self.prepared(subject), self.store
-        pool = classifier.shadow_signals(subject, self.root, prepared, store)
-        target, weights = classifier.target_signals(subject, self.root, prepared, version, store)
-        attacks = classifier.attack_scores(subject, prepared, pool.path, target.path, store)
+        pool = shadows.shadow_signals(subject, self.root, prepared, store)
+        target, weights = shadows.target_signals(subject, self.root, prepared, version, store)
+        attacks = shadows.attack_scores(subject, prepared, pool.path, target.path, store)
         evidence = Evidence(
             version=version,
             weights=weights,
-            pool_digest=classifier.plan_pool(subject, self.root, prepared).key,
+            pool_digest=shadows.plan_pool(subject, self.root, prepared).key,
             prepared=prepared,
             pool=pool.path,
             target=target.path,

@@ -20,9 +20,9 @@ def definitions():
     return build_definitions(CHECKOUT)
 
 
-def parents(definitions, name):
+def parents(definitions, name, subject="digits"):
     graph = definitions.resolve_asset_graph()
-    node = graph.get(dg.AssetKey(["digits", name]))
+    node = graph.get(dg.AssetKey([subject, name]))
     return {key.path[-1] for key in node.parent_keys}
 
 
@@ -40,6 +40,21 @@ def test_the_lineage_of_a_classifier(definitions):
     assert "attack_scores" in parents(definitions, "leakage")
     assert "leakage" in parents(definitions, "roi_report")
     assert parents(definitions, "risk") == {"leakage", "profile"}
+
+
+def test_the_lineage_of_a_language_model_with_a_recipe(definitions):
+    expected = {
+        "texts": {"source"},
+        "dataset": {"texts"},
+        "shadow_models": {"dataset", "recipe"},
+        "shadow_signals": {"dataset", "shadow_models"},
+        "memorization": {"dataset", "shadow_signals"},
+        "target_signals": {"dataset", "checkpoint", "shadow_signals"},
+        "attack_scores": {"dataset", "shadow_signals", "target_signals"},
+    }
+    assert {name: parents(definitions, name, "notes") for name in expected} == expected
+    leakage = parents(definitions, "leakage", "notes")
+    assert leakage == {*expected, "checkpoint"} - {"shadow_models"}
 
 
 def test_only_what_depends_on_a_version_is_partitioned(definitions):

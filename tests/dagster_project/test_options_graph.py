@@ -12,7 +12,7 @@ import pytest
 from dagster_project.components.option_assets import OPTION_ASSETS, option_graphs
 from dagster_project.components.options import SubjectGraph
 from memory_assets.artifacts import home
-from memory_assets.audits import classifier
+from memory_assets.audits import shadows
 from memory_assets.audits.record import record_audits
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.questions import ask
@@ -115,7 +115,7 @@ def test_a_failed_block_is_retried_alone(root: Path, monkeypatch: pytest.MonkeyP
     subject = world(root)
     graph = SubjectGraph(subject, root)
     tried: list[int] = []
-    train = classifier.train_block
+    train = shadows.train_block
 
     def once_broken(subject, root, prepared, number, *more):
         tried.append(number)
@@ -123,7 +123,7 @@ def test_a_failed_block_is_retried_alone(root: Path, monkeypatch: pytest.MonkeyP
             raise OSError("the machine went away")
         return train(subject, root, prepared, number, *more)
 
-    monkeypatch.setattr(classifier, "train_block", once_broken)
+    monkeypatch.setattr(shadows, "train_block", once_broken)
     result = subject_graphs.run(subject, root, [graph.key("dataset"), graph.key("shadow_models")])
     assert result.success
     assert sorted(tried) == [0, 1, 1]

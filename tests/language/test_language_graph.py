@@ -5,13 +5,14 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import yaml
 from click.testing import Result
+from tiny_language import TINY
 from typer.testing import CliRunner
 
 from dagster_project import auditing, cli
@@ -184,6 +185,85 @@ def test_another_limit_judges_anew_and_reads_no_model(notes):
         file.write_text(text)
     assert [a.reused for a in again.audits] == [False]
     assert {path.name: path.stat().st_mtime_ns for path in found.iterdir()} == before
+
+
+SHADOW_CONTROLS = {"negative", "positive", "recipe_match"}
+
+
+@pytest.fixture(scope="module")
+def shadowed(trained, tmp_path_factory) -> Notes:
+    """The same project with the recipe that its model was really trained by."""
+    recipe = asdict(TINY.of_model) | {"tokenizer": "data/tokenizer"}
+    made = make(tmp_path_factory.mktemp("shadowed"), trained, recipe=recipe, pool={"models": 4})
+    shutil.copytree(
+        trained.folder,
+        made.root / "data" / "tokenizer",
+        ignore=shutil.ignore_patterns("*.safetensors", "config.json", "generation_config.json"),
+    )
+    return made
+
+
+@pytest.fixture(scope="module")
+def with_shadows(shadowed) -> auditing.AuditRun:
+    return shadowed.audit()
+
+
+@pytest.mark.slow
+@GROUP
+def test_shadow_models_add_attacks_memorization_and_controls(with_shadows, trained):
+    bundle = with_shadows.audits[0].bundle
+    assert with_shadows.blocks_trained == 1
+    assert bundle.audit.pool_digest
+    controls = {c.control: c for c in bundle.controls}
+    assert set(controls) >= SHADOW_CONTROLS
+    assert [c.detail for c in controls.values() if not c.passed] == []
+    measured = [m for m in bundle.measurements if m.family != "gate"]
+    found = {(m.name, m.metric, m.stratum): m.estimate for m in measured}
+    for attack in ("calibrated_loss", "lira_online_fixed", "lira_offline_fixed", "rmia_offline"):
+        auc = found[attack, "auc", "all"]
+        assert auc.value is not None
+        assert auc.value > 0.9
+    gain = found["counterfactual", "mean_loss_gain", "all"]
+    assert gain.ci_low is not None
+    assert gain.ci_low > 0
+    # Two rows of one name would be two formulas under one name.
+    assert len(found) == len(measured)
+    rows = bundle.record_scores.to_pylist()
+    scored = {r["record_id"] for r in rows if r["attack"] == "lira_online_fixed"}
+    remembered = {r["record_id"] for r in rows if r["memorization"] is not None}
+    assert scored == remembered
+    assert not scored & {s.id for s in trained.manifest.secrets}
+    assert len(rows) == len({(r["record_id"], r["attack"]) for r in rows})
+
+
+@pytest.mark.slow
+@GROUP
+@pytest.mark.usefixtures("with_shadows")
+def test_another_version_trains_no_shadow_model(shadowed, trained):
+    other = shadowed.root / "data" / "models" / "v2"
+    shutil.copytree(trained.folder, other)
+    config = other / "generation_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"max_length": 64}))
+    again = shadowed.audit()
+    assert (again.blocks_trained, again.blocks_reused) == (0, 1)
+    assert [(a.version, a.reused) for a in again.audits] == [("v1", True), ("v2", False)]
+
+
+@pytest.mark.slow
+@GROUP
+@pytest.mark.usefixtures("with_shadows")
+@pytest.mark.parametrize(
+    ("lang", "once", "remembered"),
+    [
+        ("en", "What this says of an ordinary text", "A text is memorized when models"),
+        ("ja", "学習データに一度だけ現れる、ふつうの文章", "ある文章で学習したモデル"),
+    ],
+)
+def test_the_report_says_what_a_rate_means_for_texts_seen_once(shadowed, lang, once, remembered):
+    page = shadowed.page(lang).read_text(encoding="utf-8")
+    assert once in page
+    assert remembered in page
+    assert "counterfactual" not in page  # a name of the registry, not of the catalogue
 
 
 def no_tokenizer(notes: Notes) -> None:

@@ -107,7 +107,7 @@ def test_logits_never_exist_for_more_positions_than_allowed(toy, monkeypatch):
 def test_models_that_cap_their_logits_are_read_whole():
     from transformers import Gemma2Config, Gemma2ForCausalLM
 
-    from memory_assets.language.model import _splits
+    from memory_assets.language.model import output_splits
 
     config = Gemma2Config(
         vocab_size=60, hidden_size=16, intermediate_size=16, num_hidden_layers=1,
@@ -117,7 +117,7 @@ def test_models_that_cap_their_logits_are_read_whole():
     capped = Gemma2ForCausalLM(config)
     with torch.no_grad():
         capped.lm_head.weight.mul_(50)
-    assert not _splits(capped.eval(), "cpu")
+    assert not output_splits(capped.eval(), "cpu")
 
 
 def test_span_take_and_join(toy):

@@ -1,0 +1,139 @@
+"""What shadow language models add to an audit: pairs, memorization by text, and their controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from memory_assets.artifacts import Artifact, ArtifactStore
+from memory_assets.audits import pool_findings
+from memory_assets.audits.results import AttackResults
+from memory_assets.audits.shadows import runnable
+from memory_assets.controls.negative import negative_control
+from memory_assets.controls.positive import positive_control
+from memory_assets.controls.recipe_match import recipe_match
+from memory_assets.digest import digest
+from memory_assets.errors import InputError
+from memory_assets.history.bundle import measurements_table
+from memory_assets.language_subjects import LanguageModelSubject
+from memory_assets.memorization import counterfactual
+from memory_assets.memorization.couples import has_couples
+from memory_assets.pool.signal_files import load_signals
+from memory_assets.records import text_pairs
+from memory_assets.records.prepared import PreparedTexts
+from memory_assets.records.texts import Texts
+from memory_assets.statistics.estimate import Control, Measurement
+
+PAIRS_KIND = "text-pairs"
+MEMORIZATION_VERSION = str(counterfactual.FORMULA_VERSION)
+_CONTROL_SEED = 0
+_BESIDE = ("memorization", "memorization_low", "memorization_high")
+
+
+def draw_pairs(
+    subject: LanguageModelSubject, members: Texts, held_out: Texts, planted: Sequence[str]
+) -> PreparedTexts:
+    """The audit set of a subject's texts, `planted` being the texts of its secrets."""
+    seed, pairs = subject.pool.seed, subject.pool.pairs
+    return text_pairs.pair_texts(members, held_out, planted, seed=seed, pairs=pairs)
+
+
+def pairs_version(subject: LanguageModelSubject) -> str:
+    """Formula version of the audit set, and what the owner says of it."""
+    spec = digest(subject.pool.pairs, subject.pool.seed)
+    return f"{text_pairs.FORMULA_VERSION}.{spec[:8]}"
+
+
+def memorization_key(signals_key: str, prepared: PreparedTexts) -> str:
+    """The key of what `text_memorization` finds in the pool whose signals have this key."""
+    return digest("counterfactual", signals_key, prepared.key, MEMORIZATION_VERSION)
+
+
+def text_memorization(prepared: PreparedTexts, pool: Path, store: ArtifactStore) -> Artifact:
+    """Counterfactual memorization of every text of the audit set.
+
+    A folder with `records.parquet` (record_id, memorization in accuracy and loss_gain in nats a
+    token, each with its interval) and `measurements.parquet`.
+
+    Raises:
+        InputError: signals that cannot be measured.
+    """
+
+    def build(folder: Path) -> None:
+        signals = load_signals(pool)
+        if not (pool_findings.measurable(signals) and has_couples(signals.side)):
+            raise InputError("pool.models: too few to measure memorization by; at least 4")
+        found = counterfactual.counterfactual(signals)
+        columns = {"record_id": prepared.pair_ids.astype(object).ravel()}
+        for name, part in (("memorization", found.accuracy), ("loss_gain", found.loss)):
+            columns |= {
+                name: part.value.ravel(),
+                f"{name}_low": part.low.ravel(),
+                f"{name}_high": part.high.ravel(),
+            }
+        folder.mkdir()
+        pq.write_table(pa.table(columns), folder / "records.parquet")
+        pq.write_table(measurements_table(found.measurements), folder / "measurements.parquet")
+
+    key = memorization_key(pool.stem, prepared)
+    return store.get_or_build(pool_findings.MEMORIZATION, key, build)
+
+
+@dataclass(frozen=True)
+class ShadowEvidence:
+    """What the steps before have left of the shadow models: where each file is."""
+
+    pool_digest: str
+    prepared: PreparedTexts
+    pool: Path
+    target: Path
+    attacks: Path
+    memorization: Path
+
+    @property
+    def key(self) -> str:
+        return digest(self.pool_digest, self.attacks.name, self.memorization.name)
+
+    def measurements(self) -> tuple[Measurement, ...]:
+        """What the attacks on this version found, and what the pool says of the texts."""
+        return (
+            *AttackResults.load(self.attacks).measurements,
+            *pool_findings.read_measurements(self.memorization),
+        )
+
+    def controls(self, subject: LanguageModelSubject) -> list[Control]:
+        """Do the shadow models resemble the version, and do the attacks find what is there only?
+
+        Raises:
+            InputError: signals that a control refuses.
+        """
+        pool, target = load_signals(self.pool), load_signals(self.target)
+        attacks = {attack.name: attack.score for attack in runnable(subject, pool)}
+        try:
+            return [
+                negative_control(attacks, pool, target, _CONTROL_SEED),
+                positive_control(attacks, pool, self.prepared.pairing.target_side),
+                recipe_match(pool, target),
+            ]
+        except ValueError as error:
+            raise InputError(f"controls: {error}") from error
+
+    def record_scores(self, scores: pa.Table) -> pa.Table:
+        """`scores` and those of the attacks, each text's memorization beside them."""
+        mine = AttackResults.load(self.attacks).scores
+        rows = pa.concat_tables(
+            [scores, mine.cast(scores.select(mine.column_names).schema)], promote_options="default"
+        )
+        known = pool_findings.read_records(self.memorization)
+        place = {name: i for i, name in enumerate(known["record_id"])}
+        row = np.array([place.get(name, -1) for name in rows["record_id"].to_pylist()])
+        for name in _BESIDE:
+            values = np.where(row >= 0, known[name][row], np.nan)
+            column = pa.array(values, pa.float64(), from_pandas=True)
+            rows = rows.set_column(rows.schema.get_field_index(name), name, column)
+        return rows

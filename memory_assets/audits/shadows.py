@@ -1,0 +1,259 @@
+"""The steps of an audit by shadow models: each finds its artifact by digest, or makes it.
+
+They are the same for classifiers and for language models; what differs is the way by which models
+are trained and asked (`ways`). A step's key is a digest of all that it reads, so a changed record,
+recipe, weight or formula gives another key, and what did not change is found again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from memory_assets.artifacts import Artifact, ArtifactStore
+from memory_assets.attacks.evaluate import evaluate
+from memory_assets.attacks.registry import Attack
+from memory_assets.audits.means import Means
+from memory_assets.audits.privacy_loss import EPSILON_VERSION, measure_epsilon
+from memory_assets.audits.results import AttackResults
+from memory_assets.audits.ways import TrainingWay, Way, way_of
+from memory_assets.digest import digest
+from memory_assets.errors import InputError
+from memory_assets.language.recipe import LANGUAGE_TRAINER_VERSION
+from memory_assets.language_subjects import LanguageModelSubject
+from memory_assets.models.checkpoints import list_versions
+from memory_assets.pool.blocks import TRAINER_VERSION as _TRAINER
+from memory_assets.pool.blocks import Block, cut_blocks
+from memory_assets.pool.masks import draw_masks
+from memory_assets.pool.signal_files import load_signals, save_signals
+from memory_assets.pool.signals import Signals
+from memory_assets.records.prepared import AuditSet, Prepared, PreparedTexts
+from memory_assets.reports.inputs import RocCurve
+from memory_assets.subjects import WAYS, ClassifierSubject, PooledSubject
+
+BLOCK_KIND, TENSORS = "shadow-models", ".safetensors"
+TRAINER_VERSION = str(_TRAINER)
+SIGNALS_VERSION = "1"
+SIGNALS_KIND = "signals"
+_DRIVER = Path("/proc/driver/nvidia")
+
+
+def device_name() -> str:
+    """Where models train and answer: the GPU where there is one."""
+    if not _DRIVER.exists():  # spares the import of torch where it could see no device anyway
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def computed_on(subject: ClassifierSubject) -> str:
+    """For the record: the device, and the precision of the shadow models where it is not float32.
+
+    "cpu", "cuda (NVIDIA H100 PCIe)" or "cpu, shadow models in bfloat16".
+    """
+    device = device_name()
+    if device == "cuda":
+        import torch
+
+        device = f"cuda ({torch.cuda.get_device_name()})"
+    precision = "float32" if subject.recipe is None else subject.recipe.precision
+    return device if precision == "float32" else f"{device}, shadow models in {precision}"
+
+
+@dataclass(frozen=True)
+class PoolPlan:
+    """The blocks of a pool and their keys, known before anything is trained."""
+
+    way: Way
+    masks: NDArray[np.uint8]
+    blocks: tuple[Block, ...]
+    keys: tuple[str, ...]
+    outside: str = ""
+
+    @property
+    def key(self) -> str:
+        return digest(list(self.keys), self.outside)
+
+
+def read_audit_set(subject: PooledSubject, folder: Path) -> AuditSet:
+    """The records or texts of a subject with the audit set drawn from them, as they were saved."""
+    return (Prepared if isinstance(subject, ClassifierSubject) else PreparedTexts).load(folder)
+
+
+def plan_pool(subject: PooledSubject, root: Path, prepared: AuditSet) -> PoolPlan:
+    """Which models make the pool, in which blocks; none where the owner brings predictions."""
+    way = way_of(subject, root, device_name())
+    pairs = len(prepared.pairing.pairs)
+    if not subject.models:
+        return PoolPlan(way, np.zeros((0, pairs), np.uint8), (), (), way.outside)
+    masks = draw_masks(subject.models, pairs, subject.pool.seed)
+    blocks, trains = cut_blocks(subject.models), cast(TrainingWay, way)
+    keys = [trains.block_key(block, prepared, masks) for block in blocks]
+    return PoolPlan(way, masks, tuple(blocks), tuple(keys))
+
+
+def train_block(
+    subject: PooledSubject,
+    root: Path,
+    prepared: AuditSet,
+    number: int,
+    store: ArtifactStore,
+    means: Means | None = None,
+) -> Artifact:
+    """Train block `number` of the pool, unless it stands in the store."""
+    plan = plan_pool(subject, root, prepared)
+    way, key = cast(TrainingWay, plan.way), plan.keys[number]  # another way has no blocks
+    scratch = store.root / "commands" / key[:16]
+
+    def build(path: Path) -> None:
+        way.train(plan.blocks[number], prepared, plan.masks, path, scratch, means or Means())
+
+    return store.get_or_build(BLOCK_KIND, key, build, TENSORS)
+
+
+def shadow_signals(
+    subject: PooledSubject, root: Path, prepared: AuditSet, store: ArtifactStore
+) -> Artifact:
+    """What every shadow model answers about every record of the audit set and held out.
+
+    Raises:
+        InputError: a block of the pool is gone from the store or damaged, or a model's training
+            diverged.
+    """
+    plan = plan_pool(subject, root, prepared)
+
+    def build(path: Path) -> None:
+        files = [store.path(BLOCK_KIND, key, TENSORS) for key in plan.keys]
+        sound = [store.is_sound(BLOCK_KIND, key, TENSORS) for key in plan.keys]
+        if not all(sound):
+            file = files[sound.index(False)]
+            raise InputError(f"{file}: gone from the store, or damaged; run the audit again")
+        blocks = list(zip(plan.blocks, files, strict=True))
+        plan.way.ask_pool(blocks, prepared, plan.masks, path)
+
+    return store.get_or_build(SIGNALS_KIND, signals_key(plan, prepared), build, TENSORS)
+
+
+def signals_key(plan: PoolPlan, prepared: AuditSet) -> str:
+    """The key of a pool's signals, known before anything is trained."""
+    return digest(plan.key, plan.way.asked_by(), prepared.key, SIGNALS_VERSION)
+
+
+def target_signals(
+    subject: PooledSubject, root: Path, prepared: AuditSet, version: str, store: ArtifactStore
+) -> tuple[Artifact, str]:
+    """What one version answers, as a row like those of the pool; and the digest of its file.
+
+    Raises:
+        InputError: no such version, or a file that cannot be read as this subject's model.
+    """
+    path = list_versions(root / subject.checkpoints).get(version)
+    if path is None:
+        raise InputError(f"version {version!r}: gone from {subject.checkpoints}")
+    weights = subject.fingerprint(path)
+    way = way_of(subject, root, device_name())
+    key = digest(weights, way.asked_by(), prepared.key, SIGNALS_VERSION)
+
+    def build(target: Path) -> None:
+        save_signals(way.ask_target(path, prepared), target)
+
+    return store.get_or_build(SIGNALS_KIND, key, build, TENSORS), weights
+
+
+def pool_version(subject: PooledSubject) -> str:
+    """Version of the trainer, and the recipe and pool that the owner asks for."""
+    spec = digest(
+        subject.model_dump(
+            include={*WAYS, "pool", "depth", "options", "queries"}, exclude_defaults=True
+        )
+    )
+    language = isinstance(subject, LanguageModelSubject)
+    return f"{LANGUAGE_TRAINER_VERSION if language else TRAINER_VERSION}.{spec[:8]}"
+
+
+def target_version(subject: PooledSubject) -> str:
+    """Version of the signals, and the architecture that checkpoints are read as."""
+    architecture = {
+        "recipe": {"model", "model_args", "tokenizer", "window"},
+        "queries": ...,
+        "fit": ...,
+        "command": ...,
+    }
+    spec = digest(subject.model_dump(include=architecture))
+    return f"{SIGNALS_VERSION}.{spec[:8]}"
+
+
+def scores_version(subject: PooledSubject) -> str:
+    """Formula versions of attacks and epsilon, and the prior that they are told."""
+    return f"{attacks_version(subject)},epsilon.{EPSILON_VERSION},prior {subject.prior:g}"
+
+
+def attacks_version(subject: PooledSubject) -> str:
+    """Names and formula versions of the attacks that a subject asks for."""
+    return ",".join(
+        f"{attack.name}.{attack.formula_version}" for attack in subject.attacks_on(subject.models)
+    )
+
+
+def runnable(subject: PooledSubject, pool: Signals) -> tuple[Attack, ...]:
+    """The attacks that a subject asks for, without those that this pool has too few models for.
+
+    Raises:
+        InputError: none is left.
+    """
+    wanted = subject.attacks_on(subject.models or pool.models)
+    found = tuple(attack for attack in wanted if attack.can_score(pool))
+    if not found:
+        raise InputError(
+            f"attacks: none of {', '.join(a.name for a in wanted)} can run on {pool.models} shadow "
+            "models; add loss, which needs none"
+        )
+    return found
+
+
+def attack_scores(
+    subject: PooledSubject, prepared: AuditSet, pool: Path, target: Path, store: ArtifactStore
+) -> Artifact:
+    """Run the attacks on one version: a folder that `AttackResults.load` reads."""
+    version = [attacks_version(subject), EPSILON_VERSION]
+    key = digest(pool.stem, target.stem, prepared.key, version, subject.prior)
+
+    def build(folder: Path) -> None:
+        shadows, signals = load_signals(pool), load_signals(target)
+        chosen = runnable(subject, shadows)
+        try:
+            evaluation = evaluate(shadows, signals, chosen, prior=subject.prior)
+        except ValueError as error:
+            raise InputError(f"attacks: {error}") from error
+        ids, members = prepared.pair_ids.ravel(), evaluation.is_in.ravel()
+        scores = pa.concat_tables(
+            pa.table(
+                {
+                    "record_id": ids.astype(object),
+                    "member": members,
+                    "attack": [result.attack.name] * len(ids),
+                    "score": result.scores.ravel(),
+                }
+            )
+            for result in evaluation.results
+        )
+        curves = tuple(
+            RocCurve(
+                result.attack.name,
+                result.curve.fpr,
+                result.curve.tpr,
+                n_members=result.roc.members.size,
+                n_nonmembers=result.roc.non_members.size,
+            )
+            for result in evaluation.results
+        )
+        found = (*evaluation.measurements, *measure_epsilon(evaluation, signals.side[0]))
+        AttackResults(scores, found, curves).save(folder)
+
+    return store.get_or_build("attack-scores", key, build)
