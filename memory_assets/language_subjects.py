@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from memory_assets.attacks.registry import Attack
 from memory_assets.confined import files_in, inside, model_root
@@ -14,6 +14,7 @@ from memory_assets.errors import InputError
 from memory_assets.language.recipe import LanguageRecipe
 from memory_assets.models.hub import snapshot
 from memory_assets.models.registry import HubId, Revision
+from memory_assets.spec import Spec
 from memory_assets.subjects import PooledSubject
 
 if TYPE_CHECKING:  # brings Faker along, which a project without language models need not wait for
@@ -26,11 +27,7 @@ _NO_PART = (".md", ".tmp", ".part")
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
-class _Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TextsSpec(_Spec):
+class TextsSpec(Spec):
     """Texts in a Parquet, JSON lines or plain file, or in a folder of `.txt` files."""
 
     path: str
@@ -38,14 +35,14 @@ class TextsSpec(_Spec):
     id: str | None = Field(default=None, description="column of text ids; numbers without it")
 
 
-class HubRevision(_Spec):
+class HubRevision(Spec):
     """A model on the Hugging Face hub as it was at a revision."""
 
     hub: HubId = Field(description="owner/name on the Hugging Face hub")
     revision: Revision = Field(description="commit, tag or branch")
 
 
-class TrainingSpec(_Spec):
+class TrainingSpec(Spec):
     """How the training saw its texts: which secrets can have been learned at all."""
 
     window: int | None = Field(default=None, ge=2, description="tokens a piece")
@@ -55,7 +52,7 @@ class TrainingSpec(_Spec):
     )
 
 
-class ProbesSpec(_Spec):
+class ProbesSpec(Spec):
     """How the audit looks; lengths are in tokens."""
 
     prefix: int = Field(default=50, ge=1, description="tokens that the model is given")
@@ -106,7 +103,7 @@ class ProbesSpec(_Spec):
         )
 
 
-class LanguageRecipeSpec(_Spec):
+class LanguageRecipeSpec(Spec):
     """How the model was trained; the shadow models are trained the same way."""
 
     model: str = Field(description="factory package.module:function of an untrained causal model")

@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from memory_assets.errors import InputError
 from memory_assets.risk import profile_file
+from memory_assets.spec import Spec
 
 
-class Company(BaseModel):
+class Company(Spec):
     """Four numbers and a currency, for a company that knows little else about itself."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     industry: Literal[
         "healthcare", "finance", "retail", "manufacturing", "public-sector", "software-service"
@@ -25,10 +24,8 @@ class Company(BaseModel):
     currency: Literal["JPY", "USD", "EUR"] = Field(description="it also chooses whose law applies")
 
 
-class PricedSubject(BaseModel):
+class PricedSubject(Spec):
     """A profile of the organisation, what the model achieves there, and what was done already."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     profile: str | None = Field(
         default=None, description="shipped profile by name, or path of a TOML file; none: no money"

@@ -8,14 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
-    GetJsonSchemaHandler,
     field_validator,
     model_validator,
 )
-from pydantic_core import CoreSchema
 
 from memory_assets.attacks.registry import Attack, select
 from memory_assets.digest import digest
@@ -23,6 +19,7 @@ from memory_assets.models.checkpoints import checkpoint_file, fingerprint
 from memory_assets.models.recipe import DpSgd, Recipe
 from memory_assets.models.registry import Registry
 from memory_assets.priced_subjects import PricedSubject
+from memory_assets.spec import Spec
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Depth = Literal["quick", "standard", "thorough"]
@@ -36,31 +33,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 
 
-class _Spec(BaseModel):
-    """An unknown key is an error: a setting that is silently ignored is worse than none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        """The schema that `dg check yaml` reads, without "or null" for what may be left out.
-
-        With it, a wrong value "is not valid under any of the given schemas"; without it, "is not
-        one of ['quick', 'standard', 'thorough']".
-        """
-        schema = handler(core_schema)
-        properties = handler.resolve_ref_schema(schema).get("properties", {})
-        for name, field in properties.items():
-            choices = [one for one in field.get("anyOf", ()) if one != {"type": "null"}]
-            if len(choices) == 1:
-                rest = {key: value for key, value in field.items() if key != "anyOf"}
-                properties[name] = choices[0] | rest
-        return schema
-
-
-class RecordsSpec(_Spec):
+class RecordsSpec(Spec):
     """Where the records are: a loader, a file, or a folder of images."""
 
     members: str = Field(description="CSV of the record ids that the model was trained on")
@@ -81,14 +54,14 @@ class RecordsSpec(_Spec):
     id: str | None = Field(default=None, description="column of record ids; row numbers without it")
 
 
-class DpSpec(_Spec):
+class DpSpec(Spec):
     """Differentially private SGD: every record's gradient clipped, noise added to their sum."""
 
     noise_multiplier: float = Field(default=1.0, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
 
 
-class RecipeSpec(_Spec):
+class RecipeSpec(Spec):
     """How the model was trained; the shadow models are trained the same way."""
 
     model: str = Field(description="factory package.module:function of an untrained module")
@@ -114,14 +87,14 @@ class RecipeSpec(_Spec):
         return Recipe(**self.model_dump(exclude={"dp"}), dp=dp)
 
 
-class CommandSpec(_Spec):
+class CommandSpec(Spec):
     """A training command, run once for every shadow model in a process and folder of its own."""
 
     run: str = Field(min_length=1, description="the command; files that it names are the project's")
     time_limit: float = Field(default=3600.0, gt=0, description="seconds a model may take")
 
 
-class PredictionsSpec(_Spec):
+class PredictionsSpec(Spec):
     """Outputs and no model: the versions in `checkpoints` are tables of the target's outputs."""
 
     shadows: str | None = Field(
@@ -129,7 +102,7 @@ class PredictionsSpec(_Spec):
     )
 
 
-class PoolSpec(_Spec):
+class PoolSpec(Spec):
     """How many shadow models, and which audit set they are drawn for."""
 
     models: int | None = Field(
@@ -242,6 +215,11 @@ class PooledSubject(AuditedSubject):
     def models(self) -> int:
         """Shadow models to train; 0 where there are none to train."""
 
+    @property
+    def precision(self) -> str:
+        """In which numbers the shadow models are trained."""
+        return "float32"
+
     def attacks_on(self, models: int) -> tuple[Attack, ...]:
         """The attacks to run on a pool of so many models."""
         return select(self.attacks, models)
@@ -312,6 +290,10 @@ class ClassifierSubject(PooledSubject):
     @property
     def way(self) -> str:
         return next(way for way in WAYS if getattr(self, way) is not None)
+
+    @property
+    def precision(self) -> str:
+        return super().precision if self.recipe is None else self.recipe.precision
 
     @property
     def models(self) -> int:

@@ -52,7 +52,7 @@ def device_name() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def computed_on(subject: ClassifierSubject) -> str:
+def computed_on(subject: PooledSubject) -> str:
     """For the record: the device, and the precision of the shadow models where it is not float32.
 
     "cpu", "cuda (NVIDIA H100 PCIe)" or "cpu, shadow models in bfloat16".
@@ -62,8 +62,9 @@ def computed_on(subject: ClassifierSubject) -> str:
         import torch
 
         device = f"cuda ({torch.cuda.get_device_name()})"
-    precision = "float32" if subject.recipe is None else subject.recipe.precision
-    return device if precision == "float32" else f"{device}, shadow models in {precision}"
+    if subject.precision == "float32":
+        return device
+    return f"{device}, shadow models in {subject.precision}"
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def test_a_bad_checkpoint_is_refused(project, how, expected):
 @pytest.mark.parametrize(
     ("listed", "expected"),
     [
-        ("id\ndigit-9999\n", "'digit-9999' is not in"),
+        ("id\ndigit-9999\n", "member 1 of 1 is no id in"),
         ("id\ndigit-0001\ndigit-0001\n", "'digit-0001' stands more than once"),
         ("id\n" + "\n".join(f"digit-{i:04d}" for i in range(1797)), "all 1797 records are members"),
     ],

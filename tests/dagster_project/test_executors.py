@@ -47,7 +47,7 @@ def test_steps_run_in_this_process_by_default(monkeypatch: pytest.MonkeyPatch) -
         ("threads", "", "'threads'; expected one of in_process, multiprocess, ray"),
         ("celery", "", "celery needs dagster-celery, which is not installed"),
         ("multiprocess", "4", "expected a mapping"),
-        ("multiprocess", "{a: [", "not YAML or JSON"),
+        ("multiprocess", "{a: [", "not YAML"),
     ],
 )
 def test_settings_that_are_refused(

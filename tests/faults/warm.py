@@ -64,8 +64,9 @@ def steps(name: str, version: str, with_report: bool = True) -> None:
     """One audit as its steps, in the order of the graph, without the graph."""
     from dagster_project.subjects import read_subjects
     from memory_assets.artifacts import ArtifactStore, home
-    from memory_assets.audits import classifier as audit
     from memory_assets.audits import pool_findings as findings
+    from memory_assets.audits import shadows
+    from memory_assets.audits.classifier import prepare_records
     from memory_assets.audits.conclusion import Evidence, conclude
     from memory_assets.audits.record import record_audits
     from memory_assets.audits.reporting import write_report
@@ -82,17 +83,17 @@ def steps(name: str, version: str, with_report: bool = True) -> None:
     with store.lock(f"audit-{name}"):
         began = datetime.now(UTC)
         mark("pool")
-        prepared = Prepared.load(audit.prepare_records(subject, root, store).path)
-        plan = audit.plan_pool(subject, root, prepared)
+        prepared = Prepared.load(prepare_records(subject, root, store).path)
+        plan = shadows.plan_pool(subject, root, prepared)
         for number in range(len(plan.keys)):
-            audit.train_block(subject, root, prepared, number, store)
+            shadows.train_block(subject, root, prepared, number, store)
         mark("signals")
-        pool = audit.shadow_signals(subject, root, prepared, store).path
-        target, weights = audit.target_signals(subject, root, prepared, version, store)
+        pool = shadows.shadow_signals(subject, root, prepared, store).path
+        target, weights = shadows.target_signals(subject, root, prepared, version, store)
         mark("scores")
         memorization = findings.memorization(prepared, pool, store).path
         information = findings.informativeness(prepared, pool, store).path
-        attacks = audit.attack_scores(subject, prepared, pool, target.path, store).path
+        attacks = shadows.attack_scores(subject, prepared, pool, target.path, store).path
         evidence = Evidence(
             version=version,
             weights=weights,
