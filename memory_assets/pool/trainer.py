@@ -120,8 +120,9 @@ def settled(device: str) -> Iterator[None]:
 def _slices(job: Job, indices: list[int]) -> Iterator[list[int]]:
     """Cut the block into the positions that train together, one to a lane; -1 fills a lane.
 
-    The written-out path gives the same bits for any company. Under vmap on a CPU a model always
-    takes the lane of its index in a stack of `LANES`, and free lanes are filled with copies.
+    The written-out path gives the same bits in any company, but not alone. Under vmap on a CPU a
+    model always takes the lane of its index in a stack of `LANES`, and free lanes are filled with
+    copies.
     """
     positions = list(range(len(indices)))
     if job.layers is None and not job.stacks:
@@ -139,7 +140,10 @@ def _slices(job: Job, indices: list[int]) -> Iterator[list[int]]:
                 "%s: about %.1f MiB a model, of %d models %d train at a time",
                 job.device, job.bytes_per_model / 2**20, len(positions), lanes,
             )  # fmt: skip
-        yield from (part.tolist() for part in np.array_split(positions, slices))
+        for part in np.array_split(positions, slices):
+            # One matrix alone is multiplied by another kernel than several: it gets a copy beside.
+            fill = [-1] if job.device == "cpu" and len(part) == 1 else []
+            yield [*part.tolist(), *fill]
 
 
 def _room(job: Job) -> int:

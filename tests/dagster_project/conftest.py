@@ -99,8 +99,8 @@ def project(tmp_path, checkpoints) -> Project:
 
 @pytest.fixture(scope="session")
 def audited(tmp_path_factory, checkpoints) -> Project:
-    """A project audited once, for the tests that only look."""
-    made = _make_project(tmp_path_factory.mktemp("audited"), checkpoints, models=32)
+    """A project audited once with the pool that is shipped, for the tests that only look."""
+    made = _make_project(tmp_path_factory.mktemp("audited"), checkpoints, models=64)
     result = made.run("audit")
     assert result.returncode == 0, result.stderr
     return made

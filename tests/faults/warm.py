@@ -111,7 +111,7 @@ def steps(name: str, version: str, with_report: bool = True) -> None:
         if with_report:
             mark("report")
             bundle = AuditBundle.read(made.path)
-            write_report(subject, store, bundle, attacks, None, root)
+            write_report(subject, store, bundle, [attacks], None, root)
 
 
 def graph(*names: str) -> None:

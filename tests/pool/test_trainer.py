@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -154,15 +154,16 @@ def test_block_composition_changes_no_bit(name: str, changes: dict) -> None:
     hidden=st.integers(1, 40),
     batch=st.integers(1, 40),
     models=st.integers(2, 20),
-    data=st.data(),
+    alone=st.integers(0, 19),
 )
+@example(inputs=1, hidden=32, batch=13, models=2, alone=0)  # a lone product took another kernel
 def test_written_out_path_has_the_same_bits_at_any_shape(
-    inputs: int, hidden: int, batch: int, models: int, data: st.DataObject
+    inputs: int, hidden: int, batch: int, models: int, alone: int
 ) -> None:
     args = {"inputs": inputs, "hidden": hidden}
     r = recipe("dense", model_args=args, batch_size=batch, epochs=1)
     x = np.ascontiguousarray(FLAT[:, :inputs])
-    alone = data.draw(st.integers(0, models - 1))
+    alone %= models
     whole = train_block(r, x, LABELS, ROWS[:models, :50], range(models))
     single = train_block(r, x, LABELS, ROWS[[alone], :50], [alone])
     for key in whole:
