@@ -92,14 +92,18 @@ def _figures(found: ReportInput, risk: RiskReport, t: Catalogue) -> list[list[st
     tail = of(as_is.retained_cvar95, money_of, t)
     limit = money(appetite(risk), money_of, t)
     growth = risk.break_even_growth
+    earned, left = shown(as_is.value, money_of, t), shown(as_is.npv, money_of, t)
+    chance = percent(as_is.npv_positive.value or 0.0)
     grown = t("decision.no_growth")
-    if growth is not None and growth.value is not None:
+    if as_is.value.value is None:
+        earned = left = chance = grown = t("decision.unmeasured")
+    elif growth is not None and growth.value is not None:
         grown = t("decision.growth", times=amount(growth.value, t))
     rows += [
         [t("decision.tail"), t("decision.against", value=tail, limit=limit)],
-        [t("decision.value"), shown(as_is.value, money_of, t)],
-        [t("decision.npv", years=risk.horizon), shown(as_is.npv, money_of, t)],
-        [t("decision.npv_positive"), percent(as_is.npv_positive.value or 0.0)],
+        [t("decision.value"), earned],
+        [t("decision.npv", years=risk.horizon), left],
+        [t("decision.npv_positive"), chance],
         [t("decision.break_even"), grown],
     ]
     if best.name != AS_IS.name:

@@ -23,13 +23,18 @@ _SECRETS = (
     ("exposure", "mean_exposure"),
     ("exposure_extrapolated", "mean_exposure"),
 )
-_TIER = "repetitions="
+RECITED = {metric: "texts" for _, metric in _TEXTS} | {
+    metric: "secrets" for _, metric in _SECRETS if metric.endswith("_rate")
+}
+"""What a rate counts that says how much a model recites."""
+TIER = "repetitions="
+"""How the stratum of texts or secrets that stood so often in the training data begins."""
 _MOST_SECRETS = 12
 
 
 def _stratum(stratum: str, t: Catalogue) -> str:
-    if stratum.startswith(_TIER):
-        return t("recited.repetitions", count=stratum.removeprefix(_TIER))
+    if stratum.startswith(TIER):
+        return t("recited.repetitions", count=stratum.removeprefix(TIER))
     return t(f"recited.{stratum}") if f"recited.{stratum}" in t.texts else stratum
 
 
@@ -64,7 +69,7 @@ def _once(
     name: str, measured: Sequence[Measurement], column: tuple[str, str], t: Catalogue
 ) -> Html | None:
     """What a rate says of what stands in the training data once: of ordinary records, that is."""
-    own = [m for m in measured if m.stratum == f"{_TIER}1" and (m.name, m.metric) == column]
+    own = [m for m in measured if m.stratum == f"{TIER}1" and (m.name, m.metric) == column]
     if not own or own[0].estimate.value is None:
         return None
     e, metric = own[0].estimate, own[0].metric

@@ -5,9 +5,18 @@ from __future__ import annotations
 from memory_assets.reports.catalogue import Catalogue
 from memory_assets.reports.coverage import not_run_rows
 from memory_assets.reports.decision import decision
-from memory_assets.reports.findings import change, family, headline, memorization, rate_of
+from memory_assets.reports.findings import (
+    change,
+    family,
+    gate_rows,
+    headline,
+    memorization,
+    rate_of,
+    resolved,
+)
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.markup import Html, bullets, el, join
+from memory_assets.reports.recital import RECITED, TIER
 from memory_assets.reports.tables import chosen, count, number, percent
 from memory_assets.statistics.estimate import Measurement
 
@@ -45,6 +54,38 @@ def finding(top: Measurement | None, t: Catalogue) -> str:
     return t("finding.rate", hits=_per(base, top.estimate.value), **values)
 
 
+def _decisive(found: ReportInput) -> Measurement | None:
+    """What the first limit that decided the verdict was held against, if it has a value."""
+    verdict = found.bundle.audit.verdict
+    decided = [row.measured for row in gate_rows(found) if row.outcome == verdict and row.measured]
+    return next(iter(resolved(decided)), None)
+
+
+def _spoken(found: ReportInput) -> Measurement | None:
+    """The attack that the page speaks of: the one that decided, else the headline."""
+    decisive = _decisive(found)
+    if decisive is not None and rate_of(decisive.metric) is not None:
+        return decisive
+    return headline(found)
+
+
+def _recital(found: ReportInput, t: Catalogue) -> tuple[str, str] | None:
+    """What the model recites and how surely, where that decided the verdict."""
+    row = _decisive(found)
+    what = RECITED.get(row.metric) if row is not None else None
+    if row is None or what is None:
+        return None
+    estimate, tier = row.estimate, row.stratum.removeprefix(TIER)
+    which = t("finding.seen", times=tier) if tier != row.stratum else ""
+    values = {"n": count(estimate.n), "which": which}
+    if estimate.value:
+        said = t(f"finding.{what}", hits=_per(100, estimate.value), **values)
+    else:
+        said = t(f"finding.{what}_none", **values)
+    low, high = (number(row.metric, end or 0.0) for end in (estimate.ci_low, estimate.ci_high))
+    return said, t("meaning.recited", low=low, high=high, **values)
+
+
 def sentence(found: ReportInput, t: Catalogue) -> str:
     """The verdict, to be read aloud."""
     audit, controls = found.bundle.audit, found.bundle.controls
@@ -55,7 +96,8 @@ def sentence(found: ReportInput, t: Catalogue) -> str:
         if not failed:
             return t("verdict.insufficient_plain", **who)
         return t("verdict.insufficient", failed=failed, total=len(controls), **who)
-    return t(f"verdict.{key}", finding=finding(headline(found), t), **who)
+    recital = _recital(found, t)
+    return t(f"verdict.{key}", finding=recital[0] if recital else finding(_spoken(found), t), **who)
 
 
 def _strength(top: Measurement, t: Catalogue) -> str | None:
@@ -72,7 +114,9 @@ def _strength(top: Measurement, t: Catalogue) -> str | None:
         return text + t("form.gap") + t("meaning.chance_like")
     if rate is None:
         return text
-    return text + t("form.gap") + t("meaning.lift", lift=f"{estimate.value / chance:.2g}")
+    lift = estimate.value / chance
+    lift_shown = count(round(lift)) if lift >= 10 else f"{lift:.2g}"
+    return text + t("form.gap") + t("meaning.lift", lift=lift_shown)
 
 
 def _memorized(found: ReportInput, t: Catalogue) -> str | None:
@@ -102,7 +146,7 @@ def _utility(found: ReportInput, t: Catalogue) -> str | None:
 
 
 def _change(found: ReportInput, t: Catalogue) -> str | None:
-    moved, top = change(found), headline(found)
+    moved, top = change(found), headline(found)  # versions are compared at the same rate
     if moved is None or top is None:
         return None
     before, now = number(top.metric, moved.before), number(top.metric, moved.now)
@@ -125,9 +169,19 @@ def _meaning(found: ReportInput, t: Catalogue) -> Html:
     if found.bundle.audit.verdict == "insufficient evidence":
         # Figures that must not be relied on mean nothing yet.
         return bullets(*validity)
-    top = headline(found)
+    top, recital = _spoken(found), _recital(found, t)
     strength = _strength(top, t) if top else None
-    return bullets(strength, _memorized(found, t), _utility(found, t), _change(found, t), *validity)
+    if recital and top:
+        beside = t("meaning.beside", finding=finding(top, t))
+        strength = t("form.gap").join(filter(None, (beside, strength)))
+    return bullets(
+        recital[1] if recital else None,
+        strength,
+        _memorized(found, t),
+        _utility(found, t),
+        _change(found, t),
+        *validity,
+    )
 
 
 def summary(found: ReportInput, t: Catalogue) -> Html:

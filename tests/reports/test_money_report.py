@@ -18,7 +18,7 @@ from memory_assets.reports.inputs import ActionLine, ReportInput
 from memory_assets.reports.page import render
 from memory_assets.reports.summary import summary
 from memory_assets.risk.evidence import Evidence, Membership, Stratum, Utility
-from memory_assets.risk.figure import Figure
+from memory_assets.risk.figure import Figure, absent
 from memory_assets.risk.pricing import price
 from memory_assets.risk.reading import load_profile
 from memory_assets.statistics.estimate import Estimate
@@ -203,3 +203,14 @@ def test_page_one_is_read_aloud_without_the_vocabulary(verdict, lang):
     html = str(summary(found, catalogue(lang)))
     assert len(html) > 500
     assert re.findall(VOCABULARY[lang], html, re.IGNORECASE if lang == "en" else 0) == []
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_what_rests_on_a_value_that_nobody_measured_is_not_known(found, lang):
+    as_is = found.risk.options[0]
+    unknown = replace(as_is, value=absent("USD", "measured", "nothing held out was measured"))
+    risk = replace(found.risk, options=(unknown, *found.risk.options[1:]), break_even_growth=None)
+    page = render(replace(found, risk=risk), lang)
+    t = catalogue(lang)
+    assert page.count(t("decision.unmeasured")) == 4  # earned, left, its chance, room for growth
+    assert t("decision.no_growth") not in page

@@ -16,7 +16,7 @@ from memory_assets.reports.catalogue import catalogue
 from memory_assets.reports.inputs import TREND, ReportInput
 from memory_assets.reports.page import render, verify, write_report
 from memory_assets.reports.retold import retold
-from memory_assets.statistics.estimate import Control, Estimate
+from memory_assets.statistics.estimate import Control, Estimate, Measurement
 
 HOSTILE = '<script>alert("x")</script>&{name}'
 VOID = {"meta", "img", "br", "hr"}
@@ -313,3 +313,36 @@ def test_change_compares_the_strongest_attacks_that_both_versions_have(brief):
         replace(with_measurements(brief, own), trend=pa.Table.from_pylist(earlier, schema=TREND))
     )
     assert "fell since version v1: from 10.0% to 4.5%" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence", "interval"),
+    [
+        (5 / 6, "about 83 of every 100 secrets that it saw 8 times", "between 24.4% and 99.6%"),
+        (0.0, "none of the 6 secrets that it saw 8 times that were tried", "between 0% and 45.9%"),
+    ],
+)
+def test_where_a_recital_decides_the_page_speaks_of_it(brief, value, sentence, interval):
+    low, high = (0.244, 0.996) if value else (0.0, 0.459)
+    estimate = Estimate(value, low, high, n=6, k=round(6 * value))
+    metric, tier = "secret_extraction_rate", "repetitions=8"
+    row = Measurement("gate", "secret", metric, "probability", estimate, 1, tier)
+    audit = replace(brief.bundle.audit, verdict="fail" if value else "inconclusive")
+    bundle = replace(brief.bundle, audit=audit, measurements=(*brief.bundle.measurements, row))
+    page = render(replace(brief, bundle=bundle, gate={metric: 0.1}))
+    assert sentence in page[: page.index('id="meaning"')]
+    assert interval in page
+    assert "Beside that, the strongest attack we tried" in page
+
+
+def test_a_lift_is_a_number_that_can_be_said(brief):
+    bundle = brief.bundle
+    rows = tuple(
+        replace(m, estimate=Estimate(1.0, 0.734, 1.0, n=269, k=269))
+        if m.metric == "tpr_at_fpr_0.01" and m.estimate.value is not None
+        else m
+        for m in bundle.measurements
+    )
+    page = render(replace(brief, bundle=replace(bundle, measurements=rows)))
+    assert "about 100 times as good" in page
+    assert "e+02" not in page
