@@ -101,8 +101,11 @@ class Alarms:
         return len({audit for audit, _, _ in self.worse})
 
 
-def regressions(releases: Sequence[list[Measurement]]) -> Alarms:
-    """Bring the releases into a history and ask its view `regressions`."""
+def regressions(releases: Sequence[list[Measurement]], one_data_set: bool = True) -> Alarms:
+    """Bring the releases into a history and ask its view `regressions`.
+
+    Without `one_data_set` every release has records of its own, and the history knows it.
+    """
     with duckdb.connect(":memory:") as con:
         migrate(con)
         audits, measured = [], []
@@ -111,6 +114,8 @@ def regressions(releases: Sequence[list[Measurement]]) -> Alarms:
             names = dict.fromkeys(
                 ("model_digest", "data_digest", "pool_digest", "config_digest", "code_version"), "-"
             )
+            if not one_data_set:
+                names["data_digest"] = f"{i}"
             audit = Audit(
                 audit_id=f"{i:06}",
                 subject="unchanged",
