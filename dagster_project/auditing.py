@@ -24,6 +24,7 @@ from dagster_project.sensors.versions import report_versions
 from dagster_project.sensors.watching import DATA_VERSION
 from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.audits.language import read_notices
+from memory_assets.disk import sweep
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.store import History
@@ -225,7 +226,7 @@ def run_audits(
         InputError: something the owner gave is wrong. StepFailed: a step broke.
     """
     store = ArtifactStore(home())
-    store.sweep()
+    sweep(store.root)
     History(store.root).upgrade()
     sweep_runs(store.root / "references")
     with open_instance() as instance:

@@ -40,13 +40,18 @@ def last_runs(
     runs: dict[str, datetime] = {}
     for subject, versions in released.items():
         key = dg.AssetKey([subject, asset])
-        for version in versions:
-            wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[version])
-            for record in instance.fetch_materializations(wanted, limit=1).records:
-                event = record.asset_materialization
-                found = event.metadata.get(ids) if event else None
-                if found is not None:
-                    runs[str(found.value)] = datetime.fromtimestamp(record.timestamp, UTC)
+        # Two questions for a subject, not one for each of hundreds of versions.
+        latest = instance.get_latest_storage_id_by_partition(
+            key, dg.DagsterEventType.ASSET_MATERIALIZATION, set(versions)
+        )
+        if not versions or not latest:
+            continue
+        wanted = dg.AssetRecordsFilter(asset_key=key, storage_ids=list(latest.values()))
+        for record in instance.fetch_materializations(wanted, limit=len(latest)).records:
+            event = record.asset_materialization
+            found = event.metadata.get(ids) if event else None
+            if found is not None:
+                runs[str(found.value)] = datetime.fromtimestamp(record.timestamp, UTC)
     return runs
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from memory_assets.digests import damage, listing, write_listing
-from memory_assets.disk import explaining_disk, is_alive, private_folder, remove
+from memory_assets.disk import explaining_disk, private_folder, remove, temporary_folder
 
 _LOCK_STRIPES = 64
 _log = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ class ArtifactStore:
 
     The key is a digest of everything that the artifact was made from, so a stale one cannot be
     found under a new key. A build writes beside the store and is renamed into it when whole: a
-    process killed in the middle leaves only a temporary file, which `sweep` removes. Two
+    process killed in the middle leaves only a temporary folder, which `disk.sweep` removes. Two
     processes that want the same artifact build it once; the second waits and reuses it.
     What is reused has been compared with the digests taken when it was made; what is damaged is
     made again.
@@ -92,31 +91,19 @@ class ArtifactStore:
             if final.exists():
                 _log.warning("%s is damaged (%s); it is made again", final, damage(final))
                 self.discard(final)
-            temporary = self._temporary(f"{kind}-{key[:12]}{suffix}")
-            try:
-                build(temporary)
-                _private(temporary)
+            with temporary_folder(self.root) as folder:
+                whole = folder / final.name
+                build(whole)
+                _private(whole)
                 private_folder(final.parent)
-                write_listing(temporary, final)
-                temporary.replace(final)
-            finally:
-                remove(temporary)
+                write_listing(whole, final)
+                whole.replace(final)
         return Artifact(kind, key, final, reused=False)
 
     def lock(self, name: str) -> FileLock:
         """A lock between processes that dies with its holder; a fixed, small number of names."""
         folder = private_folder(self.root / "locks")
         return FileLock(folder / f"{name}.lock")
-
-    def sweep(self) -> int:
-        """Remove what killed processes of this machine left half-written; returns how many."""
-        removed = 0
-        for left in (self.root / "tmp").glob("*@*@*"):
-            host, pid, _ = left.name.split("@", 2)
-            if host == socket.gethostname() and pid.isdigit() and not is_alive(int(pid)):
-                remove(left)
-                removed += 1
-        return removed
 
     def claims(self, owner: str) -> dict[tuple[str, str], Path]:
         """What was asked for in a subject's name: (kind, file name) -> the file that says so."""
@@ -134,12 +121,6 @@ class ArtifactStore:
         if not claim.exists():
             private_folder(claim.parent)
             claim.touch(mode=0o600)
-
-    def _temporary(self, name: str) -> Path:
-        folder = private_folder(self.root / "tmp")
-        # Host and process in the name tell a later sweep whether the writer is still alive.
-        unique = f"{os.urandom(4).hex()}-{name}"
-        return folder / f"{socket.gethostname()}@{os.getpid()}@{unique}"
 
 
 def _private(path: Path) -> None:

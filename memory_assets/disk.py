@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,6 +92,34 @@ def private_folder(folder: Path) -> Path:
         private_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+@contextmanager
+def temporary_folder(root: Path) -> Iterator[Path]:
+    """A private folder under `<root>/tmp`, removed at the end with all that lies in it.
+
+    What libraries keep beside the file that they write goes with it: DuckDB's write-ahead log,
+    the file that safetensors renames. A killed process leaves the folder to `sweep`, which reads
+    from the name of whom to ask whether the writer is still alive.
+    """
+    name = f"{socket.gethostname()}@{os.getpid()}@{os.urandom(4).hex()}"
+    folder = private_folder(root / "tmp") / name
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        remove(folder)
+
+
+def sweep(root: Path) -> int:
+    """Remove what killed processes of this machine left half-written; returns how many."""
+    removed = 0
+    for left in (root / "tmp").glob("*@*@*"):
+        host, pid, _ = left.name.split("@", 2)
+        if host == socket.gethostname() and pid.isdigit() and not is_alive(int(pid)):
+            remove(left)
+            removed += 1
+    return removed
 
 
 def write_private(path: Path, content: str | bytes) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from memory_assets.disk import explain, private_folder, remove
+from memory_assets.disk import explain, private_folder, temporary_folder
 from memory_assets.errors import InputError
 
 # Nothing is fetched from outside.
@@ -56,15 +55,9 @@ class Files:
 
     @contextmanager
     def temporary(self) -> Iterator[Path]:
-        """A private path that is removed at the end; `ArtifactStore.sweep` knows its name."""
-        folder = private_folder(self.root / "tmp")
-        name = f"{socket.gethostname()}@{os.getpid()}@{os.urandom(4).hex()}-history.duckdb"
-        path = folder / name
-        try:
-            yield path
-        finally:
-            remove(path)
-            remove(wal(path))
+        """A private path that is removed at the end."""
+        with temporary_folder(self.root) as folder:
+            yield folder / "history.duckdb"
 
 
 def wal(path: Path) -> Path:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from automation_projects import tiny_subject
 
+from dagster_project.cadence import AUDIT_ID, last_runs
 from dagster_project.components.options import SubjectGraph
 from memory_assets.audits.record import cadence_in_force
 from memory_assets.history.money import RiskRun, write_risk
@@ -52,3 +54,23 @@ def test_a_history_that_cannot_be_read_does_not_keep_the_graph_from_loading(home
     subject = tiny_subject("digits", cadence_days=90)
     policy = SubjectGraph(subject, tmp_path).options("leakage", set(), "1")["freshness_policy"]
     assert policy.fail_window.to_timedelta() == timedelta(days=90)
+
+
+def test_the_last_run_of_each_version_counts():
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def ran(version: str, **metadata: str) -> datetime:
+            key = dg.AssetKey(["digits", "leakage"])
+            event = dg.AssetMaterialization(key, metadata=metadata, partition=version)
+            instance.report_runless_asset_event(event)
+            found = instance.fetch_materializations(key, limit=1)
+            return datetime.fromtimestamp(found.records[0].timestamp, UTC)
+
+        ran("v1", **{AUDIT_ID: "older"})
+        newer = ran("v1", **{AUDIT_ID: "newer"})
+        second = ran("v2", **{AUDIT_ID: "second"})
+        ran("v3")
+        ran("withdrawn", **{AUDIT_ID: "gone"})
+        released = {"digits": ["v1", "v2", "v3", "v4"], "other": ["v1"], "empty": []}
+        runs = last_runs(instance, released, "leakage", AUDIT_ID)
+    assert runs == {"newer": newer, "second": second}

@@ -144,11 +144,13 @@ def test_what_is_left_of_a_killed_writer_does_not_pile_up(warm: Warm, tmp_path: 
     before = files(home)
     dead = warm.run(home, "steps", "tiny", "v1").pid
     left = [
-        home / "tmp" / f"{socket.gethostname()}@{dead}@1234-signals",
-        home / "tmp" / f"{socket.gethostname()}@{dead}@1234-history.duckdb",
+        home / "tmp" / f"{socket.gethostname()}@{dead}@12345678" / "signals.safetensors",
+        home / "tmp" / f"{socket.gethostname()}@{dead}@12345678" / ".tmpAbCdEf",
+        home / "tmp" / f"{socket.gethostname()}@{dead}@23456789" / "history.duckdb.wal",
         home / "reports" / "tiny" / "v1" / f".en.html.{dead}.tmp",
     ]
     for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("half")
     (home / "reports" / "tiny" / "v1" / ".inputs").unlink()
     warm.run(home, "steps", "tiny", "v1")

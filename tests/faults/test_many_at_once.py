@@ -14,8 +14,8 @@ import pytest
 from test_daemon import daemon, wait_for
 from warm_project import Run, Warm
 
-from memory_assets.artifacts import ArtifactStore
 from memory_assets.digests import damage
+from memory_assets.disk import sweep
 
 VERSIONS = 3
 LONGEST_SECONDS = 600
@@ -78,7 +78,7 @@ def whole(home: Path, expected: list[str], blocks: int) -> None:
     assert len(list((home / "artifacts" / "audit").iterdir())) == len(expected)
     assert len(list((home / "artifacts" / "shadow-models").iterdir())) == blocks
     assert [damage(path) for path in (home / "artifacts").glob("*/*") if damage(path)] == []
-    ArtifactStore(home).sweep()
+    sweep(home)
     assert not list((home / "tmp").iterdir())
     assert [path.name for path in (home / "history").iterdir()] == ["writer.duckdb"]
 

@@ -70,6 +70,7 @@ def steps(name: str, version: str, with_report: bool = True) -> None:
     from memory_assets.audits.conclusion import Evidence, conclude
     from memory_assets.audits.record import record_audits
     from memory_assets.audits.reporting import write_report
+    from memory_assets.disk import sweep
     from memory_assets.history.bundle import AuditBundle
     from memory_assets.history.store import History
     from memory_assets.records.prepared import Prepared
@@ -78,7 +79,7 @@ def steps(name: str, version: str, with_report: bool = True) -> None:
     subject = read_subjects(root)[name]
     announce(History, "append_all", "append")
     announce(History, "publish", "publish")
-    store.sweep()
+    sweep(store.root)
     History(store.root).upgrade()
     with store.lock(f"audit-{name}"):
         began = datetime.now(UTC)

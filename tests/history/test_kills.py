@@ -11,7 +11,7 @@ import duckdb
 import pytest
 from history_bundles import bundle, written
 
-from memory_assets.artifacts import ArtifactStore
+from memory_assets.disk import sweep
 from memory_assets.history.store import History
 
 SPAWN = multiprocessing.get_context("forkserver")
@@ -67,7 +67,7 @@ def kill_many(tmp_path: Path, kills: int, seed: int, longest: float) -> int:
         if kill % 2:
             History(root).append_all(folders)
             assert content(published) == expected
-            ArtifactStore(root).sweep()
+            sweep(root)
             assert {p.name for p in root.iterdir()} == {
                 "history",
                 "history.duckdb",
