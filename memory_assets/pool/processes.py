@@ -29,7 +29,8 @@ def in_processes(
         yield from workers.map(work, *zip(*jobs, strict=True))
     except BaseException:
         for process in set(active_children()) - others:
-            process.terminate()
+            # Not `terminate`: who started us may have had that signal ignored, and it is inherited.
+            process.kill()
         raise
     finally:
         workers.shutdown(cancel_futures=True)
