@@ -63,9 +63,10 @@ def cadence_schedule(subject: AuditedSubject, root: Path) -> dg.ScheduleDefiniti
     """
     graph = SubjectGraph(subject, root)
     names = (*kind_of(subject).version, "risk", "audit_plan", "roi_report")
+    keys = [graph.key(name) for name in names]
     job = dg.define_asset_job(
         f"{subject.slug}_due",
-        selection=dg.AssetSelection.assets(*(graph.key(name) for name in names)),
+        selection=dg.AssetSelection.assets(*keys),
         description=f"One version of {subject.subject}, audited again.",
     )
 
@@ -85,6 +86,9 @@ def cadence_schedule(subject: AuditedSubject, root: Path) -> dg.ScheduleDefiniti
         if not versions:
             return dg.SkipReason("no audit is due")
         day = context.scheduled_execution_time.date()
-        return [dg.RunRequest(f"{day}:{version}", partition_key=version) for version in versions]
+        return [
+            dg.RunRequest(f"{day}:{version}", partition_key=version, asset_selection=keys)
+            for version in versions
+        ]
 
     return due

@@ -14,7 +14,7 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from dagster_project.automation import RUN_BY_HAND
 from memory_assets.artifacts import ArtifactStore, home
-from memory_assets.disk import private_folder, write_private
+from memory_assets.disk import is_alive, private_folder, write_private
 
 _CLOCK_SLACK_SECONDS = 5
 _DAGSTER_YAML = """\
@@ -104,7 +104,10 @@ def _is_running(pid: int, since: float) -> bool:
     """Whether the process that had this id at a time (Unix seconds) still runs.
 
     An id is given to another process sooner or later, at once after a restart of a container.
+    Where the system does not say since when a process runs (it has no /proc), its id must do.
     """
+    if not Path("/proc/stat").is_file():
+        return is_alive(pid)
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         boot = next(
@@ -116,6 +119,19 @@ def _is_running(pid: int, since: float) -> bool:
         return False
     state, ticks = fields[0], int(fields[19])
     return state != "Z" and boot + ticks / os.sysconf("SC_CLK_TCK") <= since + _CLOCK_SLACK_SECONDS
+
+
+def subjects_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[str]:
+    """The subjects whose assets a run makes; the portfolio counts as one.
+
+    A run that was asked for by its job alone selects nothing; then its plan says what it makes.
+    """
+    keys = set(run.asset_selection or ())
+    if not keys:
+        planned = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+        events = (log.dagster_event for log in instance.all_logs(run.run_id, of_type=planned))
+        keys = {event.asset_key for event in events if event and event.asset_key}
+    return {key.path[0] for key in keys}
 
 
 def _process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[int, float] | None:

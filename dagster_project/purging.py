@@ -10,10 +10,10 @@ from pathlib import Path
 import dagster as dg
 from filelock import Timeout
 
-from dagster_project.instance import end_abandoned_runs, prepare_dagster_home
+from dagster_project.instance import end_abandoned_runs, prepare_dagster_home, subjects_of
 from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.audits.purge import Belongings, purge_home
-from memory_assets.disk import remove
+from memory_assets.disk import remove, sweep
 from memory_assets.errors import InputError
 from memory_assets.models.registry import Registry
 from memory_assets.subjects import AuditedSubject
@@ -39,7 +39,7 @@ def _runs_of(instance: dg.DagsterInstance, subject: str) -> tuple[list[str], int
     own: list[str] = []
     mixed = 0
     for run in instance.get_runs():
-        subjects = {key.path[0] for key in run.asset_selection or ()} - {"portfolio"}
+        subjects = subjects_of(instance, run) - {"portfolio"}
         if subject not in subjects:
             continue
         if run.status not in _DONE:
@@ -97,6 +97,7 @@ def purge(subject: str, subjects: dict[str, AuditedSubject]) -> Purged:
         with lock.acquire(timeout=0), dg.DagsterInstance.get() as instance:
             end_abandoned_runs(instance)
             runs, mixed = _runs_of(instance, subject)
+            sweep(root)
             found = purge_home(root, subject)
             if mirror := _mirror(subject, subjects):
                 remove(mirror)

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _SAYS_FULL = ("no space left", "disk is full", "disk quota exceeded", "file too large")
 _SAYS_REFUSED = ("readonly database", "read-only file system", "unable to open database file")
 _SAYS_FAILED = ("disk i/o error", "input/output error")
+
+# What another machine has not touched for a day, nobody writes any more.
+_FOREIGN_SECONDS = 24 * 3600
 
 
 def disk_full(path: Path) -> InputError:
@@ -94,6 +98,25 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
+def _writer() -> str:
+    """Who writes, for those who find it half-written: several machines may share a disk."""
+    return f"{socket.gethostname()}@{os.getpid()}"
+
+
+def _is_left(path: Path, writer: str) -> bool:
+    """Whether its writer is dead. Of another machine's, only age tells: each container is one."""
+    host, _, pid = writer.rpartition("@")
+    if not host or not pid.isdigit():
+        return False
+    if host == socket.gethostname():
+        return not is_alive(int(pid))
+    try:
+        changed = max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
+    except FileNotFoundError:
+        return False  # at work
+    return time.time() - changed > _FOREIGN_SECONDS
+
+
 @contextmanager
 def temporary_folder(root: Path) -> Iterator[Path]:
     """A private folder under `<root>/tmp`, removed at the end with all that lies in it.
@@ -102,8 +125,7 @@ def temporary_folder(root: Path) -> Iterator[Path]:
     the file that safetensors renames. A killed process leaves the folder to `sweep`, which reads
     from the name of whom to ask whether the writer is still alive.
     """
-    name = f"{socket.gethostname()}@{os.getpid()}@{os.urandom(4).hex()}"
-    folder = private_folder(root / "tmp") / name
+    folder = private_folder(root / "tmp") / f"{_writer()}@{os.urandom(4).hex()}"
     folder.mkdir(mode=0o700)
     try:
         yield folder
@@ -112,11 +134,10 @@ def temporary_folder(root: Path) -> Iterator[Path]:
 
 
 def sweep(root: Path) -> int:
-    """Remove what killed processes of this machine left half-written; returns how many."""
+    """Remove what killed processes left half-written; returns how many."""
     removed = 0
     for left in (root / "tmp").glob("*@*@*"):
-        host, pid, _ = left.name.split("@", 2)
-        if host == socket.gethostname() and pid.isdigit() and not is_alive(int(pid)):
+        if _is_left(left, left.name.rpartition("@")[0]):
             remove(left)
             removed += 1
     return removed
@@ -128,12 +149,13 @@ def write_private(path: Path, content: str | bytes) -> Path:
     What a process that was killed on the way left of the same file is removed.
     """
     private_folder(path.parent)
-    prefix = f".{path.name}."
+    prefix, suffix = f".{path.name}.", ".tmp"
     for left in path.parent.iterdir():
-        pid = left.name.removeprefix(prefix).removesuffix(".tmp")
-        if left.name == f"{prefix}{pid}.tmp" and pid.isdigit() and not is_alive(int(pid)):
+        if not (left.name.startswith(prefix) and left.name.endswith(suffix)):
+            continue
+        if _is_left(left, left.name.removeprefix(prefix).removesuffix(suffix)):
             left.unlink(missing_ok=True)
-    temporary = path.with_name(f"{prefix}{os.getpid()}.tmp")
+    temporary = path.with_name(f"{prefix}{_writer()}{suffix}")
     try:
         with open(temporary, "wb", opener=_open_private) as file:
             file.write(content.encode() if isinstance(content, str) else content)

@@ -1,10 +1,12 @@
-"""Runs whose process was killed are ended, so that automation does not wait for them."""
+"""Runs whose process was killed are ended, and what they left half-written is removed."""
 
 from __future__ import annotations
 
 import dagster as dg
 
 from dagster_project.instance import end_abandoned_runs
+from memory_assets.artifacts import home
+from memory_assets.disk import sweep
 
 INTERVAL_SECONDS = 30
 
@@ -12,8 +14,12 @@ INTERVAL_SECONDS = 30
 @dg.sensor(
     minimum_interval_seconds=INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Ends runs whose process was killed; Dagster's run retries start them again.",
+    description=(
+        "Ends runs whose process was killed, and removes what they left half-written; "
+        "Dagster's run retries start them again."
+    ),
 )
 def abandoned_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     ended = end_abandoned_runs(context.instance)
-    return dg.SkipReason(f"{ended} abandoned runs ended")
+    removed = sweep(home())
+    return dg.SkipReason(f"{ended} abandoned runs ended, {removed} temporary folders removed")

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_project.failures import root_cause, told_of
+from dagster_project.instance import subjects_of
 from dagster_project.notifications import (
     Notice,
     note,
@@ -172,7 +173,7 @@ def failures_sensor(root: Path) -> dg.SensorDefinition:
         if text is None:
             return
         run = context.dagster_run
-        subjects = sorted({key.path[0] for key in run.asset_selection or ()})
+        subjects = sorted(subjects_of(context.instance, run))
         notice = Notice(
             "failed audit",
             ", ".join(subjects),

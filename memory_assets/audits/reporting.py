@@ -47,6 +47,16 @@ def _actions(store: ArtifactStore, subject: str) -> tuple[ActionLine, ...]:
     return tuple(ActionLine(**row) for row in rows)
 
 
+def _is_sound(page: Path) -> bool:
+    """Whether a page is there, and as it was written."""
+    from memory_assets.reports.page import verify
+
+    try:
+        return verify(page)
+    except InputError:
+        return False
+
+
 def write_report(
     subject: AuditedSubject,
     store: ArtifactStore,
@@ -83,7 +93,7 @@ def write_report(
     marker = folder / ".inputs"
     pages = {lang: folder / f"{lang}.html" for lang in LANGUAGES}
     same = marker.is_file() and marker.read_text(encoding="utf-8") == inputs
-    if same and all(page.is_file() for page in pages.values()):
+    if same and all(_is_sound(page) for page in pages.values()):
         return pages
     marker.unlink(missing_ok=True)
     risk = read_risk(priced) if priced else None

@@ -7,16 +7,15 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from memory_assets.artifacts import home
+from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.confined import files_in
 from memory_assets.digest import digest
-from memory_assets.disk import private_folder, remove, write_private
+from memory_assets.disk import private_folder, remove, temporary_folder, write_private
 from memory_assets.errors import InputError
 from memory_assets.models.hub import is_hub_id, snapshot
 
@@ -105,10 +104,10 @@ def _download(client: Any, spec: MlflowModel, version: str, folder: Path) -> boo
     """Fetch the weights of one version; False where it is not clear which file they are."""
     from mlflow.artifacts import download_artifacts  # pyright: ignore[reportMissingImports]
 
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
+    with temporary_folder(home()) as temporary:
         source = client.get_model_version_download_uri(spec.model, version)
         got = Path(
-            download_artifacts(artifact_uri=source, tracking_uri=spec.uri, dst_path=temporary)
+            download_artifacts(artifact_uri=source, tracking_uri=spec.uri, dst_path=str(temporary))
         )
         files = [got] if got.is_file() else sorted(p for p in got.rglob("*") if p.is_file())
         for suffix in _WEIGHTS:
@@ -127,14 +126,17 @@ def _download(client: Any, spec: MlflowModel, version: str, folder: Path) -> boo
 def mirror(registry: Registry) -> Path:
     """Bring the mirror of a registered model up to date, and return its folder.
 
+    A sensor and a command may both want that; they take turns.
+
     Raises:
         InputError: as `_mirror_mlflow` and `_mirror_hub`.
     """
     folder = private_folder(Path(registry))
-    if registry.hub is not None:
-        return _mirror_hub(registry.hub, folder)
-    assert registry.mlflow is not None
-    return _mirror_mlflow(registry.mlflow, folder)
+    with ArtifactStore(home()).lock(f"registry-{folder.name}"):
+        if registry.hub is not None:
+            return _mirror_hub(registry.hub, folder)
+        assert registry.mlflow is not None
+        return _mirror_mlflow(registry.mlflow, folder)
 
 
 def _mirror_hub(spec: HubModel, folder: Path) -> Path:
@@ -149,18 +151,17 @@ def _mirror_hub(spec: HubModel, folder: Path) -> Path:
         taken = json.dumps([found.name, [path.name for path in files]])
         if (there / _TAKEN).is_file() and (there / _TAKEN).read_text(encoding="utf-8") == taken:
             continue
-        temporary = folder / f".{version}.{os.getpid()}.tmp"
-        remove(temporary)
-        private_folder(temporary)
-        for path in files:
-            # A version's files may not lead out of its folder, and the cache's are links to blobs.
-            try:
-                os.link(path.resolve(), temporary / path.name)
-            except OSError:
-                shutil.copyfile(path, temporary / path.name)
-        (temporary / _TAKEN).write_text(taken, encoding="utf-8")
-        remove(there)
-        temporary.replace(there)
+        with temporary_folder(home()) as temporary:
+            whole = private_folder(temporary / version)
+            for path in files:
+                # A version's files may not lead out of its folder; the cache's are links to blobs.
+                try:
+                    os.link(path.resolve(), whole / path.name)
+                except OSError:
+                    shutil.copyfile(path, whole / path.name)
+            (whole / _TAKEN).write_text(taken, encoding="utf-8")
+            remove(there)
+            whole.replace(there)
     for there in folder.iterdir():
         if there.name not in spec.versions and not there.name.startswith("."):
             remove(there)

@@ -152,6 +152,8 @@ def test_the_schedule_audits_again_what_is_due(home: Path, tmp_path: Path, monke
         monkeypatch.setattr("dagster_project.cadence.ask", lambda *_: _Answer(due))
         (request,) = schedule(context)  # type: ignore[misc]
     assert request.partition_key == "v7"
+    # By what it selects, a purge knows whose run it is.
+    assert {key.path[0] for key in request.asset_selection} == {"tiny"}
 
 
 class _Answer(dict):

@@ -98,6 +98,20 @@ def test_an_artifact_of_an_older_version_is_taken_as_it_is(warm: Warm, home: Pat
     assert {p: p.stat().st_mtime_ns for p in (home / "artifacts").glob("*/*")} == before
 
 
+@pytest.mark.parametrize("spoil", [one_flipped_bit, cut_in_half, gone])
+def test_a_damaged_report_is_written_again(
+    warm: Warm, tmp_path: Path, spoil: Callable[[Path, random.Random], None], tally
+) -> None:
+    home = tmp_path / "home"
+    warm.run(home, "steps", "tiny", "v1")
+    page = home / "reports" / "tiny" / "v1" / "ja.html"
+    before = page.read_bytes()
+    spoil(page, random.Random(3))
+    warm.run(home, "steps", "tiny", "v1")
+    assert page.read_bytes() == before
+    tally(f"faults: a report's page {spoil.__name__.replace('_', ' ')}", 1)
+
+
 HISTORIES = {
     "the writer's": ["history/writer.duckdb"],
     "the published": ["history.duckdb"],

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -240,6 +241,9 @@ def test_purge_forgets_records_and_keeps_figures_and_what_others_share(
     alone = set(store.claims("wards")) - shared
     assert {kind for kind, _ in shared} >= {"records", "shadow-models", "signals"}
     assert {kind for kind, _ in alone} >= {"audit", "risk"}
+    killed = ran.home / "tmp" / f"{socket.gethostname()}@{_dead()}@12345678"
+    killed.mkdir(parents=True)
+    (killed / "x.npy").write_text(ran.secrets[0])
     done = purge("wards", "--yes")
     assert done.exit_code == 0, done.output
     assert re.search(r"deleted: \d+ artifacts .* 48 scores of records, \d+ runs", done.stdout)
@@ -248,6 +252,7 @@ def test_purge_forgets_records_and_keeps_figures_and_what_others_share(
     assert all(store.path(kind, name).exists() for kind, name in shared)
     assert not [name for kind, name in alone if store.path(kind, name).exists()]
     assert not (ran.home / "reports" / "wards").exists()
+    assert not killed.exists()
     assert _figures(ran.home) == before
     assert _records_of(ran.home, "wards") == 0
     assert _records_of(ran.home, "wards-twin") == 48
@@ -277,6 +282,13 @@ def test_the_last_owner_takes_the_records_along_and_purging_again_finds_nothing(
     assert CliRunner().invoke(app, ["history", "rebuild"]).exit_code == 0
     assert _figures(ran.home) == figures
     assert _records_of(ran.home, "wards-twin") == 0
+
+
+def _dead() -> int:
+    """The id of a process that is over."""
+    pid = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-c", ""])
+    os.waitpid(pid, 0)
+    return pid
 
 
 def _figures(home: Path) -> list[tuple]:
