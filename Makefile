@@ -17,7 +17,7 @@ audit: $(VENV)/.installed $(MODELS)  ## audit every subject
 ui: $(VENV)/.installed $(MODELS)  ## lineage graph on 127.0.0.1:3000
 	$(BIN)/memory-assets ui
 
-test: $(VENV)/.installed-dev  ## all tests, the slow ones too
+test: $(VENV)/.installed-dev  ## the tests, slow ones too, all but the long ones
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(VENV)/.installed-dev  ## lint, types, the graph loads, dependencies without known flaws
@@ -29,7 +29,7 @@ check: $(VENV)/.installed-dev  ## lint, types, the graph loads, dependencies wit
 	$(BIN)/dg check defs
 	$(BIN)/python .ci/audit_dependencies.py
 
-bench: $(VENV)/.installed-dev  ## ratios measured in one run; takes minutes
+bench: $(VENV)/.installed-dev  ## every figure of the docs, measured anew; about an hour
 	$(BIN)/python -m benchmarks
 
 install: $(VENV)/.installed

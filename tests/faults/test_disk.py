@@ -51,7 +51,7 @@ def small_disk(folder: Path, kib: int) -> Iterator[None]:
 
 
 def test_a_full_disk(warm: Warm, audited: Path, tmp_path: Path, undisturbed: dict, tally) -> None:
-    """The disk is full at six points of an audit; once there is room the audit goes on."""
+    """The disk is full at five points of an audit; once there is room the audit goes on."""
     need = sum(f.stat().st_blocks // 2 for f in audited.rglob("*"))
     rng = random.Random(3)
     sizes = [int(need * (share + rng.uniform(0, 0.12))) for share in (0.02, 0.15, 0.3, 0.5, 0.7)]
