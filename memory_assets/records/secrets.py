@@ -27,6 +27,9 @@ FORMAT = 1
 LISTED = "listed"
 """The kind of secrets that somebody lists; a canary's kind is its template."""
 MOST_REPETITIONS = 1_000_000
+_SEPARATORS = frozenset(" -./:")
+"""What a mask leaves standing: the punctuation of phone numbers, dates, times and paths."""
+_LEAST_DIGITS = 3
 
 
 def check_pattern(pattern: str, where: str) -> None:
@@ -166,9 +169,16 @@ class Manifest:
 
 
 def masked(value: str) -> str:
-    """Every letter and digit but the first replaced: `4*****`, `0**-****-****`."""
-    hidden = [("*" if c.isalnum() else c) for c in value]
-    return value[:1] + "".join(hidden[1:]) if len(value) > 3 else "*" * len(value)
+    """The value with stars for all but its first sign and its separators: `4*****`,
+    `0**-****-****`.
+
+    A value that would hide three signs or fewer, or that holds no letter and no digit, is stars
+    throughout: its first sign or its shape would be much of what there is to know.
+    """
+    hidden = sum(c not in _SEPARATORS for c in value)
+    if hidden <= 3 or not any(c.isalnum() for c in value):
+        return "*" * len(value)
+    return value[0] + "".join(c if c in _SEPARATORS else "*" for c in value[1:])
 
 
 @lru_cache(maxsize=16)
@@ -200,21 +210,16 @@ def draw_values(pattern: str, locale: str, count: int, seed: int) -> list[str]:
 
 
 def infer_pattern(value: str) -> str | None:
-    """The shape of a listed value: digits and ASCII letters vary, the rest stays; None if nothing
-    would vary or a sign of the pattern language stands in the value."""
-    if set(value) & set("#?^") or len(value) > LONGEST_ID:
+    """The shape of a listed value: ASCII digits vary, everything else stays.
+
+    Letters stay, since a word or a name is likelier than random letters to a model that never saw
+    it, and would be ranked high for that. None where fewer than three digits vary (100 values are
+    too few to be ranked among) or what stands in the value means something else in a pattern.
+    """
+    if set(value) & set("#?^") or value.startswith("faker:") or len(value) > LONGEST_ID:
         return None
-    shape = "".join(
-        "#"
-        if c.isascii() and c.isdigit()
-        else "?"
-        if c in string.ascii_lowercase
-        else "^"
-        if c in string.ascii_uppercase
-        else c
-        for c in value
-    )
-    return shape if set(shape) & set("#?^") else None
+    shape = "".join("#" if c in string.digits else c for c in value)
+    return shape if shape.count("#") >= _LEAST_DIGITS else None
 
 
 def load_secrets(path: Path) -> tuple[Secret, ...]:

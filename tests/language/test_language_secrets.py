@@ -98,22 +98,47 @@ def test_faker_patterns_draw_names_of_the_locale():
     assert all(any(ord(c) > 0x3000 for c in name) for name in names)
 
 
-@given(st.text(max_size=20))
-def test_masks_keep_no_more_than_the_first_sign(value):
+_VALUES = st.text(max_size=20) | st.text(" -./:@$!*#ab19é渡", max_size=12)
+
+
+@given(_VALUES)
+def test_masks_keep_separators_and_no_more_than_the_first_sign(value):
     shown = masked(value)
     assert len(shown) == len(value)
-    assert not any(c.isalnum() for c in shown[1:])
-    assert len(value) > 3 or set(shown) <= {"*"}
+    if sum(c not in " -./:" for c in value) <= 3 or not any(c.isalnum() for c in value):
+        assert shown == "*" * len(value)
+    else:
+        assert shown[0] == value[0]
+        assert all(
+            s == (c if c in " -./:" else "*") for c, s in zip(value[1:], shown[1:], strict=True)
+        )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("090-1234-5678", "0**-****-****"),
+        ("p@$$w0rd!", "p********"),
+        ("!@#$%^&*", "********"),
+        ("-- // ..", "********"),
+        ("1-2-3", "*****"),
+        ("渡辺 直樹", "渡* **"),
+        ("bob@x.com", "b****.***"),
+    ],
+)
+def test_masks_by_hand(value, shown):
+    assert masked(value) == shown
 
 
 def test_a_secret_does_not_print_its_value():
     assert "123456" not in repr(Secret("a", "code ", "123456"))
 
 
-def test_infers_the_shape_of_listed_values():
-    assert infer_pattern("AB-12c") == "^^-##?"
-    assert infer_pattern("渡辺") is None
-    assert infer_pattern("a#1") is None
+def test_infers_what_varies_in_listed_values_from_their_digits():
+    assert infer_pattern("LN-4711") == "LN-####"
+    assert infer_pattern("090-1234-5678") == "###-####-####"
+    for value in ("sunshine", "AB-12c", "渡辺", "a#123", "faker:name123", "１２３４"):
+        assert infer_pattern(value) is None, value
 
 
 def test_listed_secrets(tmp_path):
