@@ -25,7 +25,7 @@ from memory_assets.examples import notes
 from memory_assets.language.exposure import score_values
 from memory_assets.language.extraction import greedy_extractable
 from memory_assets.language.model import Ids, LanguageModel, load_language_model
-from memory_assets.language.pii import value_start
+from memory_assets.language.preflight import value_start
 from memory_assets.language.signals import Sampling, token_signals
 from memory_assets.records.secrets import Manifest
 from memory_assets.records.texts import load_texts

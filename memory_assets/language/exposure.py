@@ -19,7 +19,9 @@ from memory_assets.language.branches import Trunk, branch_log_p, grow_trunk
 from memory_assets.language.model import Ids, LanguageModel
 
 Floats = NDArray[np.float64]
-FORMULA_VERSION = 2  # 1 had Student's interval for means of these skewed bits
+FORMULA_VERSION = 3
+"""1 had Student's interval for means of these skewed bits; 2 drew letters for the letters of listed
+values, so that words were ranked high by models that never saw them."""
 CHANCE = float(1 / np.log(2))
 """Mean exposure in bits of a secret that the model never saw: -log2 of a uniform rank."""
 _MAX_SKEWNESS = 0.99
@@ -105,15 +107,26 @@ def shared_start(sequences: list[Ids]) -> int:
     return min(agreed, shortest - 1)
 
 
-def score_values(model: LanguageModel, prefix: str, values: list[str], suffix: str = "") -> Floats:
-    """Log-likelihood in nats of each value (and the suffix behind it) after the prefix, `[R]`.
+def score_rows(model: LanguageModel, rows: list[Ids]) -> Floats:
+    """Log-likelihood in nats of each token sequence behind what all of them begin with, `[R]`.
 
-    The tokens that all share are read once. Values are tokenized in place, so that a value's first
-    sign may share a token with the prefix.
+    Raises:
+        ValueError: no token stands before what differs; `fit_values` tells beforehand.
     """
-    rows = model.encode_all([prefix + value + suffix for value in values])
     shared = shared_start(rows)
     if shared == 0 and model.start is None:
         raise ValueError("a value needs at least one token before it")
     trunk: Trunk = grow_trunk(model, rows[0][:shared])
     return branch_log_p(trunk, [ids[shared:] for ids in rows])
+
+
+def score_values(model: LanguageModel, prefix: str, values: list[str], suffix: str = "") -> Floats:
+    """Log-likelihood in nats of each value (and the suffix behind it) after the prefix, `[R]`.
+
+    The tokens that all share are read once. Values are tokenized in place, so that a value's first
+    sign may share a token with the prefix.
+
+    Raises:
+        ValueError: as `score_rows`.
+    """
+    return score_rows(model, model.encode_all([prefix + value + suffix for value in values]))

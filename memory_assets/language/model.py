@@ -57,6 +57,11 @@ class LanguageModel:
         return int(self.model.get_output_embeddings().weight.shape[0])
 
     @property
+    def room(self) -> int:
+        """Tokens of a text that it reads at once: the context, less the start token."""
+        return self.context - (self.start is not None)
+
+    @property
     def filler(self) -> int:
         """A token to fill up batches with; never the padding token, which models warn about."""
         return 1 if self.model.config.get_text_config().pad_token_id == 0 else 0
@@ -72,6 +77,16 @@ class LanguageModel:
             return []
         rows = self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
         return [np.asarray(ids, dtype=np.int64) for ids in rows]
+
+    def spans(self, text: str) -> Ids | None:
+        """Where in the text each of its tokens begins and ends, `[T, 2]` in characters; None where
+        the tokenizer does not know."""
+        if not self.tokenizer.is_fast:
+            return None
+        read = self.tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )
+        return np.asarray(read["offset_mapping"], dtype=np.int64).reshape(-1, 2)
 
     def reads_back(self, text: str) -> bool:
         """Whether the tokenizer gives the text back unchanged: else it cannot be recited."""

@@ -10,22 +10,11 @@ import numpy as np
 
 from memory_assets.language.branches import branch_log_p, grow_trunk, sample_branches
 from memory_assets.language.exposure import score_values
-from memory_assets.language.model import Ids, LanguageModel
+from memory_assets.language.model import LanguageModel
+from memory_assets.language.preflight import value_start
 from memory_assets.records.secrets import Secret
 
-FORMULA_VERSION = 1
-
-
-def value_start(model: LanguageModel, secret: Secret) -> tuple[Ids, int]:
-    """Tokens of prefix and value, and how many of them a prompt of the prefix gives away.
-
-    The prompt ends before the first token that holds a part of the value.
-    """
-    whole, prompt = model.encode(secret.prefix + secret.value), model.encode(secret.prefix)
-    shortest = min(len(whole), len(prompt))
-    same = whole[:shortest] == prompt[:shortest]
-    agreed = shortest if same.all() else int(same.argmin())
-    return whole, min(agreed, len(whole) - 1)
+FORMULA_VERSION = 2  # 1 drew letters for the letters of listed values
 
 
 def infers(model: LanguageModel, secret: Secret, decoys: list[str]) -> bool:
@@ -40,12 +29,13 @@ def reconstructs(
     """Whether the likeliest in context of the values that the model proposes is the true one.
 
     Values are sampled after the prefix, as many tokens long as the true one, and ranked with the
-    suffix behind them.
+    suffix behind them, or as much of it for each as the model reads.
     """
     ids, start = value_start(model, secret)
     length = len(ids) - start
     trunk = grow_trunk(model, ids[:start])
     drawn = np.unique(sample_branches(trunk, length, proposals, top_k, 1.0, seed), axis=0)
-    behind = model.encode(secret.suffix) if secret.suffix else np.zeros(0, dtype=np.int64)
+    # Its tokens may be more than they are in the whole text, where they join with the value's.
+    behind = model.encode(secret.suffix)[: model.room - len(ids)]
     log_p = branch_log_p(trunk, [np.concatenate([row, behind]) for row in drawn])
     return bool((drawn[int(log_p.argmax())] == ids[start:]).all())

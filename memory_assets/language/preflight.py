@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from memory_assets.errors import InputError
-from memory_assets.language.model import LanguageModel
+from memory_assets.language.model import Ids, LanguageModel
 from memory_assets.records.secrets import Secret
 from memory_assets.records.texts import Texts
 
@@ -40,6 +43,56 @@ class Preflight:
     notices: tuple[str, ...]
 
 
+def value_start(model: LanguageModel, secret: Secret) -> tuple[Ids, int]:
+    """Tokens of prefix and value, and how many of them a prompt of the prefix gives away.
+
+    The prompt ends before the first token that holds a part of the value.
+    """
+    whole, prompt = model.encode(secret.prefix + secret.value), model.encode(secret.prefix)
+    shortest = min(len(whole), len(prompt))
+    same = whole[:shortest] == prompt[:shortest]
+    agreed = shortest if same.all() else int(same.argmin())
+    return whole, min(agreed, len(whole) - 1)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Of V values in a secret's place: the tokens of prefix and value, which values the model can
+    read to their end (`short`), and before which a token of the prefix or the start token stands,
+    to predict them from (`begun`)."""
+
+    rows: list[Ids]
+    short: NDArray[np.bool_]
+    begun: NDArray[np.bool_]
+
+    @property
+    def good(self) -> NDArray[np.intp]:
+        """The values that can be asked for."""
+        return np.flatnonzero(self.short & self.begun)
+
+
+def fit_values(model: LanguageModel, secret: Secret, values: Sequence[str]) -> Fit:
+    """Which values can stand between the secret's prefix and suffix.
+
+    The secret itself is held to the same rule. So those of its references that pass are still a
+    random sample of what it might have been, and its rank among them is fair.
+    """
+    first = model.encode(secret.prefix)[:1]
+    texts = [secret.prefix + value for value in values]
+    rows = model.encode_all(texts)
+    behind = model.encode_all([text + secret.suffix for text in texts]) if secret.suffix else []
+
+    def begins(ids: Ids) -> bool:
+        return model.start is not None or (len(ids) > 1 and np.array_equal(ids[:1], first))
+
+    short, begun = np.ones((2, len(values)), dtype=bool)
+    for many in (rows, behind):
+        for i, ids in enumerate(many):
+            short[i] &= len(ids) <= model.room
+            begun[i] &= begins(ids)
+    return Fit(rows, short, begun)
+
+
 def _reason(model: LanguageModel, text: str, place: int, secret: Secret, how: Training) -> str:
     """Why a copy at `place` of a text was not trained on; empty where it was."""
     mark = how.trained_after
@@ -60,7 +113,8 @@ def preflight(
     """Count for each secret the copies that could be learned.
 
     A secret that the tokenizer does not give back unchanged, or that is longer than the model
-    reads, cannot be recited: it has no trained copy, planted or not, and is left out of `trained`.
+    reads, cannot be recited, and one without any token before its value cannot be asked for: they
+    have no trained copy, planted or not, and are left out of `trained`.
     """
     trained: dict[str, int] = {}
     notices = []
@@ -69,10 +123,17 @@ def preflight(
         if not model.reads_back(probe):
             notices.append(f"secret {secret.id!r}: the tokenizer cannot write it; left out")
             continue
-        if len(model.encode(secret.text)) >= model.context:
+        fit = fit_values(model, secret, [secret.value])
+        if not fit.short.all():
             notices.append(
-                f"secret {secret.id!r}: longer than the {model.context} tokens that the model "
-                "reads; left out"
+                f"secret {secret.id!r}: longer than the {model.room} tokens that the model reads; "
+                "left out"
+            )
+            continue
+        if not fit.begun.all():
+            notices.append(
+                f"secret {secret.id!r}: no token of its own stands before its value; give it a "
+                "longer prefix; left out"
             )
             continue
         copies, lost = 0, []

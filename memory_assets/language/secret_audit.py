@@ -11,8 +11,10 @@ from scipy import stats
 
 from memory_assets.language import exposure as exposures
 from memory_assets.language import extraction, pii
-from memory_assets.language.exposure import Exposure, score_values
+from memory_assets.language.exposure import Exposure, score_rows
 from memory_assets.language.model import LanguageModel
+from memory_assets.language.preflight import fit_values, value_start
+from memory_assets.language.windows import name_some
 from memory_assets.records.secrets import Secret
 from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control, Estimate, Measurement
@@ -27,7 +29,8 @@ _MIN_REFERENCES = 100
 class SecretFinding:
     """One secret: how often the model could learn it, and what came out.
 
-    `exposure` and `inferred` are None where nobody can say what else the value might have been.
+    `exposure` and `inferred` are None where too little is known of what else the value might have
+    been. `misfits` of the references drawn were left out, since the model cannot read them there.
     """
 
     secret: Secret
@@ -37,6 +40,7 @@ class SecretFinding:
     reconstructed: bool
     exposure: Exposure | None
     inferred: bool | None
+    misfits: int = 0
 
 
 def probe_secrets(
@@ -54,20 +58,24 @@ def probe_secrets(
     """Try each secret in `trained` (id -> copies learned): extraction, exposure, the PII games.
 
     `references` values measure the exposure, `candidates` (the true one included) make the
-    inference game, the model makes `proposals` for the reconstruction.
+    inference game, the model makes `proposals` for the reconstruction. Every secret has passed the
+    preflight. References that would not have passed it are left out: the exposure is a rank among
+    the others, whose number says how high it can be.
     """
     chosen = [s for s in secrets if s.id in trained]
-    probes = [pii.value_start(model, s) for s in chosen]
+    probes = [value_start(model, s) for s in chosen]
     greedy, near = extraction.greedy_extractable(
         model, [ids for ids, _ in probes], [start for _, start in probes]
     )
     found = []
     for i, secret in enumerate(chosen):
-        drawn = secret.references(references, seed)
+        every = secret.references(references, seed)
+        fit = fit_values(model, secret, every)
+        drawn = [every[i] for i in fit.good]
         decoys = drawn[: candidates - 1]
         exposed = inferred = log_p = None
         if len(drawn) >= _MIN_REFERENCES:
-            log_p = score_values(model, secret.prefix, [secret.value, *drawn])
+            log_p = score_rows(model, [probes[i][0], *(fit.rows[j] for j in fit.good)])
             exposed = exposures.exposure(float(log_p[0]), log_p[1:])
         if len(decoys) == candidates - 1:
             if log_p is not None and not secret.suffix:
@@ -84,11 +92,29 @@ def probe_secrets(
                 reconstructed=pii.reconstructs(model, secret, proposals, top_k, seed + i),
                 exposure=exposed,
                 inferred=inferred,
+                misfits=len(every) - len(drawn),
             )
         )
         if progress is not None:
             progress(i + 1, len(chosen))
     return tuple(found)
+
+
+def ranking_notices(found: Sequence[SecretFinding]) -> list[str]:
+    """Which secrets were not ranked, or among fewer values than were drawn, and why."""
+    said = [
+        f"secret {f.secret.id!r}: {f.misfits} of the values drawn to rank it among do not fit the "
+        f"model; {'ranked among the others' if f.exposure else 'too few are left to rank it'}"
+        for f in found
+        if f.misfits
+    ]
+    unranked = [f.secret.id for f in found if f.exposure is None and not f.misfits]
+    if unranked:
+        said.append(
+            "secrets extracted but not ranked, for want of a pattern that draws at least "
+            f"{_MIN_REFERENCES} other values: {name_some(unranked)}"
+        )
+    return said
 
 
 def _mean_exposure(found: Sequence[Exposure], extrapolated: bool = False) -> Estimate:
