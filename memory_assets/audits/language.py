@@ -60,8 +60,8 @@ from memory_assets.reports.recited import RecitedSecret, save_recited
 if TYPE_CHECKING:  # brings Faker along, which listing the graph need not wait for
     from memory_assets.records.secrets import Manifest
 
-TEXTS_VERSION = "2"
-FINDINGS_VERSION = "2"
+TEXTS_VERSION = "3"
+FINDINGS_VERSION = "3"
 LANGUAGE_CONCLUSION_VERSION = "1"
 TEXTS_KIND, FINDINGS_KIND = "texts", "language-findings"
 _CONTROL_STRATA = ("held_out", "unplanted")

@@ -10,8 +10,8 @@ import numpy as np
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.language import controls as checks
-from memory_assets.language import scores
 from memory_assets.language import text_audit as texts_of
+from memory_assets.language.compare import compare_sides
 from memory_assets.language.model import LanguageModel, load_language_model
 from memory_assets.language.options import LanguageOptions
 from memory_assets.language.preflight import Preflight, preflight
@@ -24,13 +24,14 @@ from memory_assets.language.progress import (
     seconds_per_token,
 )
 from memory_assets.language.result import LanguageAudit, ScoreRows
+from memory_assets.language.scores import Compared
 from memory_assets.language.secret_audit import (
     SecretFinding,
     measure_secrets,
     probe_secrets,
+    ranking_notices,
     unplanted_control,
 )
-from memory_assets.language.signals import Progress, Sampling
 from memory_assets.language.text_audit import Floats, Probes, Side
 from memory_assets.language.windows import Sides, Windows, choose_texts, cut_windows, too_short
 from memory_assets.records.secrets import Manifest, check_manifest
@@ -38,17 +39,8 @@ from memory_assets.records.texts import Texts
 from memory_assets.statistics.estimate import Control, Measurement
 from memory_assets.statistics.roc import Roc
 
-AUDIT_VERSION = 1
+AUDIT_VERSION = 2
 _MAX_WINDOW = 512
-
-
-def _total(reference: LanguageModel, texts: Texts, window: int, progress: Progress) -> Floats:
-    """The reference's log-likelihood of each text, in its own tokens."""
-    windows, rows, _ = cut_windows(reference, texts, window)
-    if windows is None or len(rows) < len(texts):
-        raise InputError(f"reference {reference.name}: cannot read every text; leave it out")
-    side = texts_of.read_side(reference, windows, Sampling(top_k=0), progress)
-    return scores.total(side.by_text)
 
 
 def _prepare(
@@ -125,7 +117,7 @@ def audit_language_model(
     secrets = manifest.secrets if manifest is not None else ()
     chosen = choose_texts(members, held_out, secrets, options.texts, options.seed)
     notices += chosen.notices
-    window = min(model.context - (model.start is not None), options.window or _MAX_WINDOW)
+    window = min(model.room, options.window or _MAX_WINDOW)
     inside, outside, repetitions = _prepare(model, chosen, window, notices)
     both = [w for w in (inside, outside) if w is not None]
     plan = plan_work(model, options, both, manifest, other is not None)
@@ -144,19 +136,24 @@ def audit_language_model(
             model, outside, options.sampling, lambda done, _: read(sizes[0] + done, sum(sizes))
         )
     found = ScoreRows()
-    measurements, rocs, reference_total = _membership(
-        model, mine, theirs, other, window, options, clock, found
-    )
+    compared: list[Compared | None] = [None, None]
+    if other is not None:
+        sides = [side for side in (mine, theirs) if side is not None]
+        heard = clock.stage("reference")
+        compared, notes = compare_sides(model, sides, other, window, heard)
+        notices += notes
+    measurements, rocs = _membership(model, mine, theirs, compared, options, clock, found)
     probes = _extraction(model, mine, theirs, repetitions, options, clock, found, measurements)
     for side in (mine, theirs):
         if side is not None:
             notices += too_short(side.windows, options.prefix + options.suffix)
-    measurements += texts_of.measure_unintended(mine, reference_total)
+    measurements += texts_of.measure_unintended(compared[0])
     secret_findings = ()
     if manifest is not None:
         ready: Preflight = preflight(model, manifest.secrets, members, options.training)
         notices += ready.notices
         secret_findings = _secrets(model, manifest, ready, options, clock, found)
+        notices += ranking_notices(secret_findings)
     if asked:
         measurements += measure_secrets(secret_findings, options.duplication_shares)
     controls = _controls(model, inside, outside, chosen, probes[1], options, clock)
@@ -186,37 +183,28 @@ def _membership(
     model: LanguageModel,
     mine: Side,
     theirs: Side | None,
-    other: LanguageModel | None,
-    window: int,
+    compared: list[Compared | None],
     options: LanguageOptions,
     clock: Clock,
     found: ScoreRows,
-) -> tuple[list[Measurement], dict[str, Roc], Floats | None]:
-    """Every score asked for, on both sides; also the reference's likelihood of the members."""
+) -> tuple[list[Measurement], dict[str, Roc]]:
+    """Every score asked for, on both sides, over the texts that it knows."""
     sides = [side for side in (mine, theirs) if side is not None]
-    totals: list[Floats | None] = [None, None]
-    if other is not None:
-        report = clock.stage("reference")
-        size = min(window, other.context - (other.start is not None))
-        for i, side in enumerate(sides):
-            heard = part(report, i / len(sides), 1 / len(sides))
-            totals[i] = _total(other, side.windows.texts, size, heard)
-        report(1, 1)
     recalls: list[Floats | None] = [None, None]
     keep = np.ones(len(theirs), dtype=bool) if theirs is not None else None
     if theirs is not None and "recall" in options.attacks and len(theirs) > 1:
         recalls[0], recalls[1], keep = _recall(model, mine, theirs, clock)
     tables = []
     for i, side in enumerate(sides):
-        values = texts_of.membership_scores(side, totals[i], recalls[i])
-        rows = keep if i == 1 and keep is not None else np.ones(len(side), dtype=bool)
-        values = {n: v[rows] for n, v in values.items() if n in options.attacks}
-        names = [name for name, kept in zip(side.windows.texts.ids, rows, strict=True) if kept]
-        for name, column in values.items():
-            found.add(names, i == 0, name, column)
-        tables.append(values)
-    rows, rocs = texts_of.measure_membership(tables[0], tables[1] if len(tables) > 1 else None)
-    return rows, rocs, totals[0]
+        controls = keep if i == 1 and keep is not None else np.ones(len(side), dtype=bool)
+        table = {}
+        for name, column in texts_of.membership_scores(side, compared[i], recalls[i]).items():
+            rows = np.flatnonzero(controls & ~np.isnan(column))
+            if name in options.attacks and rows.size:
+                table[name] = column[rows]
+                found.add([side.windows.texts.ids[r] for r in rows], i == 0, name, column[rows])
+        tables.append(table)
+    return texts_of.measure_membership(tables[0], tables[1] if len(tables) > 1 else None)
 
 
 def _extraction(

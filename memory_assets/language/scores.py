@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib as _zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,27 @@ FORMULA_VERSION = {
     "min_k": 1,
     "min_k_plus_plus": 1,
     "zlib": 1,
-    "reference": 1,
+    "reference": 2,  # 1 summed all that each model had scored, the same characters or not
     "recall": 1,
 }
 _SHARE = 0.2
 _SIGMA_FLOOR = 1e-4
 """Nats: where the model is certain, sigma vanishes and the quotient would explode."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Log-likelihoods in nats of each text by `target` and `reference`, `[N]`, over the characters
+    that both have scored; `tokens` are the target's for these. NaN where there are none."""
+
+    target: Floats
+    reference: Floats
+    tokens: NDArray[np.int64]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which texts could be compared, `[N]`."""
+        return self.tokens > 0
 
 
 def total(signals: TokenSignals) -> Floats:
@@ -70,12 +86,10 @@ def zlib(signals: TokenSignals, texts: Sequence[str]) -> Floats:
     return total(signals) / np.array(size)
 
 
-def reference(signals: TokenSignals, reference_total: Floats) -> Floats:
-    """The reference model's loss minus the target's, in nats a token of the target, `[N]`.
-
-    `reference_total` is the reference's log-likelihood of the same texts; its tokens may differ.
-    """
-    return (total(signals) - reference_total) / signals.lengths
+def reference(compared: Compared) -> Floats:
+    """The reference model's loss minus the target's, in nats a token of the target, `[N]`; NaN
+    where the two cannot be compared."""
+    return (compared.target - compared.reference) / np.maximum(compared.tokens, 1)
 
 
 def recall(signals: TokenSignals, conditioned_total: Floats) -> Floats:
@@ -87,10 +101,11 @@ def recall(signals: TokenSignals, conditioned_total: Floats) -> Floats:
     return conditioned_total / np.minimum(total(signals), -1e-12)
 
 
-def unintended_bits(signals: TokenSignals, reference_total: Floats) -> Floats:
-    """Bits of each text that the target knows and the reference does not: `[N]`, never negative.
+def unintended_bits(compared: Compared) -> Floats:
+    """Bits of each text that the target knows and the reference does not: `[N]`, never negative;
+    NaN where the two cannot be compared.
 
     `max(0, log2 p(x | model) - log2 p(x | reference))`, after Morris et al. (2025,
     arXiv 2505.24832).
     """
-    return np.maximum(0.0, (total(signals) - reference_total) / np.log(2))
+    return np.maximum(0.0, (compared.target - compared.reference) / np.log(2))

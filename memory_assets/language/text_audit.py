@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from memory_assets.language import extraction, scores
 from memory_assets.language.model import LanguageModel
 from memory_assets.language.progress import part
+from memory_assets.language.scores import Compared
 from memory_assets.language.signals import Progress, Sampling, TokenSignals, token_signals
 from memory_assets.language.windows import Windows
 from memory_assets.statistics.estimate import Estimate, Measurement
@@ -21,7 +22,9 @@ from memory_assets.statistics.summary import summarize
 Floats = NDArray[np.float64]
 FAMILY = "membership"
 _NEAR_TIE_VERSION = 2  # 1 counted windows, which are no independent trials
-_BITS_VERSION = 2  # 1 had Student's interval, too short above for a few texts with many bits
+_BITS_VERSION = 3
+"""1 had Student's interval, too short above for a few texts with many bits; 2 counted characters
+that the reference alone had scored."""
 _SHOT = 64
 """Tokens of held-out text that ReCaLL puts before each text, at most a quarter of the context."""
 
@@ -79,17 +82,18 @@ def probe_texts(side: Side, prefix: int, suffix: int, tries: int, probability: f
 
 
 def membership_scores(
-    side: Side, reference_total: Floats | None = None, conditioned: Floats | None = None
+    side: Side, compared: Compared | None = None, conditioned: Floats | None = None
 ) -> dict[str, Floats]:
-    """Every score by name, `[texts]`; those whose inputs are missing are left out."""
+    """Every score by name, `[texts]`; those whose inputs are missing are left out, and NaN stands
+    for a text that a score does not know."""
     found = {
         "loss": scores.loss(side.by_text),
         "min_k": scores.min_k(side.by_text),
         "min_k_plus_plus": scores.min_k_plus_plus(side.by_text),
         "zlib": scores.zlib(side.by_text, side.windows.texts.texts),
     }
-    if reference_total is not None:
-        found["reference"] = scores.reference(side.by_text, reference_total)
+    if compared is not None:
+        found["reference"] = scores.reference(compared)
     if conditioned is not None:
         found["recall"] = conditioned
     return found
@@ -244,12 +248,13 @@ def known_bits(bits: Floats) -> tuple[Estimate, Estimate]:
     return mean, Estimate(float(bits.sum()), *bound, n=n, status=mean.status)
 
 
-def measure_unintended(side: Side, reference_total: Floats | None) -> list[Measurement]:
-    """Bits that the model knows of members and a reference does not: mean a text, and the sum."""
-    if reference_total is None:
+def measure_unintended(compared: Compared | None) -> list[Measurement]:
+    """Bits that the model knows of members and a reference does not: mean a text, and the sum, over
+    the members that could be compared."""
+    if compared is None or not compared.known.any():
         mean = total = Estimate.not_run()
     else:
-        mean, total = known_bits(scores.unintended_bits(side.by_text, reference_total))
+        mean, total = known_bits(scores.unintended_bits(compared)[compared.known])
     return [
         Measurement("memorization", "unintended", metric, "bits", estimate, _BITS_VERSION)
         for metric, estimate in (("mean_bits", mean), ("total_bits", total))

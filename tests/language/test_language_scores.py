@@ -46,13 +46,25 @@ def test_min_k_plus_plus_is_finite_where_the_model_is_certain():
     assert np.isfinite(scores.min_k_plus_plus(s)).all()
 
 
-def test_zlib_reference_recall_and_bits():
+def test_zlib_and_recall():
     s = signals([-1, -3], [-2, -4])
     size = [len(zlib.compress(t.encode())) for t in ("aaaa", "日本")]
     assert scores.zlib(s, ["aaaa", "日本"]) == pytest.approx([-4 / size[0], -6 / size[1]])
-    assert scores.reference(s, np.array([-6.0, -5.0])) == pytest.approx([1, -0.5])
     assert scores.recall(s, np.array([-8.0, -3.0])) == pytest.approx([2, 0.5])
-    assert scores.unintended_bits(s, np.array([-4 - 3 * np.log(2), 0.0])) == pytest.approx([3, 0])
+
+
+def test_reference_and_bits_compare_the_same_characters():
+    both = scores.Compared(
+        target=np.array([-4.0, -6.0, np.nan]),
+        reference=np.array([-4 - 3 * np.log(2), 0.0, np.nan]),
+        tokens=np.array([2, 3, 0]),
+    )
+    known = scores.reference(both)
+    assert known[:2] == pytest.approx([1.5 * np.log(2), -2])
+    assert np.isnan(known[2])
+    bits = scores.unintended_bits(both)
+    assert bits[:2] == pytest.approx([3, 0])
+    assert np.isnan(bits[2])
 
 
 @given(st.lists(st.lists(st.floats(-20, -0.015625, width=32), min_size=1, max_size=30), min_size=1))
