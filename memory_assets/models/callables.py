@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +28,8 @@ from memory_assets.records.dataset import import_attribute
 
 _PREDICTIONS = "predictions.csv"
 _ARRAYS = ("x", "y", "ask")
+_RUNNING = ".running"
+_PATIENCE_SECONDS = 10.0
 
 Surroundings = Callable[[], AbstractContextManager[Mapping[str, str]]]
 """Opened around a command: gives it environment variables, and hears what it reports."""
@@ -90,15 +95,16 @@ class FitCommand:
 
         Raises:
             InputError: the command cannot be started, fails, runs past its limit, or leaves no
-                valid predictions. Its output is kept in `output.log` in the folder.
+                valid predictions. Its output is kept in `output.log` in the folder. Or the
+                command of an audit that was killed still works there and cannot be ended.
         """
         folder = folder.absolute()
         private_folder(folder)
-        for left in folder.glob("predictions.*"):
-            left.unlink()  # of a run that was stopped
-        _write(task, folder)
-        with self.surroundings() as variables:
-            self._run(folder, variables)
+        with _alone(folder) as mark, self.surroundings() as variables:
+            for left in folder.glob("predictions.*"):
+                left.unlink()  # of a run that was stopped
+            _write(task, folder)
+            self._run(folder, variables, mark)
         file = next((f for f in sorted(folder.glob("predictions.*"))), folder / _PREDICTIONS)
         asked = np.arange(len(task.ask_ids))
         found = read_predictions(file, task.ask_ids, asked, task.classes)
@@ -109,7 +115,7 @@ class FitCommand:
         shifted = np.exp(found.values - found.values.max(axis=1, keepdims=True))
         return shifted / shifted.sum(axis=1, keepdims=True)
 
-    def _run(self, folder: Path, variables: Mapping[str, str]) -> None:
+    def _run(self, folder: Path, variables: Mapping[str, str], mark: int) -> None:
         words = shlex.split(self.command) if isinstance(self.command, str) else list(self.command)
         log = folder / "output.log"
         environment = {**os.environ, **variables, "MEMORY_ASSETS_TASK": str(folder / "task.json")}
@@ -123,7 +129,9 @@ class FitCommand:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    pass_fds=(mark,),
                 )
+                os.pwrite(mark, f"{socket.gethostname()} {process.pid}\n".encode(), 0)
             except OSError as error:
                 raise InputError(f"command {words[:1]}: {error.strerror}") from error
             try:
@@ -146,6 +154,44 @@ def _write(task: Task, folder: Path) -> None:
     (folder / "ask_ids.json").write_text(json.dumps([str(i) for i in task.ask_ids]))
     about = {"seed": task.seed, "classes": task.classes, "records": len(task.y)}
     (folder / "task.json").write_text(json.dumps(about))
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[int]:
+    """Nobody else works in the folder: what a killed audit left running there is ended.
+
+    Gives a descriptor that the command inherits. It holds a lock for as long as the command
+    lives, so the process id that is noted under it is still the command's.
+
+    Raises:
+        InputError: it cannot be ended, because it runs elsewhere.
+    """
+    path = folder / _RUNNING
+    mark = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                pass
+            host, _, pid = os.pread(mark, 1000, 0).decode().strip().rpartition(" ")
+            if host == socket.gethostname():
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(int(pid), signal.SIGKILL)
+            if time.monotonic() > deadline:
+                where = f"on {host}" if host else "somewhere"
+                raise InputError(
+                    f"{folder}: the command of an audit that was killed still runs {where} "
+                    f"(process {pid or 'unknown'}); end it and run again"
+                )
+            time.sleep(0.1)
+        os.ftruncate(mark, 0)
+        yield mark
+        path.unlink(missing_ok=True)
+    finally:
+        os.close(mark)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 from memory_assets.errors import InputError
+from memory_assets.models import callables
 from memory_assets.models.callables import FitCommand, Task
 
 RNG = np.random.default_rng(0)
@@ -65,6 +68,48 @@ def test_command_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
         time.sleep(0.05)
     os.kill(child, 9)
     pytest.fail("a child of the command outlived it")
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_callables import TASK, FitCommand
+FitCommand([sys.executable, "-c", sys.argv[3]], 600).probabilities(TASK, Path(sys.argv[2]))
+"""
+LATE = """
+import os, time
+open("command", "w").write(str(os.getpid()))
+time.sleep(600)
+"""
+
+
+def test_what_a_killed_audit_left_running_is_ended_before_the_next(tmp_path: Path) -> None:
+    """It would write its answers over those of the model that is trained anew."""
+    work, here = tmp_path / "work", str(Path(__file__).parent)
+    audit = subprocess.Popen([sys.executable, "-c", KILLED, here, str(work), LATE])
+    while not (work / "command").exists() or not (work / "command").read_text():
+        assert audit.poll() is None
+        time.sleep(0.05)
+    left = int((work / "command").read_text())
+    audit.kill()
+    audit.wait()
+    assert _state(left) != "Z", "it outlives who started it"
+    FitCommand(script(tmp_path, GOOD), 60).probabilities(TASK, work)
+    assert _state(left) == "Z"
+    assert not (work / ".running").exists()
+
+
+def test_one_that_runs_elsewhere_is_not_ended(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(callables, "_PATIENCE_SECONDS", 0.3)
+    work = tmp_path / "work"
+    work.mkdir()
+    with (work / ".running").open("w+b") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        mark.write(f"pod-a {os.getpid()}\n".encode())
+        mark.flush()
+        with pytest.raises(InputError, match=r"still runs on pod-a \(process \d+\)"):
+            FitCommand(script(tmp_path, GOOD), 60).probabilities(TASK, work)
 
 
 def _state(pid: int) -> str:
