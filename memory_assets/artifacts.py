@@ -66,6 +66,15 @@ class ArtifactStore:
         remove(path)
         remove(listing(path))
 
+    def give_up(self, kind: str, name: str) -> bool:
+        """Remove an artifact of the owner's, unless another asked for it; whether it went."""
+        with self._building(name):
+            others = (self.root / "owners").glob(f"*/{kind}/{name}")
+            if any(claim.parents[1].name != self.owner for claim in others):
+                return False
+            self.discard(self.path(kind, name))
+            return True
+
     def get_or_build(
         self, kind: str, key: str, build: Callable[[Path], None], suffix: str = ""
     ) -> Artifact:
@@ -79,13 +88,11 @@ class ArtifactStore:
         """
         final = self.path(kind, key, suffix)
         with explaining_disk(self.root):
-            self._claim(kind, final.name)
-        if self.is_sound(kind, key, suffix):
+            first = self._claim(kind, final.name)
+        # What was not ours until now may be on its way out with its last owner: see `give_up`.
+        if not first and self.is_sound(kind, key, suffix):
             return Artifact(kind, key, final, reused=True)
-        with (
-            explaining_disk(self.root),
-            self.lock(f"build-{int(key[:8], 16) % _LOCK_STRIPES:02d}"),
-        ):
+        with explaining_disk(self.root), self._building(final.name):
             if self.is_sound(kind, key, suffix):
                 return Artifact(kind, key, final, reused=True)
             if final.exists():
@@ -114,13 +121,18 @@ class ArtifactStore:
         """The subjects in whose names anything was asked for."""
         return sorted(path.name for path in (self.root / "owners").glob("*"))
 
-    def _claim(self, kind: str, name: str) -> None:
-        if not self.owner:
-            return
+    def _building(self, name: str) -> FileLock:
+        """The lock under which an artifact is made or given up."""
+        return self.lock(f"build-{int(name[:8], 16) % _LOCK_STRIPES:02d}")
+
+    def _claim(self, kind: str, name: str) -> bool:
+        """Say in whose name it is asked for; whether that is news."""
         claim = self.root / "owners" / self.owner / kind / name
-        if not claim.exists():
-            private_folder(claim.parent)
-            claim.touch(mode=0o600)
+        if not self.owner or claim.exists():
+            return False
+        private_folder(claim.parent)
+        claim.touch(mode=0o600)
+        return True
 
 
 def _private(path: Path) -> None:

@@ -6,7 +6,7 @@ Artifacts are found by content, so two subjects may share one: it goes with the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -104,15 +104,15 @@ def purge_home(root: Path, subject: str) -> Belongings:
     Raises:
         InputError: the history cannot be read or written.
     """
-    store, history = ArtifactStore(root), History(root)
+    store, history = ArtifactStore(root, owner=subject), History(root)
     named = sorted(_bundles(store, subject))  # audits before what prices them
     if named:
         history.append_all(store.path(kind, name) for kind, name in named)
     found = belongings(root, subject)
     if found.record_scores:
         history.forget_records(subject)
-    for path in found.artifacts:
-        store.discard(path)
+    given_up = tuple(p for p in found.artifacts if store.give_up(p.parent.name, p.name))
     for path in found.folders:
         remove(path)
-    return found
+    kept = len(found.artifacts) - len(given_up)
+    return replace(found, artifacts=given_up, shared=found.shared + kept)

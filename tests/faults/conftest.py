@@ -29,6 +29,7 @@ def warm(tmp_path_factory) -> Iterator[Warm]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        process_group=0,
     )
     with process:
         started = Warm(root, process)

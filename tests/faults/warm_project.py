@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import duckdb
+import pytest
 import yaml
 
 CHECKOUT = Path(__file__).parents[2]
@@ -20,6 +23,8 @@ TINY = CHECKOUT / "tests" / "dagster_project"
 sys.path.append(str(TINY))
 import automation_projects as tiny  # noqa: E402
 
+LONGEST_SECONDS = 900
+"""Bounds every wait for a run. Far more than one takes: a wait that ends here is a deadlock."""
 TABLES = ("measurements", "controls", "record_scores", "contents")
 
 
@@ -65,11 +70,17 @@ class Warm:
     process: subprocess.Popen[str]
     runs: int = 0
     said: list[dict[str, Any]] = field(default_factory=list)
+    lines: queue.Queue[str] = field(default_factory=queue.Queue)
 
-    @property
-    def _answers(self) -> IO[str]:
+    def __post_init__(self) -> None:
+        # Read apart, so that one who waits can give up waiting.
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
         assert self.process.stdout is not None
-        return self.process.stdout
+        for line in self.process.stdout:
+            self.lines.put(line)
+        self.lines.put("")
 
     def ask(self, **request: Any) -> None:
         assert self.process.stdin is not None
@@ -77,7 +88,11 @@ class Warm:
         self.process.stdin.flush()
 
     def hear(self) -> dict[str, Any]:
-        line = self._answers.readline()
+        try:
+            line = self.lines.get(timeout=LONGEST_SECONDS)
+        except queue.Empty:
+            os.killpg(self.process.pid, signal.SIGKILL)  # with all that hangs
+            pytest.fail(f"nothing was heard for {LONGEST_SECONDS} s: a run hangs, or two block")
         assert line, "the warm process is gone"
         self.said.append(json.loads(line))
         return self.said[-1]
