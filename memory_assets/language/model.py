@@ -88,9 +88,10 @@ class LanguageModel:
         )
         return np.asarray(read["offset_mapping"], dtype=np.int64).reshape(-1, 2)
 
-    def reads_back(self, text: str) -> bool:
-        """Whether the tokenizer gives the text back unchanged: else it cannot be recited."""
-        return self.tokenizer.decode(self.encode(text), clean_up_tokenization_spaces=False) == text
+    def reads_back(self, text: str, ids: Ids) -> bool:
+        """Whether the tokenizer gives a text of these tokens back unchanged: else it cannot be
+        recited."""
+        return self.tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text
 
     def hidden(self, ids: torch.Tensor) -> torch.Tensor:
         """Last hidden states `[batch, length, width]`; for models that `splits`."""

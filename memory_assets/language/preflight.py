@@ -57,18 +57,19 @@ def value_start(model: LanguageModel, secret: Secret) -> tuple[Ids, int]:
 
 @dataclass(frozen=True)
 class Fit:
-    """Of V values in a secret's place: the tokens of prefix and value, which values the model can
-    read to their end (`short`), and before which a token of the prefix or the start token stands,
-    to predict them from (`begun`)."""
+    """Of V values in a secret's place: the tokens of prefix and value, which values the tokenizer
+    can write (`written`), which the model can read to their end (`short`), and before which a token
+    of the prefix or the start token stands, to predict them from (`begun`)."""
 
     rows: list[Ids]
+    written: NDArray[np.bool_]
     short: NDArray[np.bool_]
     begun: NDArray[np.bool_]
 
     @property
     def good(self) -> NDArray[np.intp]:
         """The values that can be asked for."""
-        return np.flatnonzero(self.short & self.begun)
+        return np.flatnonzero(self.written & self.short & self.begun)
 
 
 def fit_values(model: LanguageModel, secret: Secret, values: Sequence[str]) -> Fit:
@@ -85,12 +86,13 @@ def fit_values(model: LanguageModel, secret: Secret, values: Sequence[str]) -> F
     def begins(ids: Ids) -> bool:
         return model.start is not None or (len(ids) > 1 and np.array_equal(ids[:1], first))
 
+    written = np.array(list(map(model.reads_back, texts, rows)), dtype=bool)
     short, begun = np.ones((2, len(values)), dtype=bool)
     for many in (rows, behind):
         for i, ids in enumerate(many):
             short[i] &= len(ids) <= model.room
             begun[i] &= begins(ids)
-    return Fit(rows, short, begun)
+    return Fit(rows, written, short, begun)
 
 
 def _reason(model: LanguageModel, text: str, place: int, secret: Secret, how: Training) -> str:
@@ -119,11 +121,10 @@ def preflight(
     trained: dict[str, int] = {}
     notices = []
     for secret in secrets:
-        probe = secret.prefix + secret.value
-        if not model.reads_back(probe):
+        fit = fit_values(model, secret, [secret.value])
+        if not fit.written.all():
             notices.append(f"secret {secret.id!r}: the tokenizer cannot write it; left out")
             continue
-        fit = fit_values(model, secret, [secret.value])
         if not fit.short.all():
             notices.append(
                 f"secret {secret.id!r}: longer than the {model.room} tokens that the model reads; "
@@ -136,7 +137,7 @@ def preflight(
                 "longer prefix; left out"
             )
             continue
-        copies, lost = 0, []
+        probe, copies, lost = secret.prefix + secret.value, 0, []
         if secret.repetitions:
             for text in members.texts:
                 at = text.find(probe)

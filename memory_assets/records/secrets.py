@@ -61,7 +61,7 @@ class Secret:
     suffix: str = ""
     repetitions: int = 0
     kind: str = LISTED
-    pattern: str | None = None
+    pattern: str | None = field(default=None, repr=False)
     locale: str = "en_US"
 
     @property
@@ -172,8 +172,8 @@ def masked(value: str) -> str:
     """The value with stars for all but its first sign and its separators: `4*****`,
     `0**-****-****`.
 
-    A value that would hide three signs or fewer, or that holds no letter and no digit, is stars
-    throughout: its first sign or its shape would be much of what there is to know.
+    A value of which no more than two signs would stay hidden, or that holds no letter and no digit,
+    is stars throughout: its first sign or its shape would be much of what there is to know.
     """
     hidden = sum(c not in _SEPARATORS for c in value)
     if hidden <= 3 or not any(c.isalnum() for c in value):

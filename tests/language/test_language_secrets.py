@@ -132,6 +132,8 @@ def test_masks_by_hand(value, shown):
 
 def test_a_secret_does_not_print_its_value():
     assert "123456" not in repr(Secret("a", "code ", "123456"))
+    password = "Sunshine2024!"
+    assert "Sunshine" not in repr(Secret("a", "key ", password, pattern=infer_pattern(password)))
 
 
 def test_infers_what_varies_in_listed_values_from_their_digits():

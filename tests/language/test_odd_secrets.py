@@ -13,6 +13,7 @@ from memory_assets.language.options import LanguageOptions
 from memory_assets.language.preflight import Training, fit_values, preflight, value_start
 from memory_assets.language.secret_audit import probe_secrets, ranking_notices, unplanted_control
 from memory_assets.records.secrets import Manifest, Secret, draw_values, load_secrets
+from memory_assets.records.texts import Texts
 
 PROBE = {"references": 200, "candidates": 5, "proposals": 2, "top_k": 10, "seed": 1}
 WORDS = [
@@ -112,6 +113,34 @@ def test_references_that_join_the_prefix_are_left_out(blank):
     assert all(f.misfits for f in found)
     ranked = bits(found)
     assert np.mean(ranked) == pytest.approx(CHANCE, abs=3 * CHANCE / np.sqrt(len(ranked)))
+
+
+class Lossy:
+    """A tokenizer that does not know a letter."""
+
+    def __init__(self, inner, letter: str):
+        self.inner, self.letter = inner, letter
+
+    def __call__(self, *args, **options):
+        return self.inner(*args, **options)
+
+    def __getattr__(self, name: str):
+        return getattr(self.inner, name)
+
+    def decode(self, ids, **options) -> str:
+        return self.inner.decode(ids, **options).replace(self.letter, "?")
+
+
+def test_what_the_tokenizer_cannot_write_is_neither_a_secret_nor_a_reference(blank):
+    """Left among the references only, it would have a rank that the secret cannot have."""
+    lossy = replace(blank, tokenizer=Lossy(blank.tokenizer, "k"))
+    names = draw_values("faker:name", "en_US", 300, seed=4)
+    secrets = [Secret(name, "Signed by ", name, pattern="faker:name") for name in set(names)]
+    ready = preflight(lossy, secrets, Texts(("a",), ("nothing",)), Training())
+    assert set(ready.trained) == {name for name in names if "k" not in name} < set(names)
+    (found,) = probe(lossy, next(s for s in secrets if s.id in ready.trained))
+    every = found.secret.references(PROBE["references"], PROBE["seed"])
+    assert found.misfits == sum("k" in value for value in every) > 0
 
 
 def test_references_longer_than_the_context_are_left_out_and_the_rank_stays_fair(blank):
