@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from tiny_language import TINY, sentences
 
 from dagster_project.subjects import read_subject
+from memory_assets.errors import InputError
 from memory_assets.examples import notes
 from memory_assets.language.audit import audit_language_model
 from memory_assets.language.model import load_language_model
@@ -58,6 +60,53 @@ def test_make_writes_a_whole_subject_once(tmp_path):
     assert first.digest != second.digest
     assert first.encode("account code 123456").shape == (len(first.encode("account code ")) + 6,)
     assert json.loads((tmp_path / notes.MODELS / "v1" / "config.json").read_text())["n_layer"] == 1
+
+
+def test_models_are_never_trained_beside_texts_of_other_prose(tmp_path, monkeypatch):
+    notes.make(tmp_path, SMALL, processes=1)
+    older = notes.prose()
+    monkeypatch.setattr(notes, "prose", lambda: older[1:])
+    assert notes.make(tmp_path, SMALL, processes=1) == []  # what is whole stays as it is
+    shutil.rmtree(tmp_path / notes.MODELS / "v1")
+    (tmp_path / notes.HELD_OUT).unlink()
+    with pytest.raises(InputError, match=r"members\.jsonl: not what scipy .* give.*make it anew"):
+        notes.make(tmp_path, SMALL, processes=1)
+    assert not (tmp_path / notes.HELD_OUT).exists()
+    monkeypatch.setattr(notes, "prose", lambda: older)
+    assert len(notes.make(tmp_path, SMALL, processes=1)) == 2
+    (tmp_path / notes.MANIFEST).write_text("")
+    shutil.rmtree(tmp_path / notes.REFERENCE)
+    with pytest.raises(InputError, match=r"canaries\.json: not what scipy"):
+        notes.make(tmp_path, SMALL, processes=1)
+
+
+def test_what_a_kill_leaves_half_made_is_made_again(tmp_path, monkeypatch):
+    def half(_texts, _recipe, folder):
+        (folder / "tokenizer.json").write_text("{")
+        raise KeyboardInterrupt
+
+    def killed(work, jobs, _processes):
+        for job in jobs:
+            work(*job)
+        raise KeyboardInterrupt
+        yield
+
+    def kill(**ways):
+        with monkeypatch.context() as patch:
+            for name, way in ways.items():
+                patch.setattr(notes, name, way)
+            with pytest.raises(KeyboardInterrupt):
+                notes.make(tmp_path, SMALL, processes=1)
+
+    kill(train_tokenizer=half)
+    assert not (tmp_path / notes.TOKENIZER).exists()
+    kill(in_processes=killed, train=lambda *given: (given[-1] / "half").write_text(""))
+    # The reference says that the rest is there, too, whichever was trained first.
+    assert not (tmp_path / notes.REFERENCE).exists()
+    made = notes.make(tmp_path, SMALL, processes=1)
+    assert [path.name for path in made] == ["v1", "v2", "reference"]
+    assert not list(tmp_path.rglob("half"))
+    assert not list(tmp_path.rglob(".*"))
 
 
 def test_training_is_decided_by_the_seed(tmp_path):
