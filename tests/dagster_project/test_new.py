@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.scaffold import Given, Written, write_subject
+from dagster_project.scaffold import Written, write_subject
+from dagster_project.starters.given import Given
 from dagster_project.subjects import read_subject
 from memory_assets.errors import InputError
 
@@ -89,6 +90,17 @@ def test_a_subject_is_never_written_over(folder: Path) -> None:
     new(folder, "claims", fit="a:b")
     with pytest.raises(InputError, match="'claims': there already"):
         new(folder, "claims", fit="a:b")
+
+
+def test_what_a_killed_call_left_is_taken_over_and_nothing_else(folder: Path) -> None:
+    defs = folder.parent / "dagster_project" / "defs"
+    (defs / "claims").mkdir()
+    (defs / "claims" / "__init__.py").touch()
+    assert new(folder, "claims", fit="a:b").path == defs / "claims" / "defs.yaml"
+    (defs / "portfolio").mkdir()
+    (defs / "portfolio" / "dashboard.py").touch()
+    with pytest.raises(InputError, match=r"portfolio holds dashboard\.py; choose another name"):
+        new(folder, "portfolio", fit="a:b")
 
 
 @pytest.mark.slow
