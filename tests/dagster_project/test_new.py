@@ -112,9 +112,15 @@ def test_what_it_writes_passes_the_check_of_dagster(project) -> None:
     done = project.run("new", "data", "--subject", "claims", "--fit", "claims:fit")
     assert done.returncode == 0, done.stderr
     assert "holds no version yet" in done.stdout
+    (project.root / "texts").mkdir()
+    (project.root / "texts" / "members.jsonl").write_text('{"id": "a", "text": "words"}\n')
+    done = project.run("new", "texts", "--members", "texts/members.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert "No held-out texts: membership is not measured" in done.stdout
     dg = Path(sys.executable).with_name("dg")
+    written = [f"dagster_project/defs/{name}" for name in ("claims", "texts")]
     checked = subprocess.run(
-        [dg, "check", "yaml"], cwd=project.root, capture_output=True, text=True
+        [dg, "check", "yaml", *written], cwd=project.root, capture_output=True, text=True
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
     file = project.root / "dagster_project" / "defs" / "claims" / "defs.yaml"
