@@ -46,7 +46,6 @@ def canaries(
         raise InputError(f"{taken[0]}: is there already; give another folder or remove it")
     secrets = make_secrets([known[n] for n in names], tiers, per_tier, seed, controls)
     planted, written = plant(load_texts(corpus, column, id_column), secrets, seed)
-    output.mkdir(parents=True, exist_ok=True)
     planted.write(texts)
     written.write(manifest)
     copies = sum(secret.repetitions for secret in secrets)

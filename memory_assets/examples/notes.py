@@ -19,16 +19,19 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from memory_assets.digest import digest
+from memory_assets.disk import private_folder, remove
+from memory_assets.errors import InputError
 from memory_assets.language.recipe import LanguageRecipe
 from memory_assets.pool.processes import in_processes
 from memory_assets.records.canaries import TEMPLATES, make_secrets, plant
 from memory_assets.records.secrets import Manifest
-from memory_assets.records.texts import Texts
+from memory_assets.records.texts import Texts, load_texts
 
 MEMBERS, HELD_OUT = "members.jsonl", "held_out.jsonl"
 MANIFEST, MODELS = "canaries.json", "models"
@@ -198,46 +201,79 @@ def _once(texts: Texts) -> Texts:
 def make(folder: Path, recipe: NotesRecipe = RECIPE, processes: int | None = None) -> list[Path]:
     """Write texts and manifest, and train what is missing in `folder`; returns what was made.
 
-    Up to `processes` models are trained at once, as many as there are cores without it.
+    Up to `processes` models are trained at once, as many as there are cores without it. All that
+    it makes appears whole and in the order of the list: the reference stands when the rest does.
+
+    Raises:
+        InputError: something is missing, and the texts that are there come from other prose.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    texts, tokenizer = [folder / name for name in (MEMBERS, HELD_OUT, MANIFEST)], folder / TOKENIZER
+    models = [folder / MODELS / "v1", folder / MODELS / "v2", folder / REFERENCE]
+    made = [path for path in (*texts, tokenizer, *models) if not path.exists()]
+    if not made:
+        return []
     members, held_out, rest = split_prose(recipe)
     planted, manifest = plant_notes(recipe, members)
-    made: list[Path] = []
-    for name, write in (
-        (MEMBERS, planted.write),
-        (HELD_OUT, held_out.write),
-        (MANIFEST, manifest.write),
-    ):
-        if not (path := folder / name).exists():
-            write(path)
-            made.append(path)
-    tokenizer = folder / TOKENIZER
-    if not tokenizer.exists():
-        train_tokenizer(rest, recipe, tokenizer)
-        made.append(tokenizer)
-    wanted = {
-        folder / MODELS / "v1": planted,
-        folder / MODELS / "v2": _once(planted),
-        folder / REFERENCE: _other_prose(rest, recipe),
-    }
-    jobs = [(texts, tokenizer, recipe, path) for path, texts in wanted.items() if not path.exists()]
-    processes = processes or os.cpu_count() or 1
-    return made + list(in_processes(_train_whole, jobs, processes))
+    contents = dict(zip(texts, (planted, held_out, manifest), strict=True))
+    # Before anything is written: what is trained below must be what lies there.
+    for path in [path for path in texts if path not in made]:
+        _check_same(path, contents[path])
+    for path in [path for path in texts if path in made]:
+        contents[path].write(path)
+    if tokenizer in made:
+        train_tokenizer(rest, recipe, _fresh(tokenizer))
+        _appear(tokenizer)
+    corpora = zip(models, (planted, _once(planted), _other_prose(rest, recipe)), strict=True)
+    jobs = [(corpus, tokenizer, recipe, path) for path, corpus in corpora if path in made]
+    for path in in_processes(_train_beside, jobs, processes or os.cpu_count() or 1):
+        _appear(path)
+    return made
 
 
-def _train_whole(texts: Texts, tokenizer: Path, recipe: NotesRecipe, final: Path) -> Path:
-    """A model appears under its name only when it is whole."""
+def _check_same(path: Path, made: Texts | Manifest) -> None:
+    """Refuse a file that is not what the installed packages give."""
+    try:
+        if isinstance(made, Manifest):
+            same = Manifest.read(path) == made
+        else:
+            same = load_texts(path, id_column="id").digest == made.digest
+    except InputError:
+        same = False
+    if not same:
+        raise InputError(
+            f"{path}: not what scipy {version('scipy')}, scikit-learn {version('scikit-learn')} "
+            f"and Faker {version('Faker')} give, so other versions made it, or it is damaged; "
+            f"models trained now would not know its texts: remove {path.parent} and make it anew"
+        )
+
+
+def _train_beside(texts: Texts, tokenizer: Path, recipe: NotesRecipe, final: Path) -> Path:
+    """Train into the folder that `_appear` renames."""
     from memory_assets.pool.trainer import settled
 
-    temporary = final.with_name(f".{final.name}.tmp")
-    temporary.mkdir(parents=True, exist_ok=True)
     with settled("cpu"):
-        train(texts, tokenizer, recipe, temporary)
-    temporary.replace(final)
+        train(texts, tokenizer, recipe, _fresh(final))
     return final
 
 
+def _beside(final: Path) -> Path:
+    return final.with_name(f".{final.name}.tmp")
+
+
+def _fresh(final: Path) -> Path:
+    """An empty folder beside the final one, without what a killed process left there."""
+    remove(_beside(final))
+    return private_folder(_beside(final))
+
+
+def _appear(final: Path) -> None:
+    _beside(final).replace(final)
+
+
 if __name__ == "__main__":
-    for path in make(Path(sys.argv[1])):
-        print(f"made {path}")
+    try:
+        for path in make(Path(sys.argv[1])):
+            print(f"made {path}")
+    except InputError as error:
+        print(f"notes: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -18,6 +18,7 @@ import numpy as np
 
 from memory_assets.errors import InputError
 from memory_assets.records.secrets import (
+    PLANTED,
     PROVIDERS,
     Manifest,
     Secret,
@@ -187,7 +188,7 @@ def plant(corpus: Texts, secrets: Sequence[Secret], seed: int) -> tuple[Texts, M
     A planted line is a text of its own, with the id `canary:<secret>:<number>`.
     """
     lines = [
-        (f"canary:{secret.id}:{n}", secret.text)
+        (f"{PLANTED}{secret.id}:{n}", secret.text)
         for secret in secrets
         for n in range(secret.repetitions)
     ]

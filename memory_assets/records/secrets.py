@@ -18,6 +18,7 @@ from faker import Faker
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from memory_assets.digest import digest
+from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 from memory_assets.records.budget import afford
 from memory_assets.records.texts import LONGEST_ID, Texts
@@ -26,6 +27,8 @@ PROVIDERS = ("name", "city", "company", "street_address", "job", "email")
 FORMAT = 1
 LISTED = "listed"
 """The kind of secrets that somebody lists; a canary's kind is its template."""
+PLANTED = "canary:"
+"""How the id of a planted line begins; the secret's id and a number follow."""
 MOST_REPETITIONS = 1_000_000
 _SEPARATORS = frozenset(" -./:")
 """What a mask leaves standing: the punctuation of phone numbers, dates, times and paths."""
@@ -137,10 +140,8 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Write as JSON, readable by its owner only: it holds the values."""
-        path.touch(mode=0o600)
-        path.chmod(0o600)
         content = {"format": FORMAT, **asdict(self)}
-        path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+        write_private(path, json.dumps(content, ensure_ascii=False, indent=1))
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -271,6 +272,7 @@ def load_secrets(path: Path) -> tuple[Secret, ...]:
 def check_manifest(manifest: Manifest, members: Texts) -> list[str]:
     """Where manifest and corpus disagree, one line each; empty where they fit.
 
+    Where every secret stands as often as it should, that is whether the other texts changed.
     Of listed secrets nobody need know how often they stand in the corpus: the audit counts.
 
     Raises:
@@ -299,4 +301,18 @@ def check_manifest(manifest: Manifest, members: Texts) -> list[str]:
             f"canary manifest: none of its {len(planted)} planted secrets stands in "
             f"{members.source}; give the corpus that `memory-assets canaries` wrote"
         )
+    if not problems and _other_corpus(manifest, members):
+        problems.append(
+            f"canary manifest: its secrets stand in {members.source}, the rest of which is not as "
+            "when they were planted; see that these are the texts that the model was trained on"
+        )
     return problems
+
+
+def _other_corpus(manifest: Manifest, members: Texts) -> bool:
+    """Whether the members have the ids of a planted corpus, and are not the manifest's.
+
+    Under other ids, read by number or renamed, the same texts have another digest.
+    """
+    named = any(name.startswith(PLANTED) for name in members.ids)
+    return named and manifest.corpus not in ("", members.digest)

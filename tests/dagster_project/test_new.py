@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.scaffold import Given, Written, write_subject
+from dagster_project.scaffold import Written, write_subject
+from dagster_project.starters.given import Given
 from dagster_project.subjects import read_subject
 from memory_assets.errors import InputError
 
@@ -91,6 +92,17 @@ def test_a_subject_is_never_written_over(folder: Path) -> None:
         new(folder, "claims", fit="a:b")
 
 
+def test_what_a_killed_call_left_is_taken_over_and_nothing_else(folder: Path) -> None:
+    defs = folder.parent / "dagster_project" / "defs"
+    (defs / "claims").mkdir()
+    (defs / "claims" / "__init__.py").touch()
+    assert new(folder, "claims", fit="a:b").path == defs / "claims" / "defs.yaml"
+    (defs / "portfolio").mkdir()
+    (defs / "portfolio" / "dashboard.py").touch()
+    with pytest.raises(InputError, match=r"portfolio holds dashboard\.py; choose another name"):
+        new(folder, "portfolio", fit="a:b")
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("end to end")
 def test_what_it_writes_passes_the_check_of_dagster(project) -> None:
@@ -100,9 +112,15 @@ def test_what_it_writes_passes_the_check_of_dagster(project) -> None:
     done = project.run("new", "data", "--subject", "claims", "--fit", "claims:fit")
     assert done.returncode == 0, done.stderr
     assert "holds no version yet" in done.stdout
+    (project.root / "texts").mkdir()
+    (project.root / "texts" / "members.jsonl").write_text('{"id": "a", "text": "words"}\n')
+    done = project.run("new", "texts", "--members", "texts/members.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert "No held-out texts: membership is not measured" in done.stdout
     dg = Path(sys.executable).with_name("dg")
+    written = [f"dagster_project/defs/{name}" for name in ("claims", "texts")]
     checked = subprocess.run(
-        [dg, "check", "yaml"], cwd=project.root, capture_output=True, text=True
+        [dg, "check", "yaml", *written], cwd=project.root, capture_output=True, text=True
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
     file = project.root / "dagster_project" / "defs" / "claims" / "defs.yaml"

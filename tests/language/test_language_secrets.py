@@ -62,6 +62,13 @@ def test_manifest_round_trip_is_private(tmp_path):
     assert stat.S_IMODE((tmp_path / "m.json").stat().st_mode) == 0o600
 
 
+def test_a_manifest_that_cannot_be_written_leaves_no_file(tmp_path):
+    half = Manifest((Secret("s", "code ", "\ud800"),))
+    with pytest.raises(UnicodeEncodeError):
+        half.write(tmp_path / "m.json")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("content", ["[]", "{", '{"format": 9}', '{"format": 1, "secrets": [{}]}'])
 def test_a_file_that_is_no_manifest_is_refused(tmp_path, content):
     (tmp_path / "m.json").write_text(content)
@@ -80,6 +87,18 @@ def test_a_manifest_of_another_corpus_is_refused_and_a_changed_one_noted():
         f"secret {secrets[0].id!r}: stands 0 times in the members, the manifest says 1"
     ]
     assert secrets[0].value not in "".join(problems)
+
+
+def test_members_that_are_no_longer_the_manifest_s_are_noted():
+    planted, manifest = plant(CORPUS, make_secrets([TEMPLATES["id-en"]], (1,), 2, 0), 0)
+    assert check_manifest(manifest, planted) == []
+    lines = {secret.text for secret in manifest.secrets}
+    rewritten = tuple(t if t in lines else f"{t} More." for t in planted.texts)
+    (said,) = check_manifest(manifest, Texts(planted.ids, rewritten, "members.jsonl"))
+    assert said.startswith("canary manifest: its secrets stand in members.jsonl, the rest of")
+    # Read by number, the same texts have another digest.
+    numbered = Texts(tuple(map(str, range(len(planted)))), planted.texts)
+    assert check_manifest(manifest, numbered) == []
 
 
 def test_references_follow_the_pattern_without_the_secret():

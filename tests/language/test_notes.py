@@ -1,18 +1,17 @@
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from tiny_language import TINY, sentences
 
 from dagster_project.subjects import read_subject
+from memory_assets.errors import InputError
 from memory_assets.examples import notes
 from memory_assets.language.audit import audit_language_model
 from memory_assets.language.model import load_language_model
 from memory_assets.language.options import LanguageOptions
 from memory_assets.language_subjects import LanguageModelSubject
-from memory_assets.records.canaries import TEMPLATES, make_secrets, plant
 from memory_assets.records.secrets import Manifest, check_manifest
 from memory_assets.records.texts import load_texts, measure_overlap
 
@@ -60,6 +59,54 @@ def test_make_writes_a_whole_subject_once(tmp_path):
     assert json.loads((tmp_path / notes.MODELS / "v1" / "config.json").read_text())["n_layer"] == 1
 
 
+def test_models_are_never_trained_beside_texts_of_other_prose(tmp_path, monkeypatch):
+    notes.make(tmp_path, SMALL, processes=1)
+    older = notes.prose()
+    monkeypatch.setattr(notes, "prose", lambda: older[1:])
+    assert notes.make(tmp_path, SMALL, processes=1) == []  # what is whole stays as it is
+    shutil.rmtree(tmp_path / notes.MODELS / "v1")
+    (tmp_path / notes.HELD_OUT).unlink()
+    with pytest.raises(InputError, match=r"members\.jsonl: not what scipy .* give.*make it anew"):
+        notes.make(tmp_path, SMALL, processes=1)
+    assert not (tmp_path / notes.HELD_OUT).exists()
+    monkeypatch.setattr(notes, "prose", lambda: older)
+    assert len(notes.make(tmp_path, SMALL, processes=1)) == 2
+    (tmp_path / notes.MANIFEST).write_text("")
+    shutil.rmtree(tmp_path / notes.REFERENCE)
+    with pytest.raises(InputError, match=r"canaries\.json: not what scipy"):
+        notes.make(tmp_path, SMALL, processes=1)
+
+
+def test_what_a_kill_leaves_half_made_is_made_again(tmp_path, monkeypatch):
+    def half(_texts, _recipe, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "tokenizer.json").write_text("{")
+        raise KeyboardInterrupt
+
+    def killed(work, jobs, _processes):
+        for job in jobs:
+            work(*job)
+        raise KeyboardInterrupt
+        yield
+
+    def kill(**ways):
+        with monkeypatch.context() as patch:
+            for name, way in ways.items():
+                patch.setattr(notes, name, way)
+            with pytest.raises(KeyboardInterrupt):
+                notes.make(tmp_path, SMALL, processes=1)
+
+    kill(train_tokenizer=half)
+    assert not (tmp_path / notes.TOKENIZER).exists()
+    kill(in_processes=killed, train=lambda *given: (given[-1] / "half").write_text(""))
+    # The reference says that the rest is there, too, whichever was trained first.
+    assert not (tmp_path / notes.REFERENCE).exists()
+    made = notes.make(tmp_path, SMALL, processes=1)
+    assert [path.name for path in made] == ["v1", "v2", "reference"]
+    assert not list(tmp_path.rglob("half"))
+    assert not list(tmp_path.rglob(".*"))
+
+
 def test_training_is_decided_by_the_seed(tmp_path):
     digests = []
     for name, seed in (("a", 0), ("b", 0), ("c", 3)):
@@ -96,31 +143,36 @@ def test_the_shipped_yaml_says_how_the_shipped_models_are_trained():
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_extraction_rises_with_repetition_and_controls_stay_at_chance(tmp_path, seed):
-    members, held_out = sentences("m", 60, seed), sentences("h", 110, 100 + seed)
-    secrets = make_secrets([TEMPLATES["account-en"]], (0, 1, 4, 16), 6, seed=seed)
-    planted, manifest = plant(members, secrets, seed=seed)
-    recipe = replace(TINY, epochs=12, lr=6e-3, seed=seed)
-    notes.train_tokenizer(list(sentences("t", 200, 4).texts), recipe, tmp_path)
+    # A fifth of the prose and a quarter of the weights, trained until the rates lie apart.
+    recipe = replace(
+        notes.RECIPE,
+        characters=20_000,
+        width=96,
+        epochs=11,
+        repetitions=(0, 1, 4, 16),
+        seed=seed,
+    )
+    members, held_out, rest = notes.split_prose(recipe)
+    planted, manifest = notes.plant_notes(recipe, members)
+    notes.train_tokenizer(rest, recipe, tmp_path)
     notes.train(planted, tmp_path, recipe, tmp_path)
     audit = audit_language_model(
         tmp_path,
         planted,
         held_out,
         manifest=manifest,
-        options=LanguageOptions(prefix=8, suffix=8, references=1000),
+        options=LanguageOptions(references=200, attacks=("loss",), generated=0),
         device="cpu",
     )
-    mean = {
-        m.stratum: m.estimate.value or 0.0
-        for m in audit.measurements
-        if (m.name, m.metric) == ("exposure", "mean_exposure")
-    }
-    tiers = [mean[f"repetitions={r}"] for r in (1, 4, 16)]
-    assert tiers == sorted(tiers)
-    assert tiers[2] > mean["unplanted"] + 4
+    found = {(m.name, m.metric, m.stratum): m.estimate for m in audit.measurements}
+    tiers = ("unplanted", "repetitions=1", "repetitions=4", "repetitions=16")
+    never, once, often, most = (
+        found["secret", "secret_extraction_rate", tier].value for tier in tiers
+    )
+    assert never == once == 0  # of twelve, and of six
+    assert often >= 0.5
+    assert most == 1
+    bits = [found["exposure", "mean_exposure", tier].value for tier in tiers]
+    assert bits == sorted(bits)
+    assert bits[1] > bits[0] + 2
     assert next(c for c in audit.controls if c.control == "unplanted_canaries").passed
-    extracted = {
-        r: np.mean([f.extracted for f in audit.secrets if f.repetitions == r]) for r in (0, 1, 16)
-    }
-    assert extracted[0] == 0
-    assert extracted[1] <= extracted[16]
