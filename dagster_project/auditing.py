@@ -19,6 +19,7 @@ from dagster_project.failures import StepFailed, root_cause, told_of
 from dagster_project.instance import end_abandoned_runs, open_instance, owner_tag
 from dagster_project.kinds import kind_of
 from dagster_project.references import refers_to, sweep_runs
+from dagster_project.sensors.neighbours import report_neighbours
 from dagster_project.sensors.sources import report_sources
 from dagster_project.sensors.versions import report_versions
 from dagster_project.sensors.watching import DATA_VERSION
@@ -264,6 +265,8 @@ def run_audits(
                 if any(not a.reused for a in (*audits, *options)):
                     # What a version costs is held against its siblings, and its report shows them.
                     added += runner.record()
+                # Said before the prices that read them: a daemon then has nothing left to do.
+                report_neighbours(graph, instance, list(seen.known), versions)
                 for name in versions:
                     keys = [graph.key(asset) for asset in MONEY_ASSETS]
                     runner.run(f"{subject.subject} {name}", keys, name)

@@ -70,11 +70,14 @@ def _report(subject: AuditedSubject, root: Path) -> tuple[str, ...]:
     """Tell the Dagster instance at once; returns the versions that are new to it."""
     from dagster_project.components.options import SubjectGraph
     from dagster_project.instance import open_instance
+    from dagster_project.sensors.neighbours import report_neighbours
     from dagster_project.sensors.versions import report_versions
 
+    graph = SubjectGraph(subject, root)
     with open_instance() as instance:
-        versions = SubjectGraph(subject, root).versions
-        return report_versions(subject, root, versions, instance).changed
+        found = report_versions(subject, root, graph.versions, instance)
+        report_neighbours(graph, instance, list(found.known), found.changed)
+        return found.changed
 
 
 def register(

@@ -6,6 +6,8 @@ from dagster_project.cadence import RISK_ID
 from dagster_project.components.options import SubjectGraph
 from dagster_project.failures import clear_failures
 from dagster_project.references import Reference
+from dagster_project.sensors.neighbours import NAME as NEIGHBOURS
+from dagster_project.sensors.neighbours import neighbours_specs
 from memory_assets.digest import digest
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.priced_subjects import PricedSubject
@@ -40,13 +42,19 @@ def _pricing_version(graph: SubjectGraph) -> str:
     return f"{RISK_VERSION}.{said[:8]}"
 
 
+def _beside(graph: SubjectGraph) -> list[str]:
+    """What a price reads and no step hands over: the profile's files, and recorded audits."""
+    files = ["profile"] if "profile" in graph.subject.brings else []
+    return [*files, NEIGHBOURS] if graph.subject.priced else files
+
+
 def _risk(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
         **graph.options("risk", {"numpy"}, _pricing_version(graph)),
         partitions_def=graph.versions,
         ins={"leakage": dg.AssetIn(graph.key("leakage"))},
-        # An edited profile prices anew, and nothing else.
-        deps=[graph.key("profile")] if "profile" in graph.subject.brings else [],
+        # An edited profile prices anew, and nothing else; so does an audit beside this one.
+        deps=[graph.key(name) for name in _beside(graph)],
         description=(
             "The measured leakage through the owner's profile: what it may cost a year, what the "
             "model earns on unseen records, and what could be done, in one simulation."
@@ -142,6 +150,6 @@ def _audit_plan(graph: SubjectGraph) -> dg.AssetsDefinition:
     return audit_plan  # pyright: ignore[reportReturnType]
 
 
-def money_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition]:
-    """risk and audit_plan, between `leakage` and `roi_report`."""
-    return [_risk(graph), _audit_plan(graph)]
+def money_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """risk and audit_plan, between `leakage` and `roi_report`, and what risk reads beside."""
+    return [*neighbours_specs(graph), _risk(graph), _audit_plan(graph)]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import dagster as dg
 
+from dagster_project.components.options import SubjectGraph
+from dagster_project.sensors.neighbours import neighbour_events
 from dagster_project.sensors.watching import (
     DATA_VERSION,
     INTERVAL_SECONDS,
@@ -93,11 +95,12 @@ def observe(
 def versions_sensor(
     subject: AuditedSubject, root: Path, versions: dg.DynamicPartitionsDefinition
 ) -> dg.SensorDefinition:
-    """Reports each new or changed checkpoint once, with the digest of its bytes."""
+    """Reports each new or changed checkpoint once, and the audits that prices read beside it."""
 
     @dg.sensor(
         name=f"{subject.slug}_versions",
-        description=f"Watches {subject.checkpoints} for new versions of {subject.subject}.",
+        description=f"Watches {subject.checkpoints} for new versions of {subject.subject}, and the "
+        "history for audits that the prices of other versions read.",
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
@@ -117,11 +120,15 @@ def versions_sensor(
             requests.append(versions.build_add_request(new))
         if gone:
             requests.append(versions.build_delete_request(sorted(gone)))
-        if not (requests or found.events):
+        # With a new version and not after it: its price waits for what it may read.
+        beside = neighbour_events(
+            SubjectGraph(subject, root), context.instance, list(found.known), found.present
+        )
+        if not (requests or found.events or beside):
             context.update_cursor(to_cursor(found.known))
             return dg.SkipReason("no new or changed version")
         return dg.SensorResult(
-            asset_events=list(found.events),
+            asset_events=[*found.events, *beside],
             dynamic_partitions_requests=requests,
             cursor=to_cursor(found.known),
         )

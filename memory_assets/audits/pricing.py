@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from memory_assets import __version__
 from memory_assets.artifacts import Artifact, ArtifactStore
+from memory_assets.audits.neighbours import versions_beside
 from memory_assets.audits.priced_evidence import Audited, evidence_of
 from memory_assets.audits.record import RISK_KIND
 from memory_assets.digest import digest
@@ -74,13 +75,14 @@ def neighbours(
     home: Path, subject: str, version: str, mitigations: Mapping[str, str], released: Sequence[str]
 ) -> Neighbours:
     """The recorded audits beside one version; `released` lists all versions, oldest first."""
+    beside = versions_beside(version, mitigations, released)
     mitigated = {
         option: audited
-        for option, other in mitigations.items()
-        if other != version and (audited := recorded(home, subject, other))
+        for option, other in beside.mitigated.items()
+        if (audited := recorded(home, subject, other))
     }
-    before = released[: list(released).index(version)] if version in released else ()
-    return Neighbours(mitigated, recorded(home, subject, before[-1]) if before else None)
+    earlier = recorded(home, subject, beside.earlier) if beside.earlier else None
+    return Neighbours(mitigated, earlier)
 
 
 def _options(

@@ -24,7 +24,8 @@ from memory_assets.models.checkpoints import Manifest, save_checkpoint
 from memory_assets.subjects import ClassifierSubject
 
 MLP = {"inputs": 4, "hidden": 4, "classes": 2}
-CONCLUSION = ("leakage", "risk", "audit_plan", "roi_report")
+PRICE = ("risk", "audit_plan", "roi_report")
+CONCLUSION = ("leakage", *PRICE)
 VERSION_ASSETS = ("target_signals", "attack_scores", *CONCLUSION)
 POOL_ASSETS = ("dataset", "shadow_models", "shadow_signals", "memorization", "information")
 

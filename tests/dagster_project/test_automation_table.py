@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
 import automation_projects as tiny
+import dagster as dg
 import pytest
-from automation_projects import CONCLUSION, POOL_ASSETS, VERSION_ASSETS, SteppedDaemon, of
+from automation_projects import (
+    CONCLUSION,
+    POOL_ASSETS,
+    PRICE,
+    VERSION_ASSETS,
+    SteppedDaemon,
+    of,
+)
 
+from dagster_project import auditing
+from dagster_project.cadence import RISK_ID
+from dagster_project.components.option_assets import OPTION_ASSETS
+from memory_assets.artifacts import ArtifactStore
+from memory_assets.audits.pricing import Audited, price_version
+from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.questions import ask
 from memory_assets.risk import profile_file
 
@@ -179,9 +194,100 @@ def test_an_edited_profile_prices_anew_and_audits_nothing(daemon: SteppedDaemon,
     daemon.settle()
     profile.write_text(profile.read_text() + "# looked through again\n")
     done = without_history(daemon.settle())
-    assert done == of("tiny", "risk", "audit_plan", "roi_report", versions=["v1"])
+    assert done == of("tiny", *PRICE, versions=["v1"])
     assert not daemon.failed
     assert audits(home) == [("tiny", "v1")]
+
+
+@pytest.fixture
+def priced(tmp_path, home):  # noqa: ARG001
+    """A subject whose option `early-stop` was built as `v2`, and a daemon that has not looked."""
+    root = tmp_path / "project"
+    root.mkdir()
+    with tiny.stepped(root) as daemon:
+        daemon.subjects["tiny"] = tiny.tiny_subject(
+            "tiny", profile="healthcare-us", mitigations={"early-stop": "v2"}
+        )
+        yield daemon
+
+
+def last(daemon: SteppedDaemon, asset: str, version: str, said: str) -> str:
+    """What the last materialization of an asset says of a version."""
+    wanted = dg.AssetRecordsFilter(dg.AssetKey(["tiny", asset]), [version])
+    (record,) = daemon.instance.fetch_materializations(wanted, limit=1).records
+    assert record.asset_materialization is not None
+    return str(record.asset_materialization.metadata[said].value)
+
+
+def stands(daemon: SteppedDaemon, home: Path, *versions: str) -> bool:
+    """Whether each of these prices is the one that would be made now."""
+    for version in versions:
+        bundle = AuditBundle.read(Path(last(daemon, "leakage", version, "path")))
+        audited = Audited(bundle.audit, bundle.measurements)
+        made = price_version(daemon.subjects["tiny"], daemon.root, audited, ArtifactStore(home))
+        assert made is not None
+        if last(daemon, "risk", version, RISK_ID) != made.key:
+            return False
+    return True
+
+
+def test_a_sibling_that_is_audited_later_prices_anew_what_reads_it(
+    priced: SteppedDaemon, home: Path
+):
+    versions = ["v1", "v2", "v3"]
+    for i, version in enumerate(versions):
+        tiny.write_checkpoint(priced.root / "tiny", version, seed=i)
+    done = without_history(priced.settle())
+    first = of("tiny", *POOL_ASSETS) + of("tiny", *VERSION_ASSETS, versions=versions)
+    read_v2 = of("tiny", *PRICE, versions=["v1", "v3"])
+    assert done == first + read_v2
+    assert stands(priced, home, *versions)
+    # What a price does not read is none of its business; what it reads is, once.
+    tiny.write_checkpoint(priced.root / "tiny", "v3", seed=30)
+    assert without_history(priced.settle()) == of("tiny", *VERSION_ASSETS, versions=["v3"])
+    tiny.write_checkpoint(priced.root / "tiny", "v2", seed=20)
+    done = without_history(priced.settle())
+    assert done == of("tiny", *VERSION_ASSETS, versions=["v2"]) + read_v2
+    assert stands(priced, home, *versions)
+    assert priced.settle() == Counter()
+    assert not priced.failed
+
+
+def test_a_mitigated_recipe_that_is_audited_later_prices_anew_what_reads_it(
+    priced: SteppedDaemon, home: Path
+):
+    priced.subjects["tiny"] = tiny.tiny_subject(
+        "tiny",
+        profile="healthcare-us",
+        pool={"models": 6, "option_models": 4},
+        options={"early-stop": {"epochs": 2}},
+        mitigations={"early-stop": "option:early-stop"},
+    )
+    tiny.write_checkpoint(priced.root / "tiny", "v1", seed=1)
+    done = without_history(priced.settle())
+    options = of("tiny/options/original", *OPTION_ASSETS)
+    options += of("tiny/options/early-stop", *OPTION_ASSETS)
+    first = of("tiny", *POOL_ASSETS) + of("tiny", *VERSION_ASSETS, versions=["v1"])
+    assert done == first + options + of("tiny", *PRICE, versions=["v1"])
+    assert stands(priced, home, "v1")
+    assert priced.settle() == Counter()
+    assert not priced.failed
+
+
+def test_prices_of_the_command_line_need_no_second_run(
+    priced: SteppedDaemon, home: Path, monkeypatch
+):
+    priced.settle()
+    for i, version in enumerate(("v1", "v2")):
+        tiny.write_checkpoint(priced.root / "tiny", version, seed=i)
+    monkeypatch.setattr(auditing, "build_definitions", lambda _: priced.definitions)
+    monkeypatch.setattr(auditing, "open_instance", lambda: nullcontext(priced.instance))
+    auditing.run_audits([priced.subjects["tiny"]], priced.root, None, lambda _: None)
+    assert stands(priced, home, "v1", "v2")
+    # Automation ticks before the sensors look.
+    definitions = priced.definitions
+    done = Counter(priced.execute(definitions, priced.tick(definitions)))
+    assert without_history(done + priced.settle()) == Counter()
 
 
 def test_one_of_fifty_versions_does_not_touch_the_others(tmp_path, home):

@@ -39,7 +39,7 @@ def test_the_lineage_of_a_classifier(definitions):
     assert {name: parents(definitions, name) for name in expected} == expected
     assert "attack_scores" in parents(definitions, "leakage")
     assert "leakage" in parents(definitions, "roi_report")
-    assert parents(definitions, "risk") == {"leakage", "profile"}
+    assert parents(definitions, "risk") == {"leakage", "profile", "neighbours"}
 
 
 def test_the_lineage_of_a_language_model_with_a_recipe(definitions):

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import automation_projects as tiny
+import dagster as dg
 import pytest
 from automation_projects import SteppedDaemon
+
+from memory_assets.history.store import History
+
+sys.path.append(str(Path(__file__).parents[1] / "history"))
+from history_bundles import bundle, written
 
 VERSIONS, SOURCE = "tiny_versions", "tiny_source"
 
@@ -116,3 +123,71 @@ def test_the_cursor_of_an_older_version_is_no_obstacle(daemon: SteppedDaemon):
     assert daemon.look(VERSIONS) == ["checkpoint"]
     assert daemon.look(SOURCE) == []
     assert "source" in daemon.look(SOURCE)
+
+
+def price(daemon: SteppedDaemon, **mitigations: str) -> None:
+    """Two versions there, and a subject that is priced."""
+    daemon.subjects["tiny"] = tiny.tiny_subject(
+        "tiny",
+        profile="healthcare-us",
+        mitigations={k.replace("_", "-"): v for k, v in mitigations.items()},
+    )
+    for i, version in enumerate(("v1", "v2")):
+        tiny.write_checkpoint(daemon.root / "tiny", version, seed=i)
+
+
+def record(daemon: SteppedDaemon, version: str, day: float) -> None:
+    made = bundle("tiny", version, day)
+    History(daemon.root.parent / "home").append_all([written(daemon.root / "bundles", made)])
+
+
+def beside(daemon: SteppedDaemon, version: str) -> list[str]:
+    """What was reported of the audits beside a version, oldest first."""
+    wanted = dg.AssetRecordsFilter(dg.AssetKey(["tiny", "neighbours"]), [version])
+    found = daemon.instance.fetch_materializations(wanted, limit=9, ascending=True).records
+    return [str(r.asset_materialization and r.asset_materialization.description) for r in found]
+
+
+def test_audits_beside_a_version_are_reported_with_it_and_when_another_is_recorded(
+    daemon: SteppedDaemon,
+):
+    price(daemon, early_stop="v2", dp="option:dp")
+    # With the checkpoints: a price that waited for them would be a second run.
+    assert daemon.look(VERSIONS) == ["checkpoint"] * 2 + ["neighbours"] * 2
+    assert daemon.look(VERSIONS) == []
+    record(daemon, "v1", 1)
+    assert daemon.look(VERSIONS) == []
+    record(daemon, "v2", 2)
+    assert daemon.look(VERSIONS) == ["neighbours"]
+    record(daemon, "option:dp", 3)
+    assert daemon.look(VERSIONS) == ["neighbours"] * 2
+    assert daemon.look(VERSIONS) == []
+    assert beside(daemon, "v1") == ["0 audits", "1 audits", "2 audits"]
+    assert beside(daemon, "v2") == ["0 audits", "1 audits"]
+
+
+def test_a_re_audit_is_reported_to_what_reads_it(daemon: SteppedDaemon):
+    price(daemon, early_stop="v2")
+    record(daemon, "v2", 1)
+    daemon.look(VERSIONS)
+    record(daemon, "v2", 2)
+    assert daemon.look(VERSIONS) == ["neighbours"]
+    assert beside(daemon, "v1") == ["1 audits"] * 2
+    assert beside(daemon, "v2") == ["0 audits"]
+
+
+def test_a_history_that_does_not_read_holds_back_no_version_and_forgets_nothing(
+    daemon: SteppedDaemon,
+):
+    price(daemon, early_stop="v2")
+    record(daemon, "v2", 1)
+    daemon.look(VERSIONS)
+    history = daemon.root.parent / "home" / "history.duckdb"
+    whole = history.read_bytes()
+    history.write_bytes(b"no database")
+    tiny.write_checkpoint(daemon.root / "tiny", "v3", seed=3)
+    assert daemon.look(VERSIONS) == ["checkpoint", "neighbours"]
+    assert (beside(daemon, "v1"), beside(daemon, "v3")) == (["1 audits"], ["0 audits"])
+    history.write_bytes(whole)
+    assert daemon.look(VERSIONS) == ["neighbours"]
+    assert beside(daemon, "v3") == ["0 audits", "1 audits"]
