@@ -1,4 +1,4 @@
-"""Goals that a benchmark is held to: all are tried and printed before one that was missed counts."""
+"""Goals that a benchmark is held to: all are tried and printed before a missed one counts."""
 
 from __future__ import annotations
 
