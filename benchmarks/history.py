@@ -90,7 +90,8 @@ FROM made, range(8);
 INSERT INTO record_scores
 SELECT
     audit_id, 'record-' || (range // {ATTACKS}), range // {ATTACKS} % 2 = 0,
-    'attack_' || (range % {ATTACKS}), random(), m / 64, m / 64 - 0.1, m / 64 + 0.1, random() - 0.5
+    'attack_' || (range % {ATTACKS}), random(), m / 64, m / 64 - 0.1, m / 64 + 0.1, random() - 0.5,
+    ['useful memorization', 'pure leakage', 'generalized', 'hard', 'undecided'][1 + m % 5]
 FROM made, range({RECORDS * ATTACKS}),
     LATERAL (SELECT hash(i, range // {ATTACKS}) % 65 AS m)
 ORDER BY i, range;
@@ -109,7 +110,7 @@ FROM forecasts WHERE hash(risk_id) % 3 = 0;
 INSERT INTO actions
 SELECT
     'action-' || i, 1, subject, version, if(i % 2 = 0, 'sign-off', 'corrective action'), 'a text',
-    'owner', if(i % 3 = 0, 'open', 'done'), NULL, finished_at, 'bench'
+    'owner', if(i % 3 = 0, 'open', 'done'), NULL, finished_at, 'bench', audit_id
 FROM made;
 INSERT INTO subjects SELECT DISTINCT subject, 'team:privacy', 30 FROM made;
 INSERT INTO contents
@@ -162,6 +163,7 @@ def new_audit(folder: Path, name: str) -> Path:
             "memorization_low": np.zeros(n),
             "memorization_high": np.ones(n),
             "influence": rng.random(n),
+            "kind": ["undecided"] * n,
         },
         schema=RECORD_SCORES,
     )
