@@ -1,4 +1,4 @@
-"""An audit keeps with a record's scores what its intervals say of it, and older tables still fit."""
+"""An audit keeps what a record's intervals say of it beside its scores; older tables still fit."""
 
 import numpy as np
 import pyarrow as pa
