@@ -91,7 +91,7 @@ INSERT INTO record_scores
 SELECT
     audit_id, 'record-' || (range // {ATTACKS}), range // {ATTACKS} % 2 = 0,
     'attack_' || (range % {ATTACKS}), random(), m / 64, m / 64 - 0.1, m / 64 + 0.1, random() - 0.5,
-    ['useful memorization', 'pure leakage', 'generalized', 'hard', 'undecided'][1 + m % 5]
+    ['useful memorization', 'pure leakage', 'generalized', 'hard', 'undecided'][1 + (m % 5)::BIGINT]
 FROM made, range({RECORDS * ATTACKS}),
     LATERAL (SELECT hash(i, range // {ATTACKS}) % 65 AS m)
 ORDER BY i, range;
