@@ -1,7 +1,8 @@
 """The history at the size of years: 1,000,000 measurements and 5,000,000 record scores.
 
-Run `python benchmarks/history.py`. Prints, for one run on this machine: every shipped question,
-one append, one publish, and the same two on an empty history, so that growth can be seen.
+Run `python -m benchmarks.history`. Prints, for one run on this machine: every shipped question,
+one append, one publish, and the same two on an empty history, so that growth can be seen. Ends
+with 1 when a question takes longer than 2 s, an append than 1 s or a publish than 3 s.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from benchmarks._goals import Goals
 from memory_assets.digest import digest
 from memory_assets.history.bundle import RECORD_SCORES, Audit, AuditBundle
 from memory_assets.history.questions import ask, questions
@@ -25,6 +27,7 @@ from memory_assets.statistics.estimate import Control, Estimate, Measurement
 
 SUBJECTS, VERSIONS, RECORDS, ATTACKS = 50, 50, 250, 8
 REPEATS = 3
+QUESTION, APPEND, PUBLISH = 2.0, 1.0, 3.0  # seconds
 
 
 def _figures() -> list[tuple[str, str, str, str, str]]:
@@ -87,7 +90,8 @@ FROM made, range(8);
 INSERT INTO record_scores
 SELECT
     audit_id, 'record-' || (range // {ATTACKS}), range // {ATTACKS} % 2 = 0,
-    'attack_' || (range % {ATTACKS}), random(), m / 64, m / 64 - 0.1, m / 64 + 0.1, random() - 0.5
+    'attack_' || (range % {ATTACKS}), random(), m / 64, m / 64 - 0.1, m / 64 + 0.1, random() - 0.5,
+    ['useful memorization', 'pure leakage', 'generalized', 'hard', 'undecided'][1 + (m % 5)::BIGINT]
 FROM made, range({RECORDS * ATTACKS}),
     LATERAL (SELECT hash(i, range // {ATTACKS}) % 65 AS m)
 ORDER BY i, range;
@@ -106,7 +110,7 @@ FROM forecasts WHERE hash(risk_id) % 3 = 0;
 INSERT INTO actions
 SELECT
     'action-' || i, 1, subject, version, if(i % 2 = 0, 'sign-off', 'corrective action'), 'a text',
-    'owner', if(i % 3 = 0, 'open', 'done'), NULL, finished_at, 'bench'
+    'owner', if(i % 3 = 0, 'open', 'done'), NULL, finished_at, 'bench', audit_id
 FROM made;
 INSERT INTO subjects SELECT DISTINCT subject, 'team:privacy', 30 FROM made;
 INSERT INTO contents
@@ -159,6 +163,7 @@ def new_audit(folder: Path, name: str) -> Path:
             "memorization_low": np.zeros(n),
             "memorization_high": np.ones(n),
             "influence": rng.random(n),
+            "kind": ["undecided"] * n,
         },
         schema=RECORD_SCORES,
     )
@@ -203,7 +208,8 @@ def append_and_publish(history: History, folder: Path, name: str) -> tuple[float
     return max(appended), max(published)
 
 
-def main() -> None:
+def main() -> int:
+    goals = Goals()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         empty = History(folder / "empty")
@@ -221,17 +227,22 @@ def main() -> None:
         print(f"{counts} rows of measurements and record_scores, {size / 2**20:.0f} MiB,")
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; worst of {REPEATS}, seconds")
         full = append_and_publish(history, folder, "last")
-        print(f"{'append':24} {full[0]:6.2f}  (empty history {first[0]:.2f}, bound 1)")
-        print(f"{'publish':24} {full[1]:6.2f}  (empty history {first[1]:.2f}, bound 3)")
+        for name, now, before, bound in zip(
+            ("append", "publish"), full, first, (APPEND, PUBLISH), strict=True
+        ):
+            word = goals.check(name, now < bound)
+            print(f"{name:24} {now:6.2f}  (empty history {before:.2f}, bound {bound:g}: {word})")
         root = folder / "full"
-        print(f"{'question':27} worst   cpu  rows (of one subject), bound 2")
+        print(f"{'question':27} worst   cpu  rows (of one subject), bound {QUESTION:g}")
         for question in questions():
             name, one = question.name, _one_subject(question.parameters)
             worst = max(timed(lambda n=name: ask(root, n)) for _ in range(REPEATS))
             cpu = processor_seconds(lambda n=name: ask(root, n))
             subject = timed(lambda n=name, o=one: ask(root, n, o))
             rows = ask(root, name).num_rows
-            print(f"{name:27} {worst:5.2f} {cpu:5.2f} {rows:5} ({subject:.2f} s)")
+            word = goals.check(name, max(worst, subject) < QUESTION)
+            print(f"{name:27} {worst:5.2f} {cpu:5.2f} {rows:5} ({subject:.2f} s) {word}")
+    return goals.exit_code
 
 
 def _one_subject(parameters: object) -> dict[str, str]:
@@ -239,4 +250,4 @@ def _one_subject(parameters: object) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -209,7 +209,7 @@ def audit(
 def gate(
     subject: Annotated[str, typer.Argument(help="The audited subject.")],
     version: Annotated[
-        str | None, typer.Option(help="The version; the one audited last without it.")
+        str | None, typer.Option(help="The version; the newest release without it.")
     ] = None,
     allow_inconclusive: Annotated[
         bool, typer.Option("--allow-inconclusive", help="Let an inconclusive gate pass.")
@@ -245,7 +245,7 @@ def gate(
 def report(
     subject: Annotated[str, typer.Argument(help="The audited subject.")],
     version: Annotated[
-        str | None, typer.Option(help="The version; the one audited last without it.")
+        str | None, typer.Option(help="The version; the newest release without it.")
     ] = None,
     lang: Annotated[Lang, typer.Option(help="Language of the page.")] = Lang.en,
     verify: Annotated[
@@ -254,9 +254,15 @@ def report(
     pdf: Annotated[bool, typer.Option("--pdf", help="Write it as PDF beside the page.")] = False,
 ) -> None:
     """Say where the report of a version is, and whether it still is what was written."""
-    from dagster_project.gating import last_version
+    from dagster_project.releases import audit_of, newest_release
 
-    version = version or last_version(subject)
+    newest = version is None
+    version = version or newest_release(project_root(), subject)
+    if newest and audit_of(subject, version) is None:
+        raise InputError(
+            f"report {subject} {version}: the newest version, never audited; "
+            f"run memory-assets audit {subject}"
+        )
     folder = home() / "reports" / subject / version
     page = folder / f"{lang.value}.html"
     within = folder.parent.parent == home() / "reports" and ".." not in (subject, version)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from dagster_project.releases import newest_release
 from dagster_project.subjects import choose, read_subjects
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError
@@ -13,20 +14,15 @@ from memory_assets.history.questions import ask
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.models.registry import version_of_alias
 
-_LAST = """
-    select model_version from audits
-    where subject = $subject and not starts_with(model_version, 'option:')
-    order by finished_at desc limit 1
-"""
 _VERDICT = """
     select audit_id, model_digest, verdict, reason from audits
-    where subject = $subject and model_version = $version order by finished_at desc limit 1
+    where subject = $subject and model_version = $version
+    order by finished_at desc, started_at desc, audit_id desc limit 1
 """
 _GATES = """
     select metric, name, status, value, ci_low, ci_high, k, n from measurements
     where audit_id = $audit_id and family = 'gate' order by metric, name
 """
-
 _WORSE = """
     select name, stratum, metric, value, ci_low, ci_high, previous_version, previous_value,
         previous_ci_low, previous_ci_high
@@ -40,6 +36,7 @@ class GateDecision:
 
     `gates` has a row for each threshold with the rate it was held against, `regressions` one for
     each figure that is worse than in the version before, beyond both intervals. Those inform.
+    `audit_id` is empty where there is no audit to go by.
     """
 
     subject: str
@@ -54,27 +51,26 @@ class GateDecision:
         return asdict(self)
 
 
-def last_version(subject: str) -> str:
-    """The version of a subject that was audited last.
-
-    Raises:
-        InputError: never audited.
-    """
-    found = ask(home(), _LAST, {"subject": subject}).to_pylist()
-    if not found:
-        raise InputError(f"subject {subject!r}: never audited; run memory-assets audit {subject}")
-    return found[0]["model_version"]
-
-
 def decide(root: Path, name: str, version: str | None) -> GateDecision:
-    """The verdict on a version as it is now: a file changed since its audit has none.
+    """The verdict on a version as it is now, on the newest release where none is named.
+
+    A file changed since its audit has no verdict, nor has a newest release that was not audited:
+    the older one's does not speak for it.
 
     Raises:
-        InputError: unknown subject, or a version that was never audited.
+        InputError: unknown subject, or a named version that was never audited.
     """
-    subject = choose(read_subjects(root), [name])[0]
-    version = version_of_alias(subject.checkpoints, version) if version else last_version(name)
+    subject, asked = choose(read_subjects(root), [name])[0], version
+    version = (
+        version_of_alias(subject.checkpoints, version) if version else newest_release(root, name)
+    )
     rows = ask(home(), _VERDICT, {"subject": name, "version": version}).to_pylist()
+    if not rows and asked is None:
+        reason = (
+            f"{version} is the newest version in {subject.checkpoints} and was never audited; "
+            f"run memory-assets audit {name}"
+        )
+        return GateDecision(name, version, "", "insufficient evidence", reason, (), ())
     if not rows:
         raise InputError(
             f"version {version!r} of {name}: never audited; "

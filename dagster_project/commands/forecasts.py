@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -14,39 +15,47 @@ from memory_assets.history.questions import ask
 from memory_assets.history.store import History
 
 PrintTable = Callable[[str, list[str], list[list[object]]], None]
+# Due and not judged first, then those whose time still runs, then what can only be corrected.
 _MADE = """
-    select distinct risk_id, option, event
-    from forecasts
-    inner join audits using (audit_id)
-    where subject = $subject and model_version = coalesce($version, model_version)
+    select risk_id, model_version, option, event, computed_at, can_be_judged_at, state
+    from forecasts_made
+    where subject = $subject
+        and not starts_with(model_version, 'option:')
+        and model_version = coalesce($version, model_version)
         and option = $option
-        and risk_id in (select risk_id from latest_risk)
-        and finished_at = (
-            select max(finished_at) from audits
-            where subject = $subject and model_version = coalesce($version, model_version)
-        )
-    order by event
+        and starts_with(risk_id, coalesce($forecast, ''))
+    order by
+        list_position(['outcome is missing', 'open', 'judged'], state),
+        can_be_judged_at, model_version, risk_id
 """
 
 
-def _forecast(subject: str, version: str | None, option: str, event: str) -> dict[str, str]:
-    """The one forecast whose event starts with these words."""
-    asked = {"subject": subject, "version": version, "option": option}
+def _forecast(
+    subject: str, version: str | None, option: str, event: str, forecast: str | None
+) -> dict[str, Any]:
+    """The oldest due forecast of the one event that starts with these words.
+
+    Raises:
+        InputError: no such forecast, or several events that start so.
+    """
+    asked = {"subject": subject, "version": version, "option": option, "forecast": forecast}
     made = ask(home(), _MADE, asked).to_pylist()
     found = [row for row in made if row["event"].startswith(event)]
-    if len(found) == 1:
-        return found[0]
-    named = f"{subject} {version or '(the version audited last)'}, option {option!r}"
-    known = ", ".join(repr(row["event"]) for row in made) or "none at all"
-    raise InputError(f"{named}: {len(found)} forecasts start with {event!r}; there are: {known}")
+    events = sorted({row["event"] for row in found})
+    exact = [row for row in found if row["event"] == event]
+    if len(events) == 1 or exact:
+        return (exact or found)[0]
+    named = f"{subject} {version or '(any version)'}, option {option!r}"
+    known = ", ".join(sorted({repr(row["event"]) for row in made})) or "none at all"
+    raise InputError(f"{named}: {len(events)} forecasts start with {event!r}; there are: {known}")
 
 
 def register(app: typer.Typer, guarded: Callable[..., Any], table: PrintTable) -> None:
     """Add the commands; `guarded` turns what the user can put right into one line."""
-    forecast = typer.Typer(no_args_is_help=True, help="Forecasts, and what became of them.")
-    app.add_typer(forecast, name="forecast")
+    forecasts = typer.Typer(no_args_is_help=True, help="Forecasts, and what became of them.")
+    app.add_typer(forecasts, name="forecast")
 
-    @forecast.command("list")
+    @forecasts.command("list")
     @guarded
     def listed(
         subject: Annotated[str | None, typer.Option(help="Only this subject.")] = None,
@@ -56,7 +65,7 @@ def register(app: typer.Typer, guarded: Callable[..., Any], table: PrintTable) -
         rows: list[list[object]] = [list(row.values()) for row in found.to_pylist()]
         table("Forecasts", found.column_names, rows)
 
-    @forecast.command("judge")
+    @forecasts.command("judge")
     @guarded
     def judge(
         subject: Annotated[str, typer.Argument(help="The audited subject.")],
@@ -68,13 +77,25 @@ def register(app: typer.Typer, guarded: Callable[..., Any], table: PrintTable) -
             str, typer.Option(help="The option of the profile that was in place.")
         ] = "none",
         version: Annotated[
-            str | None, typer.Option(help="The version; the last one audited.")
+            str | None, typer.Option(help="Only forecasts made for this version.")
+        ] = None,
+        forecast: Annotated[
+            str | None, typer.Option(help="The one to judge, by its id in forecast list.")
         ] = None,
     ) -> None:
-        """Say what became of a forecast; saying it again replaces what was said."""
-        made = _forecast(subject, version, option, event)
+        """Say what became of a forecast: of the oldest that is due, or the one that is named.
+
+        Saying it again of the same one replaces what was said.
+        """
+        made = _forecast(subject, version, option, event, forecast)
         History(home()).record_outcome(
             made["risk_id"], made["option"], made["event"], happened, getpass.getuser()
         )
         outcome = "happened" if happened else "did not happen"
-        print(f"{subject}: {made['event']!r} {outcome}; memory-assets query forecasts_scored")
+        day, until = made["computed_at"].date(), made["can_be_judged_at"]
+        print(
+            f"{subject} {made['model_version']}, forecast of {day} ({made['risk_id'][:12]}): "
+            f"{made['event']!r} {outcome}; memory-assets query forecasts_scored"
+        )
+        if not happened and until > datetime.now(UTC):
+            print(f"Its time runs until {until.date()}: that counts once it is said after that day")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # the risk model brings scipy along, which no other command w
 
 PrintTable = Callable[[str, list[str], list[list[object]]], None]
 _CURRENT = """
-    select action_id, subject, model_version, kind, description, owner, status, due_on
+    select action_id, subject, model_version, kind, description, owner, status, due_on, audit_id
     from current_actions where action_id = $action_id
 """
 _LISTED = """
@@ -37,19 +37,6 @@ def _day(text: str | None) -> date | None:
         return datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError:
         raise InputError(f"--due {text!r}: give a date as YYYY-MM-DD") from None
-
-
-def _audited(subject: str, version: str | None) -> str:
-    """The version that an action speaks of: the given one, else the one audited last."""
-    sql = (
-        "select model_version from audits where subject = $subject "
-        "and model_version = coalesce($version, model_version) order by finished_at desc limit 1"
-    )
-    rows = ask(home(), sql, {"subject": subject, "version": version}).to_pylist()
-    if not rows:
-        named = subject if version is None else f"{subject} {version}"
-        raise InputError(f"{named}: never audited; run memory-assets audit {subject}")
-    return rows[0]["model_version"]
 
 
 def list_profiles(table: PrintTable) -> None:
@@ -129,6 +116,12 @@ def verify_report(page: Path) -> None:
     raise typer.Exit(1)
 
 
+def _audited(root: Path, subject: str, version: str | None) -> tuple[str, str]:
+    from dagster_project.releases import audited_release
+
+    return audited_release(root, subject, version)
+
+
 def _record(action: Action, action_id: str = "") -> None:
     recorded = History(home()).record_action(action, getpass.getuser(), action_id)
     version = f"{action.subject} {action.model_version}"
@@ -195,13 +188,13 @@ def register(
         owner: Annotated[str, typer.Option(help="Who does it.")],
         due: Annotated[str | None, typer.Option(help="By when, as YYYY-MM-DD.")] = None,
         version: Annotated[
-            str | None, typer.Option(help="The version; the last one audited.")
+            str | None, typer.Option(help="The version; the newest release.")
         ] = None,
     ) -> None:
         """Record a corrective action."""
-        audited = _audited(subject, version)
-        kind = "corrective action"
-        _record(Action(subject, audited, kind, description, owner, "open", _day(due)))
+        audited, audit_id = _audited(root(), subject, version)
+        kind, day = "corrective action", _day(due)
+        _record(Action(subject, audited, kind, description, owner, "open", day, audit_id))
 
     @action.command("list")
     @guarded
@@ -229,14 +222,15 @@ def register(
         subject: Annotated[str, typer.Argument(help="The audited subject.")],
         owner: Annotated[str, typer.Option(help="Who signs.")],
         version: Annotated[
-            str | None, typer.Option(help="The version; the last one audited.")
+            str | None, typer.Option(help="The version; the newest release.")
         ] = None,
         remark: Annotated[str, typer.Option(help="What is approved.")] = "approved for release",
         refuse: Annotated[bool, typer.Option("--refuse", help="Record a refusal.")] = False,
     ) -> None:
-        """Sign a version off, or refuse to."""
+        """Sign the newest audit of a version off, or refuse to."""
+        audited, audit_id = _audited(root(), subject, version)
         status = "rejected" if refuse else "done"
-        _record(Action(subject, _audited(subject, version), "sign-off", remark, owner, status))
+        _record(Action(subject, audited, "sign-off", remark, owner, status, None, audit_id))
 
     @history.command("rebuild")
     @guarded

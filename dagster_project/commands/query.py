@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -11,6 +13,7 @@ from typing import Annotated
 import typer
 
 from memory_assets.artifacts import home
+from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 
 PrintTable = Callable[[str, list[str], list[list[object]]], None]
@@ -38,12 +41,29 @@ def _given(pairs: list[str], subject: str | None, version: str | None) -> dict[s
     return found | {name: value for name, value in scoped.items() if value is not None}
 
 
-def _write_parquet(answer: object, target: Path | None) -> None:
+def _refuse_no_file(target: Path) -> None:
+    """Raise InputError, before anything is asked, where no file can be put."""
+    if not target.parent.is_dir():
+        raise InputError(f"--to {target}: no folder {target.parent}; make it, or name another one")
+    if target.exists() and not target.is_file():
+        raise InputError(f"--to {target}: not a file; name a file that may be written")
+
+
+def _write(content: bytes, target: Path) -> None:
+    """Put an answer where it was asked for, whole or not at all, for its owner's eyes."""
+    try:
+        write_private(target.resolve(), content)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else "it cannot be written"
+        raise InputError(f"--to {target}: {reason}; name another file") from None
+
+
+def _as_parquet(answer: object) -> bytes:
     from pyarrow import parquet
 
-    if target is None and sys.stdout.isatty():
-        raise InputError("--format parquet: not for a terminal; give --to FILE, or pipe it on")
-    parquet.write_table(answer, target or sys.stdout.buffer)
+    sink = io.BytesIO()
+    parquet.write_table(answer, sink)
+    return sink.getvalue()
 
 
 def register(
@@ -84,22 +104,30 @@ def register(
             return
         if to is not None and output is Output.table:
             raise InputError("--to: expected --format json, csv or parquet with it")
+        if to is not None:
+            _refuse_no_file(to)
+        elif output is Output.parquet and sys.stdout.isatty():
+            raise InputError("--format parquet: not for a terminal; give --to FILE, or pipe it on")
         most = limit or (_SHOWN if output is Output.table else None)
         given = _given(param or [], subject, version)
         # One more than is shown tells whether there are more.
         answer = questions.ask(home(), question, given, most and most + 1)
         more, answer = most is not None and answer.num_rows > most, answer.slice(0, most)
-        if output is Output.parquet:
-            _write_parquet(answer, to)
-        elif output is Output.table:
+        if output is Output.table:
             found = [list(row.values()) for row in answer.to_pylist()]
             print_table(question, answer.column_names, found)
             if more:
                 print(f"The first {most:,} rows; --limit N or --format csv for more of them.")
+            return
+        if output is Output.parquet:
+            content = _as_parquet(answer)
+        elif output is Output.json:
+            content = (questions.to_json(answer) + "\n").encode()
         else:
-            as_json = output is Output.json
-            text = questions.to_json(answer) + "\n" if as_json else questions.to_csv(answer)
-            if to is None:
-                print(text, end="")
-            else:
-                to.write_text(text, encoding="utf-8")
+            content = questions.to_csv(answer).encode()
+        if to is not None:
+            _write(content, to)
+        elif output is Output.parquet:
+            sys.stdout.buffer.write(content)
+        else:
+            print(content.decode(), end="")

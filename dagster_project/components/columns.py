@@ -17,6 +17,7 @@ _MEMORIZATION = (
     dg.TableColumn("memorization_low", "double", "lower end of its 95% interval"),
     dg.TableColumn("memorization_high", "double", "upper end of its 95% interval"),
     dg.TableColumn("influence", "double", "what it does for the accuracy on held-out records"),
+    dg.TableColumn("kind", "string", "generalized, useful memorization, pure leakage, ..."),
 )
 
 
@@ -35,11 +36,7 @@ def _metadata(
 
 def of_memorization(graph: SubjectGraph) -> Columns:
     """Columns of `memorization`: one row a record of the audit set."""
-    columns = (
-        _SCORES[0],
-        *_MEMORIZATION,
-        dg.TableColumn("kind", "string", "generalized, useful memorization, pure leakage, ..."),
-    )
+    columns = (_SCORES[0], *_MEMORIZATION)
     return _metadata(columns, {"record_id": (graph.key("dataset"), "id")})
 
 

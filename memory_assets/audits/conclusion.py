@@ -25,7 +25,7 @@ from memory_assets.controls.resolution import resolution
 from memory_assets.controls.verdict import Decision, Gate, decide
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
-from memory_assets.history.bundle import RECORD_SCORES, Audit, AuditBundle, Verdict
+from memory_assets.history.bundle import Audit, AuditBundle, Verdict, as_record_scores
 from memory_assets.models.checkpoints import list_versions, read_manifest
 from memory_assets.pool.signal_files import load_signals
 from memory_assets.pool.signals import Signals
@@ -35,7 +35,7 @@ from memory_assets.statistics.estimate import Control, Measurement
 from memory_assets.statistics.intervals import rate
 from memory_assets.subjects import ClassifierSubject
 
-CONCLUSION_VERSION = "1"
+CONCLUSION_VERSION = "2"
 _CONTROL_SEED = 0
 TRAINED_HERE = Control("provenance", True, None, None, None, say("provenance.trained_here"))
 
@@ -123,13 +123,13 @@ def _record_scores(audit_id: str, scores: pa.Table, records: dict[str, np.ndarra
     order = np.array([row[name] for name in scores["record_id"].to_pylist()])
     beside = {
         name: records[name][order]
-        for name in ("memorization", "memorization_low", "memorization_high", "influence")
+        for name in ("memorization", "memorization_low", "memorization_high", "influence", "kind")
     }
     columns = {"audit_id": [audit_id] * scores.num_rows}
     columns |= {name: scores[name] for name in scores.column_names}
     # What was not measured is null.
     columns |= {name: pa.array(values, from_pandas=True) for name, values in beside.items()}
-    return pa.table(columns).select(RECORD_SCORES.names).cast(RECORD_SCORES)
+    return as_record_scores(pa.table(columns))
 
 
 def _with_claim(

@@ -43,9 +43,9 @@ from memory_assets.controls.verdict import Gate, decide
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import (
-    RECORD_SCORES,
     Audit,
     AuditBundle,
+    as_record_scores,
     controls_from,
     controls_table,
 )
@@ -335,7 +335,7 @@ def conclude_language(
             audit=audit,
             measurements=(*measured, *decision.gate_measurements),
             controls=tuple(controls),
-            record_scores=scores.select(RECORD_SCORES.names).cast(RECORD_SCORES),
+            record_scores=as_record_scores(scores),
         ).write(folder)
 
     return store.get_or_build(AUDIT_KIND, audit_id, build)

@@ -64,7 +64,7 @@ def record_audits(
 def cadence_in_force(root: Path, subject: AuditedSubject) -> int:
     """Days until the next audit: the owner's cadence, or the audit plan's where that is sooner.
 
-    The plan is that of the version audited last; without a history there is none.
+    The plan is that of the newest release; without a history there is none.
 
     Raises:
         InputError: the history cannot be read.

@@ -25,7 +25,9 @@ from memory_assets.subjects import AuditedSubject
 REPORT_VERSION = "4"
 _ACTIONS = """
     select model_version, kind, description, owner, status, due_on,
-        cast(recorded_at as date) as recorded_on
+        cast(recorded_at as date) as recorded_on,
+        model_version = $version and signed_for(audit_id, recorded_at, $audit, $finished_at)
+            as of_this_audit
     from current_actions where subject = $subject order by recorded_at, action_id
 """
 
@@ -39,11 +41,17 @@ def _until_then(store: ArtifactStore, audit: Audit) -> pa.Table:
     return known.filter(pc.field("finished_at") <= audit.finished_at)
 
 
-def _actions(store: ArtifactStore, subject: str) -> tuple[ActionLine, ...]:
+def _actions(store: ArtifactStore, audit: Audit) -> tuple[ActionLine, ...]:
     """The corrective actions and sign-offs of a subject as they stand, oldest first."""
     if not (store.root / "history.duckdb").is_file():
         return ()
-    rows = ask(store.root, _ACTIONS, {"subject": subject}).to_pylist()
+    asked = {
+        "subject": audit.subject,
+        "version": audit.model_version,
+        "audit": audit.audit_id,
+        "finished_at": audit.finished_at,
+    }
+    rows = ask(store.root, _ACTIONS, asked).to_pylist()
     return tuple(ActionLine(**row) for row in rows)
 
 
@@ -81,7 +89,7 @@ def write_report(
     if folder.parent != store.root / "reports" / subject.subject or version in (".", ".."):
         raise InputError(f"version {version!r}: its name cannot name a folder; rename the file")
     earlier = _until_then(store, bundle.audit)
-    actions = _actions(store, subject.subject)
+    actions = _actions(store, bundle.audit)
     inputs = digest(
         REPORT_VERSION,
         bundle.audit.audit_id,

@@ -27,6 +27,7 @@ RECORD_SCORES = pa.schema(
         ("memorization_low", pa.float64()),
         ("memorization_high", pa.float64()),
         ("influence", pa.float64()),
+        ("kind", pa.string()),
     ]
 )
 MEASUREMENTS = pa.schema(
@@ -122,7 +123,7 @@ class AuditBundle:
             "audits": pa.Table.from_pylist([asdict(self.audit)], schema=AUDITS),
             "measurements": measurements_table(self.measurements, audit_id),
             "controls": controls_table(self.controls, audit_id),
-            "record_scores": self.record_scores.cast(RECORD_SCORES),
+            "record_scores": as_record_scores(self.record_scores),
         }
         for name, table in tables.items():
             pq.write_table(table, folder / f"{name}.parquet")
@@ -140,6 +141,14 @@ class AuditBundle:
             controls=controls_from(rows["controls"]),
             record_scores=rows["record_scores"],
         )
+
+
+def as_record_scores(table: pa.Table) -> pa.Table:
+    """Rows in the columns of `RECORD_SCORES`; a column that an older table lacks is null."""
+    for field in RECORD_SCORES:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table.select(RECORD_SCORES.names).cast(RECORD_SCORES)
 
 
 def measurements_table(measurements: Iterable[Measurement], audit_id: str = "") -> pa.Table:

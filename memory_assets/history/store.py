@@ -39,7 +39,11 @@ class Rebuilt:
 
 @dataclass(frozen=True)
 class Action:
-    """A corrective action or a sign-off as it stands after a change."""
+    """A corrective action or a sign-off as it stands after a change.
+
+    `audit_id` is the audit that was seen: a sign-off counts for that one alone, whatever is
+    audited later under the same name. Without it, for an audit that was there when it was given.
+    """
 
     subject: str
     model_version: str
@@ -48,6 +52,7 @@ class Action:
     owner: str
     status: Literal["open", "done", "rejected"] = "open"
     due_on: date | None = None
+    audit_id: str | None = None
 
 
 def _in_order(folders: Iterable[Path]) -> list[Head]:
@@ -251,7 +256,7 @@ class History:
                 raise InputError(f"no action {action_id}; `memory-assets query open_actions`")
             new_id = action_id or digest(repr(action), recorded_by, now.isoformat())[:12]
             con.execute(
-                "INSERT INTO actions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO actions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     new_id,
                     (revision or 0) + 1,
@@ -264,6 +269,7 @@ class History:
                     action.due_on,
                     now,
                     recorded_by,
+                    action.audit_id,
                 ],
             )
             return new_id

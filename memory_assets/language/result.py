@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from memory_assets.history.bundle import RECORD_SCORES
+from memory_assets.history.bundle import as_record_scores
 from memory_assets.language.secret_audit import SecretFinding
 from memory_assets.statistics.estimate import Control, Measurement
 from memory_assets.statistics.roc import Roc
@@ -61,6 +61,4 @@ class ScoreRows:
             "attack": self.attack,
             "score": self.score,
         }
-        empty = pa.nulls(len(self.score), pa.float64())
-        rest = {name: empty for name in RECORD_SCORES.names if name not in columns}
-        return pa.table({**columns, **rest}).select(RECORD_SCORES.names).cast(RECORD_SCORES)
+        return as_record_scores(pa.table(columns))

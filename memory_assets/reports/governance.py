@@ -9,7 +9,7 @@ from memory_assets.reports.amounts import amount, input_name, money
 from memory_assets.reports.catalogue import Catalogue
 from memory_assets.reports.coverage import covered_threats
 from memory_assets.reports.decision import decision_sentence
-from memory_assets.reports.inputs import ReportInput
+from memory_assets.reports.inputs import ActionLine, ReportInput
 from memory_assets.reports.markup import Html, bullets, el, join, picture
 from memory_assets.reports.summary import sentence
 from memory_assets.reports.tables import count, table
@@ -69,11 +69,16 @@ def audit_plan(found: ReportInput, t: Catalogue) -> Html | None:
 
 
 def _signed(found: ReportInput) -> bool:
-    version = found.bundle.audit.model_version
+    """Whether somebody signed this very audit, and not other weights of the same name."""
     return any(
-        a.kind == "sign-off" and a.status == "done" and a.model_version == version
-        for a in found.actions
+        a.kind == "sign-off" and a.status == "done" and a.of_this_audit for a in found.actions
     )
+
+
+def _sign_off_status(action: ActionLine, found: ReportInput) -> str:
+    same_name = action.model_version == found.bundle.audit.model_version
+    superseded = same_name and not action.of_this_audit and action.status == "done"
+    return "earlier" if superseded else action.status
 
 
 def _measured(found: ReportInput, *families: str) -> bool:
@@ -162,7 +167,7 @@ def actions(found: ReportInput, t: Catalogue) -> Html:
         [
             a.owner,
             a.model_version,
-            t(f"signoff.{a.status}"),
+            t(f"signoff.{_sign_off_status(a, found)}"),
             a.recorded_on.isoformat(),
             a.description,
         ]

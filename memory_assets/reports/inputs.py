@@ -60,7 +60,10 @@ class NotRun:
 
 @dataclass(frozen=True)
 class ActionLine:
-    """A corrective action or a sign-off as it stands; `recorded_on` is the day of that state."""
+    """A corrective action or a sign-off as it stands; `recorded_on` is the day of that state.
+
+    `of_this_audit`: it was said of the audit that is reported, and not of an earlier one.
+    """
 
     model_version: str
     kind: Literal["corrective action", "sign-off"]
@@ -69,6 +72,7 @@ class ActionLine:
     status: Literal["open", "done", "rejected"]
     due_on: date | None
     recorded_on: date
+    of_this_audit: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,28 +2,57 @@
 -- $subject: the subject whose two newest versions are compared; all without it
 -- $audit: an audit_id (or its beginning) in place of the newest version
 -- $other: an audit_id (or its beginning) in place of the version before it
-WITH sides AS (
+-- Of several audits that begin so, the newest is meant. Either side may be left to its default.
+WITH named AS (
     SELECT
-        latest.audit_id AS present_id,
-        past.audit_id AS past_id
-    FROM latest
-    INNER JOIN versions AS past
-        ON
-            latest.subject = past.subject
-            AND latest.version_number = past.version_number + 1
-    WHERE
-        latest.subject = coalesce($subject, latest.subject)
-        AND $audit IS NULL
-        AND $other IS NULL
+        arg_max(audit_id, (finished_at, audit_id)) FILTER (WHERE starts_with(audit_id, $audit))
+            AS present_id,
+        arg_max(audit_id, (finished_at, audit_id)) FILTER (WHERE starts_with(audit_id, $other))
+            AS past_id
+    FROM audits
+    WHERE subject = coalesce($subject, subject)
+),
+
+presents AS (
+    SELECT
+        audits.audit_id,
+        audits.subject,
+        audits.model_version
+    FROM audits
+    INNER JOIN named ON audits.audit_id = named.present_id
     UNION ALL
     SELECT
-        present.audit_id,
-        past.audit_id
-    FROM audits AS present
-    INNER JOIN audits AS past ON present.audit_id <> past.audit_id
+        latest.audit_id,
+        latest.subject,
+        latest.model_version
+    FROM latest
+    CROSS JOIN named
+    LEFT JOIN audits AS past ON named.past_id = past.audit_id
     WHERE
-        starts_with(present.audit_id, $audit)
-        AND starts_with(past.audit_id, $other)
+        $audit IS NULL
+        AND latest.subject = coalesce(past.subject, $subject, latest.subject)
+),
+
+sides AS (
+    SELECT
+        presents.audit_id AS present_id,
+        named.past_id
+    FROM presents
+    INNER JOIN named ON presents.audit_id <> named.past_id
+    UNION ALL
+    SELECT
+        presents.audit_id,
+        past.audit_id
+    FROM presents
+    INNER JOIN versions AS present_version
+        ON
+            presents.subject = present_version.subject
+            AND presents.model_version = present_version.model_version
+    INNER JOIN versions AS past
+        ON
+            presents.subject = past.subject
+            AND present_version.version_number = past.version_number + 1
+    WHERE $other IS NULL
 )
 
 SELECT

@@ -52,12 +52,19 @@ sign_offs AS (
         'documented and signed off' AS what,
         count(current_actions.action_id) AS pieces
     FROM chosen
+    INNER JOIN audits ON chosen.audit_id = audits.audit_id
     LEFT JOIN current_actions
         ON
             chosen.subject = current_actions.subject
             AND chosen.model_version = current_actions.model_version
             AND current_actions.kind = 'sign-off'
             AND current_actions.status = 'done'
+            AND signed_for(
+                current_actions.audit_id,
+                current_actions.recorded_at,
+                chosen.audit_id,
+                audits.finished_at
+            )
     GROUP BY ALL
 )
 

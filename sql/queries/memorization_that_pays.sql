@@ -1,16 +1,16 @@
 -- How many records are memorized, and does that help held-out records or only leak?
 -- $subject: one subject; all without it
 -- $version: one version; the newest of each subject without it
--- $threshold: memorized when the whole interval lies above it; 0.25 without it
+-- A record is placed where its intervals say so (docs/memorization.md); undecided otherwise.
 WITH records AS (
     SELECT
         versions.subject,
         versions.model_version,
         record_scores.record_id,
+        any_value(record_scores.kind) AS kind,
         any_value(record_scores.memorization_low) AS memorization_low,
         any_value(record_scores.memorization_high) AS memorization_high,
-        any_value(record_scores.influence) AS influence,
-        coalesce(CAST($threshold AS DOUBLE), 0.25) AS threshold
+        any_value(record_scores.influence) AS influence
     FROM record_scores
     INNER JOIN versions ON record_scores.audit_id = versions.audit_id
     INNER JOIN latest ON versions.subject = latest.subject
@@ -21,16 +21,19 @@ WITH records AS (
     GROUP BY versions.subject, versions.model_version, record_scores.record_id
 ),
 
-kinds AS (
+placed AS (
     SELECT
-        *,
+        subject,
+        model_version,
+        influence,
+        -- Language models have no influence, and older audits none with an interval.
         CASE
+            WHEN kind IS NOT NULL THEN kind
             WHEN memorization_low IS NULL THEN 'not measured'
-            WHEN memorization_high < threshold THEN 'not memorized'
-            WHEN memorization_low < threshold THEN 'not resolved'
-            WHEN influence IS NULL THEN 'memorized, influence not measured'
-            WHEN influence > 0 THEN 'useful memorization'
-            ELSE 'pure leakage'
+            WHEN memorization_high < 0.25 THEN 'not memorized'
+            WHEN memorization_low > 0.25 AND influence IS NULL
+                THEN 'memorized, influence not measured'
+            ELSE 'undecided'
         END AS kind
     FROM records
 )
@@ -42,6 +45,6 @@ SELECT
     count(*) AS records,
     count(*) / sum(count(*)) OVER (PARTITION BY subject, model_version) AS share,
     sum(influence) AS total_influence
-FROM kinds
+FROM placed
 GROUP BY subject, model_version, kind
 ORDER BY subject, records DESC, kind;

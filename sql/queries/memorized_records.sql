@@ -2,15 +2,16 @@
 -- $subject: one subject; all without it
 -- $version: one version; the newest of each subject without it
 -- $threshold: memorized when the whole interval lies above it; 0.25 without it
+-- A record is placed where its intervals say so (docs/memorization.md); undecided otherwise.
 SELECT
     versions.subject,
     versions.model_version,
     record_scores.record_id,
-    CASE
-        WHEN any_value(record_scores.influence) IS NULL THEN 'influence not measured'
-        WHEN any_value(record_scores.influence) > 0 THEN 'useful memorization'
-        ELSE 'pure leakage'
-    END AS kind,
+    -- Language models have no influence, and older audits none with an interval.
+    coalesce(
+        any_value(record_scores.kind),
+        if(any_value(record_scores.influence) IS NULL, 'influence not measured', 'undecided')
+    ) AS kind,
     any_value(record_scores.memorization) AS memorization,
     any_value(record_scores.memorization_low) AS memorization_low,
     any_value(record_scores.memorization_high) AS memorization_high,
@@ -24,5 +25,5 @@ WHERE
     AND record_scores.member
 GROUP BY versions.subject, versions.model_version, record_scores.record_id
 HAVING
-    any_value(record_scores.memorization_low) >= coalesce(CAST($threshold AS DOUBLE), 0.25)
+    any_value(record_scores.memorization_low) > coalesce(CAST($threshold AS DOUBLE), 0.25)
 ORDER BY versions.subject, kind, memorization DESC, record_scores.record_id;

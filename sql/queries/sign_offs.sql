@@ -9,7 +9,12 @@ SELECT
     current_actions.recorded_at AS signed_at,
     current_actions.description,
     -- A version that was audited again after it was signed needs another signature.
-    coalesce(current_actions.recorded_at < audits.finished_at, false) AS audited_since
+    coalesce(
+        NOT signed_for(
+            current_actions.audit_id, current_actions.recorded_at, audits.audit_id, audits.finished_at
+        ),
+        false
+    ) AS audited_since
 FROM versions
 INNER JOIN audits ON versions.audit_id = audits.audit_id
 LEFT JOIN current_actions

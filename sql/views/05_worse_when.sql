@@ -1,3 +1,7 @@
+-- Whether a family of instruments measures what leaks, and not what a model earns.
+CREATE OR REPLACE MACRO is_leakage(family) AS
+family IN ('membership', 'memorization', 'information', 'epsilon', 'extraction', 'exposure');
+
 -- Whether a figure is bad news when it is 'higher' or 'lower'; null where it is neither, because
 -- it describes the instrument or the data and not what the model leaks or earns.
 CREATE OR REPLACE MACRO worse_when(family, metric) AS
@@ -11,12 +15,7 @@ CASE
         THEN NULL
     WHEN family = 'utility' AND NOT regexp_matches(metric, 'loss|gap') THEN 'lower'
     WHEN regexp_matches(metric, '^held_out_(gain|accuracy)') THEN 'lower'
-    WHEN
-        family IN (
-            'membership', 'memorization', 'information', 'epsilon', 'extraction', 'exposure',
-            'utility'
-        )
-        THEN 'higher'
+    WHEN is_leakage(family) OR family = 'utility' THEN 'higher'
 END;
 
 -- Whether the interval of a figure speaks of retrained models and the very records at hand, so that

@@ -8,8 +8,5 @@ SELECT
     measurements.*
 FROM measurements
 INNER JOIN versions ON measurements.audit_id = versions.audit_id
-WHERE
-    measurements.family IN (
-        'membership', 'memorization', 'information', 'epsilon', 'extraction', 'exposure'
-    );
+WHERE is_leakage(measurements.family);
 COMMENT ON VIEW leakage_trend IS 'Every leakage figure of every version, by its newest audit, in order of release.';

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -46,6 +46,9 @@ def refused(*arguments: str) -> str:
 def home(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.setenv("MEMORY_ASSETS_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COLUMNS", "200")
+    # A project without subjects: what the history holds is all that is known.
+    (tmp_path / "dagster_project" / "defs").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
     return tmp_path / "home"
 
 
@@ -125,6 +128,40 @@ def test_an_action_is_opened_listed_closed_and_a_version_signed(history: Path):
     )
 
 
+def test_what_is_signed_is_the_newest_release_and_its_audit(history: Path, tmp_path: Path):
+    """Neither an option that was tried since, nor an older version that was audited again."""
+    later = [
+        bundle(version="option:early-stop", day=8, records=0),
+        bundle(version="v1", day=9, weights="again", records=0),
+    ]
+    History(history).append_all([written(tmp_path / "b", one) for one in later])
+    History(history).register_subject("digits", "team:x", 30, ["v1", "v2"])
+    assert "sign-off of digits v2, done" in said("action", "sign", "digits", "--owner", "ceo")
+    (row,) = ask(history, "select * from current_actions").to_pylist()
+    assert row["audit_id"] == bundle(version="v2", day=2).audit.audit_id
+    said("action", "close", row["action_id"], "--reject")  # a revision speaks of the same audit
+    (again,) = ask(history, "select * from current_actions").to_pylist()
+    assert (again["status"], again["audit_id"]) == ("rejected", row["audit_id"])
+    line = refused("action", "sign", "digits", "--owner", "ceo", "--version", "option:early-stop")
+    assert "never audited as a release" in line
+
+
+def test_a_version_that_was_never_audited_is_neither_signed_nor_reported(
+    history: Path, tmp_path: Path
+):
+    del history
+    defs = tmp_path / "dagster_project" / "defs" / "digits"
+    defs.mkdir()
+    shipped = Path(__file__).parents[2] / "dagster_project/defs/digits/defs.yaml"
+    (defs / "defs.yaml").write_text(shipped.read_text())
+    models = tmp_path / "models" / "digits"
+    models.mkdir(parents=True)
+    for version in ("v1", "v2", "v10"):
+        (models / f"{version}.safetensors").touch()
+    assert "digits v10" in refused("action", "sign", "digits", "--owner", "ceo")
+    assert "v10: the newest version, never audited" in refused("report", "digits")
+
+
 def test_actions_that_are_refused(history: Path):
     del history
     add = ("action", "add", "digits", "x", "--owner", "o")
@@ -141,9 +178,36 @@ def test_a_forecast_is_judged_and_scored(history: Path):
     (score,) = ask(history, "forecasts_scored").to_pylist()
     assert score["forecasts"] == 1
     assert score["brier_score"] == pytest.approx((1 - 0.25) ** 2)
-    said("forecast", "judge", "digits", "claim", "--did-not-happen", "--option", "as_is")
+    # Said too early: it can still happen.
+    early = said("forecast", "judge", "digits", "claim", "--did-not-happen", "--option", "as_is")
+    assert "runs until 2" in early
+    assert ask(history, "forecasts_scored").num_rows == 0
+    (row,) = ask(history, "forecasts_to_judge").to_pylist()
+    assert row["state"] == "open"
+
+
+def test_the_oldest_due_forecast_is_judged_whatever_was_priced_since(history: Path, tmp_path: Path):
+    """An edit of the profile makes a new calculation; what the old one foretold is judged still."""
+    audit_id = bundle(version="v1", day=1).audit.audit_id
+    for name, year in (("aa-2020", 2020), ("bb-2021", 2021)):
+        at = datetime(year, 3, 1, tzinfo=UTC)
+        History(history).append_all([priced(tmp_path / "old", audit_id, name, at)])
+    judge = ("forecast", "judge", "digits", "claim", "--option", "as_is")
+
+    def states() -> dict[str, str]:
+        rows = ask(history, "select risk_id, state from forecasts_made").to_pylist()
+        return {row["risk_id"]: row["state"] for row in rows}
+
+    due = "outcome is missing"
+    assert states() == {"aa-2020": due, "bb-2021": due, "risk-1": "open"}
+    assert "digits v1, forecast of 2020-03-01" in said(*judge, "--did-not-happen")
+    assert states() == {"aa-2020": "judged", "bb-2021": due, "risk-1": "open"}
+    assert "forecast of 2020-03-01" in said(*judge, "--happened", "--forecast", "aa")
     (score,) = ask(history, "forecasts_scored").to_pylist()
-    assert score["brier_score"] == pytest.approx(0.25**2)
+    assert (score["forecasts"], score["share_occurred"]) == (1, 1)
+    assert "forecast of 2021-03-01" in said(*judge, "--did-not-happen")
+    assert states() == {"aa-2020": "judged", "bb-2021": "judged", "risk-1": "open"}
+    assert "digits v2" in said(*judge, "--happened")
 
 
 def test_a_forecast_that_was_never_made_lists_those_that_were(history: Path):

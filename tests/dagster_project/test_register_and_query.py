@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 from datetime import UTC, datetime
@@ -129,6 +130,45 @@ def test_a_table_shows_the_first_rows_and_says_so(history: Path):  # noqa: ARG00
 
 def test_a_table_cannot_go_to_a_file(history: Path, tmp_path: Path):  # noqa: ARG001
     assert run.invoke(app, ["query", "verdicts", "--to", str(tmp_path / "x")]).exit_code == 2
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_an_answer_goes_to_a_file_whole_or_is_refused_in_a_line(
+    history: Path,  # noqa: ARG001
+    tmp_path: Path,
+    form: str,
+):
+    asked = ["query", "audits-due", "--format", form, "--to"]
+    (tmp_path / "folder").mkdir()
+    for target in (tmp_path / "missing" / "x", tmp_path / "folder", Path("/dev/null")):
+        refused = run.invoke(app, [*asked, str(target)])
+        assert refused.exit_code == 2, refused.output
+        assert str(target) in refused.output
+        assert len(refused.output.strip().splitlines()) == 1
+    target = tmp_path / "folder" / "due"
+    target.write_bytes(b"what was there before")
+    assert run.invoke(app, [*asked, str(target)]).exit_code == 0
+    assert b"digits" in target.read_bytes()
+    assert [path.name for path in target.parent.iterdir()] == ["due"]
+
+
+def test_an_answer_that_cannot_be_written_leaves_the_old_file(
+    history: Path,  # noqa: ARG001
+    tmp_path: Path,
+    monkeypatch,
+):
+    target = tmp_path / "due.csv"
+    target.write_text("before")
+
+    def full(_: Path, other: Path) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device", str(other))
+
+    monkeypatch.setattr(Path, "replace", full)
+    refused = run.invoke(app, ["query", "audits-due", "--format", "csv", "--to", str(target)])
+    assert refused.exit_code == 2
+    assert "No space left" in refused.output
+    assert target.read_text() == "before"
+    assert [path.name for path in tmp_path.glob(".due*")] == []
 
 
 def test_the_page_over_all_subjects_is_an_asset(history: Path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from history_bundles import bundle, measured, rate, written
+from history_bundles import START, bundle, measured, rate, written
 
 from memory_assets.audits.portfolio import portfolio_input
 from memory_assets.digest import digest
@@ -20,7 +20,7 @@ from memory_assets.history.questions import ask
 from memory_assets.history.regressions import regressions_of
 from memory_assets.history.schema import migrate, sql_folder
 from memory_assets.history.store import Action, History
-from memory_assets.statistics.estimate import Estimate
+from memory_assets.statistics.estimate import Estimate, Measurement
 
 
 def records(audit_id: str, lows: dict[str, float]) -> pa.Table:
@@ -87,7 +87,31 @@ def test_the_data_change_before_a_rise(root: Path):
     assert row["data_changed"]
     assert row["weights_changed"]
     assert not row["pool_changed"]
-    assert row["figures_worse"] == 2
+    assert (row["figures_risen"], row["families"]) == (2, "membership")
+
+
+def test_a_loss_of_quality_is_no_rise_of_leakage(tmp_path: Path):
+    """Its figures are worse too, and one of them stands in the family of memorization."""
+    history, folder = History(tmp_path), tmp_path / "b"
+
+    def figures(quality: float, auc: float) -> tuple[Measurement, ...]:
+        return (
+            measured("held_out_accuracy", rate(quality), family="utility", name="target"),
+            measured("held_out_gain", rate(quality), family="memorization", name="unintended"),
+            measured("auc", rate(auc)),
+        )
+
+    worse = [(0.9, 0.5), (0.8, 0.5), (0.7, 0.6), (0.6, 0.7)]
+    made = [
+        bundle(version=f"v{i}", day=i, measurements=figures(*one), records=0)
+        for i, one in enumerate(worse, start=1)
+    ]
+    made[2] = replace(made[2], audit=replace(made[2].audit, data_digest="other data"))
+    made[3] = replace(made[3], audit=replace(made[3].audit, data_digest="other data"))
+    history.append_all([written(folder, one) for one in made])
+    rows = ask(tmp_path, "data_changes_before_rises").to_pylist()
+    found = [(r["model_version"], r["data_changed"], r["figures_risen"]) for r in rows]
+    assert found == [("v3", True, 1), ("v4", False, 1)]  # changes of the data come first
 
 
 def test_epsilon_against_a_claim(root: Path):
@@ -99,6 +123,16 @@ def test_epsilon_against_a_claim(root: Path):
 def test_the_strongest_attack_of_a_version(root: Path):
     (row,) = ask(root, "strongest_attacks", {"version": "v2"}).to_pylist()
     assert (row["attack"], row["value"], row["attacks_resolved"]) == ("lira_online", 0.75, 2)
+
+
+def test_the_strongest_attack_keeps_its_own_interval(tmp_path: Path):
+    """One without an interval is not given that of another attack."""
+    bare = measured("auc", Estimate(0.9, None, None, n=7), name="bare")
+    made = bundle(measurements=(bare, measured("auc", rate(0.6), name="whole")))
+    History(tmp_path).append_all([written(tmp_path / "b", made)])
+    (row,) = ask(tmp_path, "strongest_attacks").to_pylist()
+    assert (row["attack"], row["value"], row["n"]) == ("bare", 0.9, 7)
+    assert (row["ci_low"], row["ci_high"]) == (None, None)
 
 
 def test_evidence_by_threat(root: Path):
@@ -118,6 +152,37 @@ def test_sign_offs_name_what_is_not_signed(root: Path):
         ("v2", None),
         ("v1", "owner@example.com"),
     ]
+
+
+def evidence_of_a_signature(root: Path) -> tuple[str, bool]:
+    """The state of EDPB 58 by `compliance_evidence`, and `audited_since` by `sign_offs`."""
+    rows = ask(root, "compliance_evidence").to_pylist()
+    (state,) = (r["state"] for r in rows if r["paragraph"] == "58")
+    (signed,) = (r["audited_since"] for r in ask(root, "sign_offs").to_pylist())
+    return state, signed
+
+
+def test_a_sign_off_counts_for_the_audit_that_was_signed(tmp_path: Path):
+    """Other weights under the same name need another signature, and the first are signed still."""
+    history, first = History(tmp_path), bundle(day=1)
+    history.append_all([written(tmp_path / "b", first)])
+    signature = Action("digits", "v1", "sign-off", "released", "ann", "done")
+    history.record_action(replace(signature, audit_id=first.audit.audit_id), "ann")
+    assert evidence_of_a_signature(tmp_path) == ("evidence", False)
+    second = bundle(day=2, weights="other bytes")
+    history.append_all([written(tmp_path / "b", second)])
+    assert evidence_of_a_signature(tmp_path) == ("none", True)
+
+
+def test_a_sign_off_that_names_no_audit_counts_for_what_was_there(tmp_path: Path):
+    """Those of an earlier schema: a later audit is not what they signed."""
+    history, now = History(tmp_path), datetime.now(UTC)
+    history.append_all([written(tmp_path / "b", bundle(day=1))])
+    history.record_action(Action("digits", "v1", "sign-off", "x", "ann", "done"), "ann")
+    assert evidence_of_a_signature(tmp_path) == ("evidence", False)
+    later = bundle(day=(now - START).days + 2, weights="other bytes")
+    history.append_all([written(tmp_path / "b", later)])
+    assert evidence_of_a_signature(tmp_path) == ("none", True)
 
 
 def test_audits_of_a_month_and_what_they_took(root: Path):
@@ -192,6 +257,15 @@ def test_another_formula_is_not_compared(root: Path):
     assert not regressions_of(root, made, ["v3", "v4"])
 
 
+def content(root: Path) -> dict[str, list[str]]:
+    """Every row of every table, in an order of its own."""
+    with duckdb.connect(str(root / "history.duckdb"), read_only=True) as con:
+        tables = con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        return {
+            table: sorted(map(repr, con.execute(f"FROM {table}").fetchall())) for (table,) in tables
+        }
+
+
 MIGRATIONS = sorted((sql_folder() / "schema").glob("*.sql"))
 
 
@@ -215,12 +289,33 @@ def test_a_history_of_every_earlier_version_is_brought_up_to_date(tmp_path: Path
         values = list(made.audit.__dict__.values())
         con.execute(f"INSERT INTO audits VALUES ({', '.join('?' * len(values))})", values)
         con.execute("INSERT INTO contents VALUES (?, 'audits', 1)", [made.audit.audit_id])
+        con.execute(
+            "INSERT INTO record_scores BY NAME SELECT ? AS audit_id, 'r' AS record_id, "
+            "true AS member, 0.5 AS memorization, 0.4 AS memorization_low, "
+            "0.6 AS memorization_high, 0.1 AS influence",
+            [made.audit.audit_id],
+        )
+        con.execute("INSERT INTO contents VALUES (?, 'record_scores', 1)", [made.audit.audit_id])
+        if last >= 3:  # the version that brought the table
+            con.execute(
+                "INSERT INTO actions BY NAME SELECT 'a' AS action_id, 1 AS revision, "
+                "'digits' AS subject, 'v1' AS model_version, 'sign-off' AS kind, "
+                "'x' AS description, 'ann' AS owner, 'done' AS status, "
+                "TIMESTAMPTZ '2026-01-02' AS recorded_at, 'ann' AS recorded_by"
+            )
     shutil.copy(writer, root / "history.duckdb")
     history = History(root)
     with pytest.raises(InputError, match="older than this version"):
         ask(root, "verdicts")
     history.upgrade()
     assert ask(root, "verdicts").num_rows == 1
+    (old,) = ask(root, "memorized_records").to_pylist()
+    assert old["kind"] == "undecided"  # its influence came without an interval
+    (signed,) = ask(root, "sign_offs").to_pylist()
+    assert (signed["signed_by"], signed["audited_since"]) == ("ann" if last >= 3 else None, False)
+    before = content(root)
+    assert history.rebuild([]).kept == 1
+    assert content(root) == before
     later = bundle(version="v2", day=1)
     history.append_all([written(tmp_path, later)])
     assert later.audit.finished_at > finished - timedelta(days=1)

@@ -24,7 +24,9 @@ from memory_assets.statistics.estimate import Control, Estimate
 Answer = Callable[..., list[dict[str, Any]]]
 
 
-def record(name: str, member: bool, attack: str, score: float, low: float, gain: float) -> dict:
+def record(
+    name: str, member: bool, attack: str, score: float, low: float, gain: float, kind: str
+) -> dict:
     return {
         "record_id": name,
         "member": member,
@@ -34,6 +36,7 @@ def record(name: str, member: bool, attack: str, score: float, low: float, gain:
         "memorization_low": low,
         "memorization_high": low + 0.2,
         "influence": gain,
+        "kind": kind,
     }
 
 
@@ -42,13 +45,15 @@ def scored(made: AuditBundle, *rows: dict) -> AuditBundle:
     return replace(made, record_scores=pa.Table.from_pylist(table, schema=RECORD_SCORES))
 
 
-# Four members: one pays, one only leaks, one is not memorized, one cannot be told.
+# Five members: one pays, one only leaks, one is not memorized, two cannot be told: the last is
+# memorized beyond doubt and its influence is above zero, but not beyond its interval.
 RECORDS = (
-    ("pays", True, 0.5, 0.02),
-    ("leaks", True, 0.4, 0.0),
-    ("plain", True, 0.0, 0.5),
-    ("unsure", True, 0.2, 0.5),
-    ("outside", False, 0.9, 0.9),
+    ("pays", True, 0.5, 0.02, "useful memorization"),
+    ("leaks", True, 0.4, 0.0, "pure leakage"),
+    ("plain", True, 0.0, 0.5, "generalized"),
+    ("unsure", True, 0.2, 0.5, "undecided"),
+    ("perhaps", True, 0.3, 0.01, "undecided"),
+    ("outside", False, 0.9, 0.9, "useful memorization"),
 )
 
 
@@ -93,8 +98,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     v3 = scored(
         v3,
-        *(record(n, m, "loss", float(i), low, g) for i, (n, m, low, g) in enumerate(RECORDS)),
-        *(record(n, m, "base", float(-i), low, g) for i, (n, m, low, g) in enumerate(RECORDS)),
+        *(record(n, m, "loss", float(i), *rest) for i, (n, m, *rest) in enumerate(RECORDS)),
+        *(record(n, m, "base", float(-i), *rest) for i, (n, m, *rest) in enumerate(RECORDS)),
     )
     late = bundle(subject="late", day=5)
     History(root).append_all([written(root / "b", made) for made in (v3, v1, late, v2)])
@@ -242,27 +247,28 @@ def test_failed_controls(answer: Answer) -> None:
 def test_kinds_of_memorization(answer: Answer) -> None:
     found = answer("memorization_that_pays", subject="digits")
     assert {r["kind"]: (r["records"], r["share"]) for r in found} == {
-        "useful memorization": (1, 0.25),
-        "pure leakage": (1, 0.25),
-        "not memorized": (1, 0.25),
-        "not resolved": (1, 0.25),
+        "useful memorization": (1, 0.2),
+        "pure leakage": (1, 0.2),
+        "generalized": (1, 0.2),
+        "undecided": (2, 0.4),
     }
     found = answer("memorized_records", subject="digits")
     assert {r["record_id"]: r["kind"] for r in found} == {
         "pays": "useful memorization",
         "leaks": "pure leakage",
+        "perhaps": "undecided",
     }
     assert answer("memorized_records", subject="digits", threshold=0.45)[0]["record_id"] == "pays"
 
 
 def test_most_exposed_records_are_members_by_lower_bound(answer: Answer) -> None:
     found = answer("most_exposed_records", subject="digits", limit="3")
-    assert [r["record_id"] for r in found] == ["pays", "leaks", "unsure"]
+    assert [r["record_id"] for r in found] == ["pays", "leaks", "perhaps"]
 
 
 def test_attacks_that_rank_in_reverse_disagree_entirely(answer: Answer) -> None:
     (pair,) = answer("which_attacks_agree", subject="digits")
-    assert (pair["attack"], pair["other_attack"], pair["records"]) == ("base", "loss", 5)
+    assert (pair["attack"], pair["other_attack"], pair["records"]) == ("base", "loss", 6)
     assert pair["rank_correlation"] == pytest.approx(-1)
     assert pair["top_tenth_overlap"] == 0
 
@@ -297,6 +303,32 @@ def test_two_audits_compared(answer: Answer) -> None:
         "loss": True,
         "tpr_at_fpr_0.01": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "compared"),
+    [
+        ({"audit": "v2"}, ("v1", "v2")),  # with the version before it
+        ({"other": "v1"}, ("v1", "v3")),  # with the newest version of its subject
+        ({"audit": "v3", "other": "v1"}, ("v1", "v3")),
+        ({"audit": "v1"}, None),  # nothing before it
+        ({"audit": "v2", "other": "none such"}, None),
+        ({"other": "none such"}, None),
+    ],
+)
+def test_either_side_of_a_comparison_may_be_left_out(answer: Answer, given, compared) -> None:
+    ids = {f"v{i + 1}": bundle(version=f"v{i + 1}", day=i).audit.audit_id for i in range(3)}
+    rows = answer("compare_audits", **{side: ids.get(v, v)[:12] for side, v in given.items()})
+    found = {(r["other_version"], r["model_version"]) for r in rows}
+    assert found == ({compared} if compared else set())
+
+
+def test_of_audits_that_begin_alike_the_newest_is_compared(tmp_path: Path) -> None:
+    made = [bundle(version=f"v{i}", day=i, records=0) for i in range(1, 4)]
+    made = [replace(one, audit=replace(one.audit, audit_id=f"ab{i}")) for i, one in enumerate(made)]
+    History(tmp_path).append_all([written(tmp_path / "b", one) for one in made])
+    rows = ask(tmp_path, "compare_audits", {"audit": "ab", "other": "ab0"}).to_pylist()
+    assert {(r["other_version"], r["model_version"]) for r in rows} == {("v1", "v3")}
 
 
 def test_parameters_are_bound(answer: Answer) -> None:

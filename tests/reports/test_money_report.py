@@ -140,10 +140,30 @@ def test_compliance_is_never_claimed_and_open_points_are_shown(found):
 
 
 def test_actions_and_sign_off_are_shown(found):
-    signed = ActionLine("v2", "sign-off", "R-1", "S-1", "done", None, date(2026, 7, 22))
+    signed = ActionLine("v2", "sign-off", "R-1", "S-1", "done", None, date(2026, 7, 22), True)
     html = words(render(replace(found, actions=(*found.actions, signed))))
     assert catalogue("en")("signoff.none") not in html
     assert all(text in html for text in ("X-1", "Y-1", "R-1", "S-1"))
+
+
+def test_a_sign_off_of_an_earlier_audit_signs_nothing_here(found):
+    t, version = catalogue("en"), found.bundle.audit.model_version
+    day = date(2026, 7, 22)
+    now, before = (
+        render(
+            replace(
+                found,
+                actions=(ActionLine(version, "sign-off", "R", "S", "done", None, day, this),),
+            )
+        )
+        for this in (True, False)
+    )
+    assert t("signoff.none") in words(before)
+    assert t("signoff.earlier") in words(before)
+    assert t("signoff.earlier") not in words(now)
+    # EDPB 58 and ISO 42001 have evidence by a signature alone.
+    states = [html.count(f">{t('state.evidence')}<") for html in (now, before)]
+    assert states[0] - states[1] == 2
 
 
 def test_hostile_actions_are_text(found):
