@@ -18,7 +18,7 @@ def folder(trained, tmp_path):
 
 def test_opens_a_folder(trained):
     model = trained.model
-    assert (model.context, model.start, model.splits) == (96, None, True)
+    assert (model.context, model.start, model.head) == (96, None, "layer")
     assert model.reads_back("Support note: 123456")
     assert load_language_model(trained.folder).digest == model.digest
 
