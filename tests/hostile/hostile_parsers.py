@@ -30,9 +30,10 @@ from memory_assets.models.recipe import Recipe
 from memory_assets.records.canaries import TEMPLATES, make_secrets
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.loading import load_records
+from memory_assets.records.overlap import measure_overlap
 from memory_assets.records.pairing import read_members
 from memory_assets.records.secrets import Manifest, load_secrets
-from memory_assets.records.texts import load_texts, measure_overlap
+from memory_assets.records.texts import load_texts
 from memory_assets.risk.reading import load_profile
 from memory_assets.subjects import RecordsSpec
 
