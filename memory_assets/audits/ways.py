@@ -6,7 +6,7 @@ Every way ends in the same signals, so that no later step knows by which way a m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,8 +20,9 @@ from memory_assets.errors import InputError
 from memory_assets.language.recipe import LANGUAGE_TRAINER_VERSION, LanguageRecipe
 from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.models.callables import FitCallable, FitCommand
-from memory_assets.models.predictions import read_predictions, read_shadow_predictions
+from memory_assets.models.predictions import read_predictions
 from memory_assets.models.recipe import Recipe
+from memory_assets.models.shadow_tables import open_shadow_table
 from memory_assets.pool.blocks import (
     BLOCK_SIZE,
     TRAINER_VERSION,
@@ -32,8 +33,9 @@ from memory_assets.pool.blocks import (
 from memory_assets.pool.devices import own_device
 from memory_assets.pool.query import Questions, pool_signals, target_signals
 from memory_assets.pool.signal_files import as_signals, save_signals
-from memory_assets.pool.signals import Answers, Signals
+from memory_assets.pool.signals import Signals
 from memory_assets.pool.sources import (
+    answered_models,
     asked_rows,
     fit_block,
     prediction_signals,
@@ -199,16 +201,16 @@ class ByFit:
     def ask_pool(
         self, blocks: BlockFiles, prepared: Prepared, masks: NDArray[np.uint8], path: Path
     ) -> None:
-        pool = probability_signals(blocks, questions_about(prepared), masks)
-        there = set(pool.indices.tolist())
+        indices = answered_models(blocks)
+        there = set(indices.tolist())
         # A model's estimates rest on its complement: one whose complement failed stands alone.
-        whole = np.array([(i ^ 1) in there for i in pool.indices.tolist()])
+        whole = np.array([(i ^ 1) in there for i in indices.tolist()], dtype=bool)
         if whole.sum() < _FEWEST:
             raise InputError(
                 f"pool: {int(whole.sum())} of {len(masks)} shadow models are left in whole "
                 f"couples, expected at least {_FEWEST}; the log names those that failed"
             )
-        save_signals(_models(pool.signals, whole), path)
+        probability_signals(blocks, questions_about(prepared), masks, indices[whole], path)
 
     def ask_target(self, version: Path, prepared: Prepared) -> Signals:
         return _outputs(version, prepared)
@@ -240,19 +242,11 @@ class ByPredictions:
             save_signals(_no_models(questions), path)
             return
         rows = asked_rows(questions)
-        read = read_shadow_predictions(self.shadows, data.ids, rows, data.classes)
-        pool = shadow_prediction_signals(read, questions, data.ids)
-        save_signals(pool.signals, path)
+        with open_shadow_table(self.shadows, data.ids, rows, data.classes, path.parent) as shadows:
+            shadow_prediction_signals(shadows, questions, data.ids, path)
 
     def ask_target(self, version: Path, prepared: Prepared) -> Signals:
         return _outputs(version, prepared)
-
-
-def _models(signals: Signals, chosen: NDArray[np.bool_]) -> Signals:
-    def part(answers: Answers) -> Answers:
-        return Answers(**{f.name: getattr(answers, f.name)[chosen] for f in fields(Answers)})
-
-    return Signals(part(signals.pairs), part(signals.held_out), signals.side[chosen])
 
 
 def _no_models(questions: Questions) -> Signals:

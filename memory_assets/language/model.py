@@ -21,6 +21,7 @@ from memory_assets.language.folders import (
     locate,
     read_json,
 )
+from memory_assets.language.heads import Head, find_head, through_layer, through_model
 from memory_assets.records.budget import afford
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class LanguageModel:
 
     `context` is the longest sequence that it reads, in tokens; `start` the token that its own
     tokenizer puts before every text, if any; `digest` identifies weights, configuration and
-    tokenizer by content. `splits` says that logits are exactly its output layer applied to its
-    last hidden states (found by trying), so that they can be made a few positions at a time.
+    tokenizer by content. `head` says how logits come of its last hidden states (found by trying):
+    unless it is "whole", they can be made a few positions at a time.
     """
 
     name: str
@@ -50,7 +51,7 @@ class LanguageModel:
     digest: str
     context: int
     start: int | None
-    splits: bool
+    head: Head
 
     @property
     def vocabulary(self) -> int:
@@ -94,12 +95,13 @@ class LanguageModel:
         return self.tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text
 
     def hidden(self, ids: torch.Tensor) -> torch.Tensor:
-        """Last hidden states `[batch, length, width]`; for models that `splits`."""
+        """Last hidden states `[batch, length, width]`; for models whose head is not "whole"."""
         return self.model.base_model(ids, use_cache=False).last_hidden_state
 
     def logits_of(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Logits of hidden states, float32."""
-        return self.model.get_output_embeddings()(hidden).float()
+        """Logits `[P, V]` of last hidden states `[P, width]`, float32."""
+        way = through_layer if self.head == "layer" else through_model
+        return way(self.model, hidden).float()
 
 
 def default_device() -> str:
@@ -157,7 +159,7 @@ def as_language_model(
         digest=identity,
         context=_context(model, tokenizer),
         start=_start(tokenizer),
-        splits=output_splits(model, device),
+        head=find_head(model, device),
     )
 
 
@@ -176,7 +178,7 @@ def untrained_like(target: LanguageModel, seed: int = 0) -> LanguageModel:
         digest=digest("untrained", target.digest, seed),
         context=target.context,
         start=target.start,
-        splits=target.splits,
+        head=target.head,
     )
 
 
@@ -315,20 +317,3 @@ def _start(tokenizer: Any) -> int | None:
     ids = tokenizer("a", verbose=False)["input_ids"]
     begin = tokenizer.bos_token_id
     return int(begin) if begin is not None and len(ids) and ids[0] == begin else None
-
-
-def output_splits(model: Any, device: str) -> bool:
-    """Some models scale or cap their logits after the output layer: find out on four tokens."""
-    import torch
-
-    layer = model.get_output_embeddings()
-    if layer is None:
-        raise InputError("model: it has no output layer over a vocabulary; expected a causal model")
-    ids = torch.tensor([[1, 2, 1, 3]], device=device)
-    with torch.inference_mode():
-        whole = model(ids, use_cache=False).logits
-        try:
-            parts = layer(model.base_model(ids, use_cache=False).last_hidden_state)
-        except (AttributeError, RuntimeError, TypeError):
-            return False
-    return bool(torch.allclose(whole, parts, rtol=1e-5, atol=1e-5))

@@ -163,9 +163,9 @@ def _batches(lengths: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int
 
 
 def _budget(model: LanguageModel) -> int:
-    """Tokens read at once; few where the whole logits of a batch exist together."""
+    """Tokens read at once; few where the logits of a whole batch exist together."""
     budget = _BATCH_TOKENS.get(model.device.split(":")[0], _BATCH_TOKENS["cpu"])
-    return budget if model.splits else max(1, min(budget, 8 * _LOGITS // model.vocabulary))
+    return budget if model.head != "whole" else max(1, min(budget, 8 * _LOGITS // model.vocabulary))
 
 
 def _margin(logits: torch.Tensor, token: torch.Tensor) -> list[torch.Tensor]:
@@ -193,7 +193,8 @@ def _score_batch(
     with torch.inference_mode():
         given = torch.from_numpy(ids).to(model.device)
         target = given[line, place + 1]
-        if model.splits:
+        by_parts = model.head != "whole"
+        if by_parts:
             states = model.hidden(given[:, :-1])[line, place]
         else:
             states = model.model(given[:, :-1], use_cache=False).logits[line, place].float()
@@ -201,7 +202,7 @@ def _score_batch(
         parts = []
         for start in range(0, len(states), step):
             part = states[start : start + step]
-            logits = model.logits_of(part) if model.splits else part.clone()
+            logits = model.logits_of(part) if by_parts else part.clone()
             parts.append(measure(logits, target[start : start + step]))
         return [torch.cat(columns).cpu().numpy() for columns in zip(*parts, strict=True)]
 

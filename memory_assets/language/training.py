@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.errors import InputError
-from memory_assets.language.model import output_splits
+from memory_assets.language.heads import find_head
 from memory_assets.language.recipe import LanguageRecipe
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def train_language_model(
         torch.manual_seed(seed)
         model: Any = recipe.build_model(vocabulary)
         model = model.to(device).eval()
-        split = output_splits(model, device)
+        split = find_head(model, device) == "layer"
         model.train()
         rng = np.random.default_rng(seed)
         plan = [batch for _ in range(recipe.epochs) for batch in _batches(rows, recipe, rng)]

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from memory_assets.errors import InputError
 from memory_assets.language.model import Ids, LanguageModel
 from memory_assets.language.signals import TokenSignals
+from memory_assets.records.overlap import LEAST, Overlap, measure_overlap
 from memory_assets.records.secrets import Secret
-from memory_assets.records.texts import Overlap, Texts, measure_overlap
+from memory_assets.records.texts import Texts
 
 _SHOWN = 3
 
@@ -101,6 +102,11 @@ def choose_texts(
     if not kept.size:
         raise InputError(f"{members.source}: nothing but planted secrets; give member texts too")
     notices = [*members.notices]
+    if overlap.sampled < 1:
+        notices.append(
+            f"so much text that near-copies were looked for by {overlap.sampled:.2g} of the runs "
+            f"of characters of each text (at least {LEAST} runs)"
+        )
     copies = int((~overlap.first & own).sum())
     if copies:
         notices.append(f"members: {copies} exact copies are scored once, as repetitions")

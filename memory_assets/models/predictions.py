@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,19 +47,10 @@ def read_predictions(
             id, a value that is not finite, probabilities that do not sum to 1 (the first offending
             row is named, counted from 1 after the header).
     """
-    (only,) = _read(path, ids, asked, classes, by_model=False).values()
-    return only
-
-
-def read_shadow_predictions(
-    path: Path, ids: NDArray[np.str_], asked: NDArray[np.int64], classes: int
-) -> dict[int, Predictions]:
-    """Read the outputs of several models: a file with columns `model` and `trained` besides.
-
-    Returns:
-        The predictions by model number, in increasing order.
-    """
-    return _read(path, ids, asked, classes, by_model=True)
+    table = _table(path)
+    named(table, path, "record_id")
+    read = read_rows(path, table, {str(record): row for row, record in enumerate(ids)}, classes)
+    return choose_rows(path, read, ids, asked)
 
 
 def check_probabilities(values: object, records: int, classes: int) -> NDArray[np.float64]:
@@ -77,29 +69,37 @@ def check_probabilities(values: object, records: int, classes: int) -> NDArray[n
     return p
 
 
-def _read(
-    path: Path, ids: NDArray[np.str_], asked: NDArray[np.int64], classes: int, *, by_model: bool
-) -> dict[int, Predictions]:
-    table = _table(path)
-    names = set(table.column_names)
-    for name in ("record_id", *(("model", "trained") if by_model else ())):
-        named(table, path, name)
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a table of outputs as they stand there: `rows` `[r]` are those of the data set,
+    `places` `[r]` those of the table; `values` `[r, C]` and `trained` `[r]` as in `Predictions`."""
+
+    rows: NDArray[np.int64]
+    places: NDArray[np.int64]
+    values: NDArray[np.float64]
+    logits: bool
+    trained: NDArray[np.bool_] | None
+
+
+def read_rows(
+    path: Path, table: pa.Table, row_of: Mapping[str, int], classes: int, first: int = 0
+) -> Rows:
+    """Check and read a piece of a table that begins at row `first` of the whole."""
     values, logits = _values(path, table, classes)
     if (bad := _first_bad(values, logits)) is not None:
-        raise InputError(f"{path}: row {bad[0] + 1} {bad[1]}")
-    models = _numbers(path, table, "model") if by_model else np.zeros(len(values), np.int64)
-    trained = _flags(path, table) if "trained" in names else None
-    rows = _rows(path, table, ids)
-    found: dict[int, Predictions] = {}
-    for model in np.unique(models):
-        own = np.flatnonzero(models == model)
-        place = _places(path, ids, rows[own], own, asked, f" of model {model}" if by_model else "")
-        chosen = own[place]
-        seen = None if trained is None else trained[chosen]
-        found[int(model)] = Predictions(values[chosen], logits, seen)
-    if not found:
-        raise InputError(f"{path}: holds no row; expected one for each of {len(asked)} records")
-    return found
+        raise InputError(f"{path}: row {first + bad[0] + 1} {bad[1]}")
+    trained = _flags(path, table, first) if "trained" in table.column_names else None
+    rows = _rows(path, table, row_of, first)
+    return Rows(rows, first + np.arange(len(rows)), values, logits, trained)
+
+
+def choose_rows(
+    path: Path, read: Rows, ids: NDArray[np.str_], asked: NDArray[np.int64], which: str = ""
+) -> Predictions:
+    """The outputs of one model about the records asked for, `which` naming it in errors."""
+    place = _places(path, ids, read.rows, read.places, asked, which)
+    trained = None if read.trained is None else read.trained[place]
+    return Predictions(read.values[place], read.logits, trained)
 
 
 def _table(path: Path) -> pa.Table:
@@ -142,7 +142,7 @@ def _first_bad(values: NDArray[np.float64], logits: bool) -> tuple[int, str] | N
     return None
 
 
-def _numbers(path: Path, table: pa.Table, name: str) -> NDArray[np.int64]:
+def whole_numbers(path: Path, table: pa.Table, name: str) -> NDArray[np.int64]:
     try:
         column = table[name].cast(pa.int64())
     except pa.ArrowException as error:
@@ -152,22 +152,21 @@ def _numbers(path: Path, table: pa.Table, name: str) -> NDArray[np.int64]:
     return column.to_numpy()
 
 
-def _flags(path: Path, table: pa.Table) -> NDArray[np.bool_]:
-    numbers = _numbers(path, table, "trained")
+def _flags(path: Path, table: pa.Table, first: int) -> NDArray[np.bool_]:
+    numbers = whole_numbers(path, table, "trained")
     if (bad := (numbers != 0) & (numbers != 1)).any():
-        raise InputError(f"{path}: row {int(bad.argmax()) + 1}: trained; expected 0 or 1")
+        raise InputError(f"{path}: row {first + int(bad.argmax()) + 1}: trained; expected 0 or 1")
     return numbers.astype(np.bool_)
 
 
-def _rows(path: Path, table: pa.Table, ids: NDArray[np.str_]) -> NDArray[np.int64]:
+def _rows(path: Path, table: pa.Table, row_of: Mapping[str, int], first: int) -> NDArray[np.int64]:
     """The data set row of every row of the file."""
-    row_of = {str(record): row for row, record in enumerate(ids)}
     given = table["record_id"].cast(pa.string()).to_pylist()
     rows = np.array([row_of.get(record, -1) for record in given], dtype=np.int64)
     if (rows < 0).any():
         bad = int((rows < 0).argmax())
         # Whatever stands there is no id of a record, so it is not repeated.
-        raise InputError(f"{path}: row {bad + 1}: its record_id is not in the data set")
+        raise InputError(f"{path}: row {first + bad + 1}: its record_id is not in the data set")
     return rows
 
 

@@ -13,7 +13,7 @@ from memory_assets.errors import InputError
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool.blocks import Block, load_block
 from memory_assets.pool.queries import QUERIES
-from memory_assets.pool.signal_files import as_signals, create_arrays, signal_arrays
+from memory_assets.pool.signal_files import as_signals, new_arrays, signal_arrays
 from memory_assets.pool.signals import Answers, Signals
 
 
@@ -58,8 +58,7 @@ def pool_signals(
     Raises:
         InputError: a shadow model answers with a value that is not finite (its index is named).
     """
-    spec = questions.arrays(len(masks))
-    arrays = create_arrays(path, spec) if path else _in_memory(spec)
+    arrays = new_arrays(questions.arrays(len(masks)), path)
     arrays["side"][...] = masks
     for block, file in blocks:
         _fill(arrays, recipe, load_block(file), questions, block.start, device)
@@ -77,15 +76,11 @@ def target_signals(
 
     `side` uint8 `[n]` is the side of each pair that it trained on.
     """
-    arrays = _in_memory(questions.arrays(1))
+    arrays = new_arrays(questions.arrays(1))
     arrays["side"][...] = side
     stacked = {name: np.asarray(value)[None] for name, value in state.items()}
     _fill(arrays, recipe, stacked, questions, None, device)
     return as_signals(arrays)
-
-
-def _in_memory(spec: Mapping[str, tuple]) -> dict[str, NDArray]:
-    return {name: np.zeros(shape, dtype) for name, (dtype, shape) in spec.items()}
 
 
 def _fill(

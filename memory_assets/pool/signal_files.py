@@ -65,6 +65,13 @@ def create_arrays(path: Path, spec: Mapping[str, tuple]) -> dict[str, NDArray]:
     return _map(path, "r+")
 
 
+def new_arrays(spec: Mapping[str, tuple], path: Path | None = None) -> dict[str, NDArray]:
+    """Arrays of zeros to fill: in a file as `create_arrays` makes it, or else in memory."""
+    if path is not None:
+        return create_arrays(path, spec)
+    return {name: np.zeros(shape, dtype) for name, (dtype, shape) in spec.items()}
+
+
 def _map(path: Path, mode: Literal["r", "r+"]) -> dict[str, NDArray]:
     with path.open("rb") as f:
         length = int.from_bytes(f.read(8), "little")

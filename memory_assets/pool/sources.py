@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import safe_open
 
 from memory_assets.errors import InputError
 from memory_assets.models.callables import FitCallable, FitCommand, Task
 from memory_assets.models.predictions import Predictions
-from memory_assets.pool.blocks import Block, load_block, train_rows
+from memory_assets.models.shadow_tables import ShadowTable
+from memory_assets.pool.blocks import Block, train_rows
 from memory_assets.pool.query import Questions
+from memory_assets.pool.signal_files import as_signals, new_arrays
 from memory_assets.pool.signals import Answers, Signals
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class PartialPool:
-    """The models of a pool that answered.
-
-    `indices` int64 `[K']` are the pool's numbers of the rows of `signals`.
-    """
-
-    signals: Signals
-    indices: NDArray[np.int64]
 
 
 def fit_block(
@@ -78,52 +70,68 @@ def fit_block(
     return {"answered": answered, "probabilities": answers}
 
 
-def probability_signals(
-    blocks: Iterable[tuple[Block, Path]], questions: Questions, masks: NDArray[np.uint8]
-) -> PartialPool:
-    """The signals of a pool from the blocks that `fit_block` made.
-
-    Raises:
-        InputError: fewer than two models answered.
-    """
-    indices: list[int] = []
-    parts: list[NDArray[np.float64]] = []
+def answered_models(blocks: Iterable[tuple[Block, Path]]) -> NDArray[np.int64]:
+    """The pool's numbers of the models that answered, in order."""
+    found: list[int] = []
     for block, path in blocks:
-        arrays = load_block(path)
-        kept = np.flatnonzero(arrays["answered"])
-        indices += [block.start + int(k) for k in kept]
-        parts.append(arrays["probabilities"][kept])
-    if len(indices) < 2:
-        raise InputError(f"{len(indices)} shadow model(s) answered; expected at least 2")
-    order = np.argsort(indices)
-    sorted_indices = np.array(indices, dtype=np.int64)[order]
-    signals = _signals(np.concatenate(parts)[order], False, questions, masks[sorted_indices])
-    return PartialPool(signals, sorted_indices)
+        with safe_open(path, framework="np") as file:
+            found += [block.start + int(k) for k in np.flatnonzero(file.get_tensor("answered"))]
+    return np.array(sorted(found), dtype=np.int64)
+
+
+def probability_signals(
+    blocks: Iterable[tuple[Block, Path]],
+    questions: Questions,
+    masks: NDArray[np.uint8],
+    indices: NDArray[np.int64],
+    path: Path | None = None,
+) -> Signals:
+    """The signals of these models, from the blocks that `fit_block` made, one model at a time.
+
+    Args:
+        masks: sides uint8 `[K, n]` of the whole pool. indices: those of `answered_models` that are
+            wanted; row i of the signals speaks of model `indices[i]`.
+        path: where to write the signals as they come; without it they are kept in memory.
+    """
+    arrays = new_arrays(questions.arrays(len(indices)), path)
+    arrays["side"][...] = masks[indices]
+    row_of = {int(index): row for row, index in enumerate(indices)}
+    for block, file_path in blocks:
+        with safe_open(file_path, framework="np") as file:
+            stored = file.get_slice("probabilities")
+            for k, index in enumerate(block.indices):
+                if index in row_of:
+                    _fill(arrays, row_of[index], stored[k : k + 1], False, questions)
+    return as_signals(arrays)
 
 
 def prediction_signals(
     predictions: Predictions, questions: Questions, side: NDArray[np.uint8]
 ) -> Signals:
     """Signals with K = 1 of a model that came as its outputs; `side` uint8 `[n]` as it trained."""
-    return _signals(predictions.values[None], predictions.logits, questions, side[None])
+    arrays = new_arrays(questions.arrays(1))
+    arrays["side"][...] = side
+    _fill(arrays, 0, predictions.values[None], predictions.logits, questions)
+    return as_signals(arrays)
 
 
 def shadow_prediction_signals(
-    shadows: Mapping[int, Predictions], questions: Questions, ids: NDArray[np.str_]
-) -> PartialPool:
+    shadows: ShadowTable, questions: Questions, ids: NDArray[np.str_], path: Path | None = None
+) -> Signals:
     """Signals of shadow models that came as their outputs, each saying what it trained on.
+
+    One model is read at a time, and written to `path` as it comes (or kept in memory).
 
     Raises:
         InputError: a shadow that trained on both records of a pair or on neither, or on a record
-            held out; or logits mixed with probabilities.
+            held out; or rows of its outputs that are refused.
     """
-    sides = np.stack([_side(k, p, questions, ids) for k, p in shadows.items()])
-    if len({p.logits for p in shadows.values()}) > 1:
-        raise InputError("shadow predictions: some are logits, some probabilities; give one kind")
-    logits = next(iter(shadows.values())).logits
-    values = np.stack([p.values for p in shadows.values()])
-    indices = np.array(list(shadows), dtype=np.int64)
-    return PartialPool(_signals(values, logits, questions, sides), indices)
+    arrays = new_arrays(questions.arrays(len(shadows.models)), path)
+    for row, model in enumerate(shadows.models):
+        found = shadows.read(model)
+        arrays["side"][row] = _side(model, found, questions, ids)
+        _fill(arrays, row, found.values[None], found.logits, questions)
+    return as_signals(arrays)
 
 
 def asked_rows(questions: Questions) -> NDArray[np.int64]:
@@ -150,22 +158,18 @@ def _side(
     return trained[:, 1].astype(np.uint8)
 
 
-def _signals(
-    values: NDArray[np.float64], logits: bool, questions: Questions, sides: NDArray[np.uint8]
-) -> Signals:
-    """Signals from outputs `[K, 2n + h, C]` about the asked records, one query each."""
+def _fill(
+    arrays: Mapping[str, NDArray],
+    row: int,
+    values: NDArray[np.float64],
+    logits: bool,
+    questions: Questions,
+) -> None:
+    """Write what one model answers, outputs `[1, 2n + h, C]` about the asked records."""
     read = Answers.from_logits if logits else Answers.from_probabilities
-    rows = asked_rows(questions)
-    answers = read(values[:, :, None], questions.y[rows])
+    answers = read(values[:, :, None], questions.y[asked_rows(questions)])
     count = questions.pairs.size
-
-    def part(chosen: slice, *shape: int) -> Answers:
-        return Answers(
-            **{
-                f.name: getattr(answers, f.name)[:, chosen].reshape(len(values), *shape, 1)
-                for f in fields(Answers)
-            }
-        )
-
-    pairs = part(slice(0, count), len(questions.pairs), 2)
-    return Signals(pairs, part(slice(count, None), len(questions.held_out)), sides)
+    for part, chosen in (("pairs", slice(0, count)), ("held_out", slice(count, None))):
+        for f in fields(Answers):
+            target = arrays[f"{part}.{f.name}"][row]
+            target[...] = getattr(answers, f.name)[0, chosen].reshape(target.shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from memory_assets.errors import InputError
 from memory_assets.records.budget import afford
 
 SUFFIXES = (".parquet", ".pq", ".csv")
+_BLOCK = 1 << 22  # bytes of a file that are read at once
+_ROWS = 1 << 14  # rows of a Parquet file that are read at once
 _WIDTH = 8  # bytes of a number once it is read
 _SHOWN = 12
 _READ_ERRORS = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
@@ -137,6 +139,61 @@ def read_table(
         raise InputError(f"{path}: not a readable {path.suffix[1:]} table ({reason})") from error
     _refuse_twice(table.column_names, path)
     return table
+
+
+def stream_table(
+    path: Path, texts: Sequence[str] = (), numbers: tuple[str, ...] = ()
+) -> Iterator[pa.RecordBatch]:
+    """A table as `read_table` gives it, in pieces that do not grow with the file.
+
+    Args:
+        texts: columns of a CSV file that are texts whatever they look like; numbers: how the names
+            of its columns of numbers begin. The kind of others is that of their first values.
+
+    Raises:
+        InputError: as `read_table`.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: cannot be read as a table (no such file)")
+    stream = _stream_csv if path.suffix == ".csv" else _stream_parquet
+    try:
+        yield from stream(path, texts, numbers)
+    except InputError:
+        raise
+    except _READ_ERRORS as error:
+        reason = _reason(error, path.suffix)
+        raise InputError(f"{path}: not a readable {path.suffix[1:]} table ({reason})") from error
+
+
+def _stream_csv(
+    path: Path, texts: Sequence[str], numbers: tuple[str, ...]
+) -> Iterator[pa.RecordBatch]:
+    reading = csv.ReadOptions(block_size=_BLOCK)
+    with csv.open_csv(path, read_options=reading) as header:
+        names = header.schema.names
+    _refuse_twice(names, path)
+    kinds = dict.fromkeys(texts, pa.string())
+    kinds |= {name: pa.float64() for name in names if numbers and name.startswith(numbers)}
+    options = csv.ConvertOptions(column_types=kinds)
+    with csv.open_csv(path, read_options=reading, convert_options=options) as pieces:
+        yield from pieces
+
+
+def _stream_parquet(
+    path: Path, texts: Sequence[str], numbers: tuple[str, ...]
+) -> Iterator[pa.RecordBatch]:
+    del texts, numbers  # a Parquet file says what its columns hold
+    with parquet.ParquetFile(path, buffer_size=_BLOCK, pre_buffer=False) as file:
+        names = file.schema_arrow.names
+        _refuse_twice(names, path)
+        for field in file.schema_arrow:
+            if not _plain(field.type):
+                raise InputError(
+                    f"{path}: column {field.name!r} is {field.type}; expected numbers or text"
+                )
+        for piece in file.iter_batches(_ROWS):
+            piece.validate(full=True)
+            yield piece
 
 
 def _refuse_twice(names: Sequence[str], path: Path) -> None:

@@ -1,13 +1,9 @@
-"""Texts as a language-model audit sees them: read, fingerprinted, de-duplicated, told apart.
-
-A held-out text that stands almost word for word among the members is no control: what the model
-knows of it, it learned from them. Overlap is measured by shared runs of characters, in
-O(N log N) for N characters, in any script.
-"""
+"""Texts as a language-model audit sees them: read from any format, named, fingerprinted."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,15 +19,8 @@ from memory_assets.errors import InputError
 from memory_assets.records.budget import afford
 from memory_assets.records.tables import read_table
 
-SHINGLE = 32
-"""Characters in a run: about six English words, far more than chance repeats."""
 LONGEST_ID = 1000
 """Characters of a text's id."""
-NEAR = 0.5
-"""A text of whose runs at least this share stand elsewhere counts as a near-duplicate."""
-
-_BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, hence invertible modulo 2^64
-_INVERSE = np.uint64(pow(int(_BASE), -1, 1 << 64))
 
 
 @dataclass(frozen=True)
@@ -87,31 +76,15 @@ class Texts:
         write_private(path, "\n".join(lines) + "\n")
 
 
-@dataclass(frozen=True)
-class Overlap:
-    """What members and held-out texts share.
-
-    `repetitions` `[members]`: in how many member texts (its own included) the median run of a text
-    stands, which is how often the model saw it, near-duplicates included. `shared` `[held out]`:
-    the share of a text's runs that stand among the members. `first` `[members]`: the text is the
-    first of its exact copies.
-    """
-
-    repetitions: NDArray[np.int64]
-    shared: NDArray[np.float64]
-    first: NDArray[np.bool_]
-
-    @property
-    def near(self) -> NDArray[np.bool_]:
-        """Held-out texts that are near-duplicates of members: no controls."""
-        return self.shared >= NEAR
-
-
 def _decode(path: Path) -> str:
     try:
-        # Two bytes a character and four, at most, as text and as what is made of it.
-        afford(6 * path.stat().st_size, path, "its texts")
-        return path.read_bytes().decode("utf-8-sig")
+        size = path.stat().st_size
+        # Python keeps one, two or four bytes for every character, by the widest of the file.
+        afford(5 * size, path, "its texts")
+        text = path.read_bytes().decode("utf-8-sig")
+        # The whole, its lines and their texts; the bytes, and those that are digested.
+        afford(2 * size + 3 * sys.getsizeof(text), path, "its texts")
+        return text
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: not UTF-8 (byte {error.start}); save the file as UTF-8"
@@ -237,45 +210,3 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _runs(text: str) -> NDArray[np.uint64]:
-    """Rolling hashes of a text's runs of characters, case and white space levelled; each once."""
-    level = " ".join(text.split()).casefold()
-    # surrogatepass: a lone surrogate is odd, not an error.
-    codes = np.frombuffer(level.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    mixed = (codes.astype(np.uint64) + np.uint64(1)) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed ^= mixed >> np.uint64(29)
-    n = len(mixed)
-    width = max(1, min(SHINGLE, n))
-    powers = np.full(n, _BASE, dtype=np.uint64)
-    powers[:1] = 1
-    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed * np.cumprod(powers))])
-    back = np.full(max(0, n - width + 1), _INVERSE, dtype=np.uint64)
-    back[:1] = 1
-    return np.unique((sums[width:] - sums[:-width]) * np.cumprod(back))
-
-
-def _share_known(runs: NDArray[np.uint64], known: NDArray[np.uint64]) -> float:
-    place = np.minimum(np.searchsorted(known, runs), known.size - 1)
-    return float((known[place] == runs).mean())
-
-
-def measure_overlap(members: Texts, held_out: Texts | None) -> Overlap:
-    """How often members repeat each other, and how much of each held-out text they hold.
-
-    Runs of 32 characters after levelling case and white space (the whole text where it is
-    shorter). Follows the n-gram overlap of Duan et al. (2024, arXiv 2402.07841), on characters so
-    that scripts without spaces are served too.
-    """
-    each = [_runs(text) for text in members.texts]
-    known, count = np.unique(np.concatenate(each), return_counts=True)
-    repetitions = np.array(
-        [int(np.median(count[np.searchsorted(known, runs)])) for runs in each], dtype=np.int64
-    )
-    outside = held_out.texts if held_out else ()
-    shared = np.array([_share_known(_runs(text), known) for text in outside])
-    _, first_rows = np.unique(np.array([digest(t) for t in members.texts]), return_index=True)
-    first = np.zeros(len(members), dtype=bool)
-    first[first_rows] = True
-    return Overlap(repetitions, shared.astype(np.float64), first)

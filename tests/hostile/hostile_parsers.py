@@ -25,14 +25,16 @@ from dagster_project.notifications import read_settings
 from dagster_project.subjects import read_subject
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import list_versions, load_checkpoint, read_manifest
-from memory_assets.models.predictions import read_predictions, read_shadow_predictions
+from memory_assets.models.predictions import read_predictions
 from memory_assets.models.recipe import Recipe
+from memory_assets.models.shadow_tables import open_shadow_table
 from memory_assets.records.canaries import TEMPLATES, make_secrets
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.loading import load_records
+from memory_assets.records.overlap import measure_overlap
 from memory_assets.records.pairing import read_members
 from memory_assets.records.secrets import Manifest, load_secrets
-from memory_assets.records.texts import load_texts, measure_overlap
+from memory_assets.records.texts import load_texts
 from memory_assets.risk.reading import load_profile
 from memory_assets.subjects import RecordsSpec
 
@@ -88,8 +90,13 @@ def _image(content: bytes, folder: Path) -> object:
 
 
 def _predictions(name: str, *, shadows: bool) -> Callable[[bytes, Path], object]:
-    read = read_shadow_predictions if shadows else read_predictions
-    return _file(name, lambda path: read(path, IDS, np.arange(N), 2))
+    def read_all(path: Path) -> object:
+        with open_shadow_table(path, IDS, np.arange(N), 2, path.parent) as found:
+            return [found.read(model) for model in found.models]
+
+    if shadows:
+        return _file(name, read_all)
+    return _file(name, lambda path: read_predictions(path, IDS, np.arange(N), 2))
 
 
 def _versions(path: Path) -> object:

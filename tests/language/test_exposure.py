@@ -1,10 +1,18 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from tiny_language import TINY
 
-from memory_assets.language.branches import branch_log_p, grow_trunk
+from memory_assets.language import branches as module
+from memory_assets.language.branches import (
+    branch_log_p,
+    continue_greedily,
+    grow_trunk,
+    sample_branches,
+)
 from memory_assets.language.exposure import (
     CHANCE,
     exposure,
@@ -98,3 +106,68 @@ def test_a_trunk_serves_many_batches(trained):
     first = branch_log_p(trunk, [ids[10:20]] * 300)
     assert first == pytest.approx(first[0], abs=1e-3)
     assert branch_log_p(trunk, [ids[10:20]])[0] == pytest.approx(first[0], abs=1e-3)
+
+
+@pytest.fixture
+def batches(trained, monkeypatch):
+    """Rows and tokens of state of every pass that has a state to begin with."""
+    seen = []
+    forward = trained.model.model.forward
+
+    def spy(*args, **kwargs):
+        state = kwargs.get("past_key_values")
+        before = state.get_seq_length() if state is not None else 0
+        given = args[0] if args else kwargs["input_ids"]
+        seen.append((given.shape[0], before + given.shape[1]))
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(trained.model.model, "forward", spy)
+    return seen
+
+
+TOKEN_BYTES = TINY.layers * 2 * TINY.width * 4
+
+
+def test_branches_at_once_are_bounded_by_the_state_that_each_copies(trained, batches, monkeypatch):
+    ids = np.concatenate([trained.model.encode(t) for t in trained.members.texts[:4]])
+    branches = [ids[i : i + 9] for i in range(40)]
+    short, long = (grow_trunk(trained.model, ids[:n]) for n in (4, 80))
+    whole = [branch_log_p(trunk, branches) for trunk in (short, long)]
+    drawn = sample_branches(long, 9, 40, 5, 1.0, 0)
+    greedy = continue_greedily(trained.model, np.stack([ids[i : i + 80] for i in range(7)]), 9)
+    assert {rows for rows, _ in batches} == {1, 40, 7}
+
+    bound = 3 * 89 * TOKEN_BYTES
+    monkeypatch.setitem(module._STATE, "cpu", bound)
+    batches.clear()
+    assert branch_log_p(short, branches) == pytest.approx(whole[0], abs=1e-4)
+    assert 3 < max(rows for rows, _ in batches) <= 3 * 89 // (4 + 9)
+    batches.clear()
+    assert branch_log_p(long, branches) == pytest.approx(whole[1], abs=1e-4)
+    np.testing.assert_array_equal(sample_branches(long, 9, 40, 5, 1.0, 0), drawn)
+    again = continue_greedily(trained.model, np.stack([ids[i : i + 80] for i in range(7)]), 9)
+    np.testing.assert_array_equal(again, greedy)
+    assert max(rows for rows, _ in batches) == 3
+    assert max(rows * tokens * TOKEN_BYTES for rows, tokens in batches) <= bound
+    # A bound below one branch reads them one by one.
+    monkeypatch.setitem(module._STATE, "cpu", 1)
+    assert branch_log_p(long, branches[:3]) == pytest.approx(whole[1][:3], abs=1e-4)
+
+
+def test_a_long_branch_is_read_a_few_tokens_at_a_time(trained, batches, monkeypatch):
+    ids = np.concatenate([trained.model.encode(t) for t in trained.members.texts[:4]])
+    trunk = grow_trunk(trained.model, ids[:10])
+    whole = branch_log_p(trunk, [ids[10:60]])
+    monkeypatch.setattr(module, "_LOGITS", 7 * trained.model.vocabulary)
+    batches.clear()
+    assert branch_log_p(trunk, [ids[10:60]]) == pytest.approx(whole, abs=1e-4)
+    assert batches == [(1, 10 + n) for n in (7, 14, 21, 28, 35, 42, 49)]
+
+
+def test_samples_are_those_of_multinomial(trained):
+    trunk = grow_trunk(trained.model, trained.model.encode(trained.members.texts[0])[:10])
+    probabilities = trunk.logits.expand(50, -1).topk(5, dim=1)
+    generator = torch.Generator().manual_seed(3)
+    expected = torch.multinomial(probabilities.values.softmax(1), 1, generator=generator)
+    got = sample_branches(trunk, 1, 50, 5, 1.0, 3)
+    np.testing.assert_array_equal(got, probabilities.indices.gather(1, expected).numpy())

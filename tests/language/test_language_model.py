@@ -18,7 +18,7 @@ def folder(trained, tmp_path):
 
 def test_opens_a_folder(trained):
     model = trained.model
-    assert (model.context, model.start, model.splits) == (96, None, True)
+    assert (model.context, model.start, model.head) == (96, None, "layer")
     text = "Support note: 123456"
     assert model.reads_back(text, model.encode(text))
     assert load_language_model(trained.folder).digest == model.digest

@@ -6,7 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from memory_assets.errors import InputError
-from memory_assets.records.texts import Texts, load_texts, measure_overlap
+from memory_assets.records import budget
+from memory_assets.records.overlap import measure_overlap
+from memory_assets.records.texts import Texts, load_texts
 
 LONG = "The committee met on the third floor and decided, after much debate, to adjourn. "
 
@@ -130,3 +132,13 @@ def test_overlap_agrees_with_sets_of_runs():
     known = set().union(*(runs(t) for t in members.texts))
     expected = [len(runs(t) & known) / len(runs(t)) for t in held_out.texts]
     assert measure_overlap(members, held_out).shared == pytest.approx(expected)
+
+
+def test_what_reading_takes_is_reckoned_by_the_widest_character(tmp_path, monkeypatch):
+    plain, wide = "plain words " * 100, "plain words " * 100 + "\U0001f600"
+    for name, text in (("plain.txt", plain), ("wide.txt", wide)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.setattr(budget, "memory_budget", lambda: 10 * len(plain))
+    assert load_texts(tmp_path / "plain.txt").texts == (plain,)
+    with pytest.raises(InputError, match=r"wide.txt: its texts would take"):
+        load_texts(tmp_path / "wide.txt")

@@ -4,9 +4,11 @@ import torch
 
 from memory_assets.errors import InputError
 from memory_assets.language import signals as module
+from memory_assets.language.heads import Head, find_head
 from memory_assets.language.model import LanguageModel
 from memory_assets.language.signals import (
     Sampling,
+    last_margins,
     read_signals,
     stream_signals,
     token_signals,
@@ -14,8 +16,8 @@ from memory_assets.language.signals import (
 )
 
 
-def wrap(model, start=None, splits=True):
-    return LanguageModel("toy", model.eval(), None, "cpu", "", 64, start, splits)
+def wrap(model, start=None, head: Head = "layer"):
+    return LanguageModel("toy", model.eval(), None, "cpu", "", 64, start, head)
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,23 @@ def toy():
     model = LlamaForCausalLM(config)
     with torch.no_grad():
         model.lm_head.weight.mul_(40)  # spread the predictions out
+    return model
+
+
+@pytest.fixture(scope="module")
+def capped():
+    """Caps its logits, and looks back four tokens in every other layer."""
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    torch.manual_seed(0)
+    config = Gemma2Config(
+        vocab_size=101, hidden_size=32, intermediate_size=48, num_hidden_layers=2, head_dim=8,
+        num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=64,
+        sliding_window=4, final_logit_softcapping=3.0,
+    )  # fmt: skip
+    model = Gemma2ForCausalLM(config).eval()
+    with torch.no_grad():
+        model.lm_head.weight.mul_(20)
     return model
 
 
@@ -64,21 +83,21 @@ def by_hand(model, ids, start, sampling):
 
 
 @pytest.mark.parametrize("start", [None, 1])
-@pytest.mark.parametrize("splits", [True, False])
-def test_every_signal_agrees_with_whole_logits(toy, start, splits, monkeypatch):
+@pytest.mark.parametrize("head", ["layer", "model", "whole", "capped"])
+def test_every_signal_agrees_with_whole_logits(toy, capped, start, head, monkeypatch):
     # Three positions of logits at a time, and blocks and batches that cut across each other.
     monkeypatch.setattr(module, "_LOGITS", 3 * 101)
     monkeypatch.setitem(module._BATCH_TOKENS, "cpu", 90)
     sampling = Sampling(temperature=0.7, top_k=5)
     rows = sequences()
-    model = wrap(toy, start, splits)
+    model = wrap(capped, start, "model") if head == "capped" else wrap(toy, start, head)
     parts = list(stream_signals(model, rows, sampling=sampling, block=10))
     assert [len(part) for part in parts] == [10, 10, 3]
     got = module.join(parts)
     assert got.lengths.tolist() == [len(r) - (start is None) for r in rows]
     for i, ids in enumerate(rows):
         here = slice(got.offsets[i], got.offsets[i + 1])
-        for name, value in by_hand(toy, ids, start, sampling).items():
+        for name, value in by_hand(model.model, ids, start, sampling).items():
             np.testing.assert_allclose(
                 getattr(got, name)[here], value.numpy(), rtol=2e-3, atol=2e-4, err_msg=name
             )
@@ -94,30 +113,40 @@ def test_a_sampling_over_all_tokens_at_temperature_one_is_the_model(toy):
     np.testing.assert_allclose(got.log_q, got.log_p, atol=1e-4)
 
 
-def test_logits_never_exist_for_more_positions_than_allowed(toy, monkeypatch):
+@pytest.mark.parametrize("head", ["layer", "capped"])
+def test_logits_never_exist_for_more_positions_than_allowed(toy, capped, head, monkeypatch):
     monkeypatch.setattr(module, "_LOGITS", 4 * 101)
+    model = wrap(toy) if head == "layer" else wrap(capped, head=find_head(capped, "cpu"))
     seen = []
-    layer = toy.get_output_embeddings()
+    layer = model.model.get_output_embeddings()
     hook = layer.register_forward_hook(lambda _m, _i, out: seen.append(out.numel()))
-    token_signals(wrap(toy), sequences())
+    token_signals(model, sequences())
+    last_margins(model, sequences(), [1] * 23)
     hook.remove()
     assert max(seen) <= 4 * 101
 
 
-def test_models_that_cap_their_logits_are_read_whole():
-    from transformers import Gemma2Config, Gemma2ForCausalLM
+def test_how_logits_come_of_hidden_states_is_found_by_trying(toy, capped):
+    assert find_head(toy, "cpu") == "layer"
+    assert find_head(capped, "cpu") == "model"
+    # Its body is its own again.
+    ids = torch.tensor([[5, 6, 7]])
+    assert not torch.equal(capped(ids).logits[0, 0], capped(ids).logits[0, 1])
 
-    from memory_assets.language.model import output_splits
+    class Strange(torch.nn.Module):
+        """No body that could be asked for hidden states."""
 
-    config = Gemma2Config(
-        vocab_size=60, hidden_size=16, intermediate_size=16, num_hidden_layers=1,
-        num_attention_heads=2, num_key_value_heads=1, head_dim=8, final_logit_softcapping=0.05,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    capped = Gemma2ForCausalLM(config)
-    with torch.no_grad():
-        capped.lm_head.weight.mul_(50)
-    assert not output_splits(capped.eval(), "cpu")
+        def __init__(self):
+            super().__init__()
+            self.inner = toy
+
+        def get_output_embeddings(self):
+            return self.inner.lm_head
+
+        def forward(self, ids, **options):
+            return self.inner(ids, **options)
+
+    assert find_head(Strange(), "cpu") == "whole"
 
 
 def test_span_take_and_join(toy):

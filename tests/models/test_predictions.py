@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from memory_assets.errors import InputError
-from memory_assets.models.predictions import read_predictions, read_shadow_predictions
+from memory_assets.models.predictions import read_predictions
+from memory_assets.models.shadow_tables import open_shadow_table
+from memory_assets.records import tables
 
 IDS = np.array(["001", "002", "003", "x4", "x5"])
 ASKED = np.array([3, 0, 2])
@@ -44,15 +46,57 @@ def test_read_in_the_order_asked(tmp_path: Path, suffix: str, prefix: str) -> No
     assert found.trained is None
 
 
-def test_read_shadows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_read_shadows(tmp_path: Path, suffix: str, mixed: bool, monkeypatch) -> None:
+    monkeypatch.setattr(tables, "_ROWS", 3)
+    monkeypatch.setattr(tables, "_BLOCK", 200)
     one = table(order=range(5), model=[7] * 5, trained=[1, 0, 1, 0, 1])
     two = table(order=(2, 0, 3), model=[2] * 3, trained=[0, 1, 1])
-    path = write(tmp_path / "p.parquet", {k: list(one[k]) + list(two[k]) for k in one})
-    found = read_shadow_predictions(path, IDS, ASKED, 3)
-    assert list(found) == [2, 7]
-    np.testing.assert_allclose(found[2].values, VALUES[ASKED])
-    np.testing.assert_array_equal(found[2].trained, [True, True, False])
-    np.testing.assert_array_equal(found[7].trained, [False, True, True])
+    rows = {k: list(one[k]) + list(two[k]) for k in one}
+    if mixed:
+        rows = {k: [v[i] for i in (0, 5, 1, 2, 6, 7, 3, 4)] for k, v in rows.items()}
+    path = write(tmp_path / f"p{suffix}", rows)
+    with open_shadow_table(path, IDS, ASKED, 3, tmp_path) as found:
+        assert found.models == (2, 7)
+        np.testing.assert_array_equal(found.read(2).values, VALUES[ASKED])
+        np.testing.assert_array_equal(found.read(2).trained, [True, True, False])
+        np.testing.assert_array_equal(found.read(7).trained, [False, True, True])
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"prob_1": [0.2, 0.2, 0.2, 0.2, 0.9]}, "row 5 sums to"),
+        ({"record_id": ["001", "002", "003", "x4", "nobody"]}, "row 5: its record_id is not"),
+        ({"record_id": ["001", "002", "003", "x4", "001"]}, "row 5: .*'001' repeats of model 3"),
+        ({"trained": [0, 1, 0, 1, 2]}, "row 5: trained; expected 0 or 1"),
+        ({"model": None}, "no column 'model'"),
+        ({"model": [3, 3, 3, 3, 4]}, "no row of model 4 for record_id '"),
+    ],
+)
+def test_shadows_refused(tmp_path: Path, changes: dict, message: str, monkeypatch) -> None:
+    monkeypatch.setattr(tables, "_ROWS", 2)
+    good = {f"prob_{c}": [0.2, 0.2, 0.2, 0.2, 0.2] for c in range(2)} | {"prob_2": [0.6] * 5}
+    rows = {"record_id": IDS.tolist(), "model": [3] * 5, "trained": [0] * 5} | good | changes
+    path = write(tmp_path / "p.parquet", rows)
+    with (
+        pytest.raises(InputError, match=message),
+        open_shadow_table(path, IDS, ASKED, 3, tmp_path) as found,
+    ):
+        [found.read(model) for model in found.models]
+
+
+def test_a_table_that_repeats_one_row_for_ever_is_left_soon(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(tables, "_ROWS", 4)
+    rows = {k: v[:1] * 4000 for k, v in table(model=[1] * 5, trained=[0] * 5).items()}
+    path = write(tmp_path / "p.parquet", rows)
+    with (
+        pytest.raises(InputError, match=r"row 2: .* repeats of model 1"),
+        open_shadow_table(path, IDS, ASKED, 3, tmp_path),
+    ):
+        pass
 
 
 NAN = [0.5, 0.5, float("nan"), 0.5, 0.5]
