@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from memory_assets.errors import InputError
 from memory_assets.models.callables import FitCallable, FitCommand, Task
 from memory_assets.models.predictions import Predictions
-from memory_assets.pool.blocks import Block, load_block, train_rows
+from memory_assets.pool.blocks import Block, Known, load_block, train_rows
 from memory_assets.pool.query import Questions
 from memory_assets.pool.signals import Answers, Signals
 
 _log = logging.getLogger(__name__)
+_NOTHING: Known = {}
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,17 @@ def fit_block(
     classes: int,
     seed: int,
     folder: Path,
+    known: Known = _NOTHING,
 ) -> dict[str, NDArray]:
     """Train the models of one block with the owner's code, and keep their probabilities.
 
-    A model that fails is named in the log with the reason, and the others are kept.
+    A model that fails is named in the log with the reason, and the others are kept. It is tried
+    once; what the others answered is `known` to the next call, which tries it again.
 
     Args:
         ids: record ids `[N]`. common: rows `[c]` that every model trains on. masks: uint8 `[K, n]`.
         folder: where commands work, one folder a model.
+        known: models that answered before; they are not trained again.
 
     Returns:
         Arrays for `save_block`: `answered` uint8 `[B]`, and `probabilities` float64
@@ -63,6 +67,9 @@ def fit_block(
     answered = np.zeros(len(rows), dtype=np.uint8)
     reasons: list[str] = []
     for k, index in enumerate(block.indices):
+        if index in known:
+            answers[k], answered[k] = known[index]["probabilities"], 1
+            continue
         own = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
         task = Task(
             questions.x[rows[k]], questions.y[rows[k]], questions.x[asked], ids[asked], classes, own
@@ -78,14 +85,24 @@ def fit_block(
     return {"answered": answered, "probabilities": answers}
 
 
+def unanswered(path: Path) -> list[int]:
+    """The rows of a block that `fit_block` made whose models did not answer.
+
+    None of a file that is not there or cannot be read: who reads it whole says so.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            return np.flatnonzero(file.get_tensor("answered") == 0).tolist()
+    except (SafetensorError, OSError):
+        return []
+
+
 def probability_signals(
     blocks: Iterable[tuple[Block, Path]], questions: Questions, masks: NDArray[np.uint8]
 ) -> PartialPool:
-    """The signals of a pool from the blocks that `fit_block` made.
-
-    Raises:
-        InputError: fewer than two models answered.
-    """
+    """The signals of the models that answered, from the blocks that `fit_block` made."""
     indices: list[int] = []
     parts: list[NDArray[np.float64]] = []
     for block, path in blocks:
@@ -93,8 +110,6 @@ def probability_signals(
         kept = np.flatnonzero(arrays["answered"])
         indices += [block.start + int(k) for k in kept]
         parts.append(arrays["probabilities"][kept])
-    if len(indices) < 2:
-        raise InputError(f"{len(indices)} shadow model(s) answered; expected at least 2")
     order = np.argsort(indices)
     sorted_indices = np.array(indices, dtype=np.int64)[order]
     signals = _signals(np.concatenate(parts)[order], False, questions, masks[sorted_indices])
