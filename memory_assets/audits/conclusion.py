@@ -35,7 +35,7 @@ from memory_assets.statistics.estimate import Control, Measurement
 from memory_assets.statistics.intervals import rate
 from memory_assets.subjects import ClassifierSubject
 
-CONCLUSION_VERSION = "1"
+CONCLUSION_VERSION = "2"
 _CONTROL_SEED = 0
 TRAINED_HERE = Control("provenance", True, None, None, None, say("provenance.trained_here"))
 
