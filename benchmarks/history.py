@@ -1,12 +1,13 @@
 """The history at the size of years: 1,000,000 measurements and 5,000,000 record scores.
 
-Run `python benchmarks/history.py`. Prints, for one run on this machine: every shipped question,
+Run `python -m benchmarks history`. Prints, for one run on this machine: every shipped question,
 one append, one publish, and the same two on an empty history, so that growth can be seen.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from benchmarks._goals import Goals
 from memory_assets.digest import digest
 from memory_assets.history.bundle import RECORD_SCORES, Audit, AuditBundle
 from memory_assets.history.questions import ask, questions
@@ -25,6 +27,9 @@ from memory_assets.statistics.estimate import Control, Estimate, Measurement
 
 SUBJECTS, VERSIONS, RECORDS, ATTACKS = 50, 50, 250, 8
 REPEATS = 3
+STEPS, BOUNDS = ("append", "publish"), (1, 3)
+QUESTION_BOUND = 2
+"""Seconds."""
 
 
 def _figures() -> list[tuple[str, str, str, str, str]]:
@@ -203,7 +208,8 @@ def append_and_publish(history: History, folder: Path, name: str) -> tuple[float
     return max(appended), max(published)
 
 
-def main() -> None:
+def main() -> int:
+    goals = Goals()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         empty = History(folder / "empty")
@@ -221,17 +227,20 @@ def main() -> None:
         print(f"{counts} rows of measurements and record_scores, {size / 2**20:.0f} MiB,")
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; worst of {REPEATS}, seconds")
         full = append_and_publish(history, folder, "last")
-        print(f"{'append':24} {full[0]:6.2f}  (empty history {first[0]:.2f}, bound 1)")
-        print(f"{'publish':24} {full[1]:6.2f}  (empty history {first[1]:.2f}, bound 3)")
+        for step, bound, took, empty in zip(STEPS, BOUNDS, full, first, strict=True):
+            told = f"empty history {empty:.2f}, bound {bound}: {goals.told(step, took < bound)}"
+            print(f"{step:24} {took:6.2f}  ({told})")
         root = folder / "full"
-        print(f"{'question':27} worst   cpu  rows (of one subject), bound 2")
+        print(f"{'question':27} worst   cpu  rows (of one subject), bound {QUESTION_BOUND}")
         for question in questions():
             name, one = question.name, _one_subject(question.parameters)
             worst = max(timed(lambda n=name: ask(root, n)) for _ in range(REPEATS))
             cpu = processor_seconds(lambda n=name: ask(root, n))
             subject = timed(lambda n=name, o=one: ask(root, n, o))
             rows = ask(root, name).num_rows
-            print(f"{name:27} {worst:5.2f} {cpu:5.2f} {rows:5} ({subject:.2f} s)")
+            told = goals.told(name, worst < QUESTION_BOUND)
+            print(f"{name:27} {worst:5.2f} {cpu:5.2f} {rows:5} ({subject:.2f} s) {told}")
+    return goals.status()
 
 
 def _one_subject(parameters: object) -> dict[str, str]:
@@ -239,4 +248,4 @@ def _one_subject(parameters: object) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
