@@ -17,7 +17,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class PrivacySpent:
-    """An (epsilon, delta) guarantee for adding or removing one training record.
+    """An (epsilon, delta) guarantee for one record added or removed, or replaced, as was asked.
 
     It holds for one model: `steps` mini-batches, each record drawn with `sampling_rate`.
     """
