@@ -15,7 +15,7 @@ class Goals:
         """Note a goal; returns the word to print beside its figure."""
         if not reached:
             self.missed.append(name)
-        return "reached" if reached else "MISSED"
+        return "met" if reached else "MISSED"
 
     @property
     def exit_code(self) -> int:

@@ -12,6 +12,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks._goals import Goals
 from memory_assets.examples import notes
 from memory_assets.language.audit import audit_language_model
 from memory_assets.language.options import LanguageOptions
@@ -20,7 +21,7 @@ from memory_assets.pool.trainer import settled
 OPTIONS = LanguageOptions(references=1000, attacks=("loss",), generated=0)
 
 
-def show(seed: int, folder: Path) -> None:
+def show(seed: int, folder: Path, goals: Goals) -> None:
     recipe = replace(notes.RECIPE, seed=seed)
     members, held_out, rest = notes.split_prose(recipe)
     planted, manifest = notes.plant_notes(recipe, members)
@@ -37,15 +38,18 @@ def show(seed: int, folder: Path) -> None:
         said = rows["secret", "secret_extraction_rate", tier]
         print(f"  {tier}: {bits.value:.1f} bits ({bits.status}), {said.k} of {said.n} recited")
     control = next(c for c in found.controls if c.control == "unplanted_canaries")
-    print(f"  {'held' if control.passed else 'FAILED'}: {control.detail}")
+    told = goals.check(f"unplanted secrets at chance, seed {seed}", bool(control.passed))
+    print(f"  {told}: {control.detail}")
 
 
-def main(seeds: int) -> None:
+def main(seeds: int) -> int:
+    goals = Goals()
     with settled("cpu"):
         for seed in range(1, seeds + 1):
             with tempfile.TemporaryDirectory() as folder:
-                show(seed, Path(folder))
+                show(seed, Path(folder), goals)
+    return goals.exit_code
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 3))

@@ -25,6 +25,7 @@ import argparse
 import itertools
 import multiprocessing
 import os
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from benchmarks._goals import Goals
 from memory_assets.examples.digits import RECIPE, load
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool import draws
@@ -232,7 +234,7 @@ def _first_epoch(case: Case, rows: NDArray[np.int64], models: int = 2) -> float:
     return float(_gap(alone, stacked).max())
 
 
-def run(case: Case, pool: ProcessPoolExecutor, folder: Path) -> None:
+def run(case: Case, pool: ProcessPoolExecutor, folder: Path, goals: Goals) -> None:
     pairs = np.random.default_rng(1).permutation(len(case.y) // 2 * 2).reshape(-1, 2)
     masks = draw_masks(case.models, len(pairs), 7)
     rows = train_rows(pairs, np.empty(0, np.int64), masks)
@@ -298,13 +300,14 @@ def run(case: Case, pool: ProcessPoolExecutor, folder: Path) -> None:
     equal = same and first <= TOLERANCE and abs(aucs[0] - aucs[1]) <= AUC_TOLERANCE
     ratios = {"on the wall": loop.wall / two.wall, "of processor time": loop.used / two.used}
     told = [
-        f"{'met' if equal and ratio >= case.goal else 'not met'} {of} ({ratio:.1f}x)"
+        f"{goals.check(f'{case.name}, {of}', equal and ratio >= case.goal)} {of} ({ratio:.1f}x)"
         for of, ratio in ratios.items()
     ]
     print(f"  goal on {PROCESSES} cores: {case.goal}x with the same models: {'; '.join(told)}")
 
 
-def main() -> None:
+def main() -> int:
+    goals = Goals()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer epochs and models in the loop")
     quick = parser.parse_args().quick
@@ -316,8 +319,9 @@ def main() -> None:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool, TemporaryDirectory() as folder:
         for case in cases(quick):
-            run(case, pool, Path(folder))
+            run(case, pool, Path(folder), goals)
+    return goals.exit_code
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

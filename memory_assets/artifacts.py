@@ -76,36 +76,45 @@ class ArtifactStore:
             return True
 
     def get_or_build(
-        self, kind: str, key: str, build: Callable[[Path], None], suffix: str = ""
+        self,
+        kind: str,
+        key: str,
+        build: Callable[[Path], None],
+        suffix: str = "",
+        final: Callable[[Path], bool] = lambda _: True,
     ) -> Artifact:
         """Return the artifact, calling `build(path)` to write it if it is not there.
 
         `build` gets a path that does not exist and makes a file or a folder there. Builds of
         different artifacts must not nest: locks are striped by key.
 
+        A file that is not `final` holds what could be made so far: it is built again, once a call,
+        and the new one, for which `build` may read the old, takes its place. Who waited for
+        another's build takes what came of it.
+
         Raises:
             InputError: the disk is full, or may not be written. Nothing is left of the artifact.
         """
-        final = self.path(kind, key, suffix)
+        place = self.path(kind, key, suffix)
         with explaining_disk(self.root):
-            first = self._claim(kind, final.name)
+            first = self._claim(kind, place.name)
         # What was not ours until now may be on its way out with its last owner: see `give_up`.
-        if not first and self.is_sound(kind, key, suffix):
-            return Artifact(kind, key, final, reused=True)
-        with explaining_disk(self.root), self._building(final.name):
-            if self.is_sound(kind, key, suffix):
-                return Artifact(kind, key, final, reused=True)
-            if final.exists():
-                _log.warning("%s is damaged (%s); it is made again", final, damage(final))
-                self.discard(final)
+        if not first and self.is_sound(kind, key, suffix) and final(place):
+            return Artifact(kind, key, place, reused=True)
+        before = _identity(place)
+        with explaining_disk(self.root), self._building(place.name):
+            if self.is_sound(kind, key, suffix) and (final(place) or _identity(place) != before):
+                return Artifact(kind, key, place, reused=True)
+            if damaged := place.exists() and damage(place):
+                _log.warning("%s is damaged (%s); it is made again", place, damaged)
+                self.discard(place)
             with temporary_folder(self.root) as folder:
-                whole = folder / final.name
+                whole = folder / place.name
                 build(whole)
                 _private(whole)
-                private_folder(final.parent)
-                write_listing(whole, final)
-                whole.replace(final)
-        return Artifact(kind, key, final, reused=False)
+                private_folder(place.parent)
+                _put(whole, place)
+        return Artifact(kind, key, place, reused=False)
 
     def lock(self, name: str) -> FileLock:
         """A lock between processes that dies with its holder; a fixed, small number of names."""
@@ -133,6 +142,26 @@ class ArtifactStore:
         private_folder(claim.parent)
         claim.touch(mode=0o600)
         return True
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns
+
+
+def _put(whole: Path, place: Path) -> None:
+    """Rename what was built into its place, its digests beside it whenever they can be compared."""
+    if not place.exists():
+        write_listing(whole, place)
+        whole.replace(place)
+        return
+    # Killed on the way, the old or the new file stands there without digests, not with the other's.
+    remove(listing(place))
+    whole.replace(place)
+    write_listing(place, place)
 
 
 def _private(path: Path) -> None:

@@ -106,7 +106,8 @@ def _shadow_models(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
     @dg.op(name=f"{slug}__gather_pool")
     def gather_pool(dataset: Reference, blocks: list[Reference]) -> dg.Output[Reference]:
         prepared = audit.read_audit_set(graph.subject, dataset.path)
-        plan = audit.plan_pool(graph.subject, graph.root, prepared)
+        planned = audit.plan_pool(graph.subject, graph.root, prepared)
+        plan = audit.as_trained(planned, graph.store)
         reused = sum(block.reused for block in blocks)
         folder = graph.store.path(audit.BLOCK_KIND, "")
         reference = Reference("pool", plan.key, folder, reused == len(blocks), facts={})
@@ -115,6 +116,7 @@ def _shadow_models(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
             data_version=dg.DataVersion(plan.key),
             metadata={
                 "models": graph.subject.models,
+                "models without an answer": len(plan.silent),
                 "blocks": len(blocks),
                 "blocks trained now": len(blocks) - reused,
                 "blocks reused": reused,

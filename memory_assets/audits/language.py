@@ -29,12 +29,12 @@ from memory_assets.audits.pool_findings import MEMORIZATION
 from memory_assets.audits.record import AUDIT_KIND
 from memory_assets.audits.results import AttackResults
 from memory_assets.audits.shadows import (
-    BLOCK_KIND,
     SIGNALS_KIND,
     TENSORS,
     attacks_version,
     computed_on,
     device_name,
+    is_final,
     plan_pool,
     signals_key,
 )
@@ -183,7 +183,7 @@ def standing_texts(
     memorization = memorization_key(signals, prepared)
     whole = (
         store.is_sound(PAIRS_KIND, prepared.key)
-        and all(store.exists(BLOCK_KIND, key, TENSORS) for key in plan.keys)
+        and is_final(plan, store)
         and store.is_sound(SIGNALS_KIND, signals, TENSORS)
         and store.is_sound(MEMORIZATION, memorization)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from memory_assets.attacks.evaluate import Evaluation
 from memory_assets.controls.claim import ClaimCheck, check_claim
-from memory_assets.models.privacy import privacy_spent
+from memory_assets.models.privacy import privacy_spent, replace_one_spent
 from memory_assets.models.recipe import Recipe
 from memory_assets.statistics import epsilon
 from memory_assets.statistics.epsilon import (
@@ -23,9 +24,17 @@ from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import CONFIDENCE
 from memory_assets.statistics.one_run import one_run_from_pairs
 
-EPSILON_VERSION = str(epsilon.FORMULA_VERSION)
-GAUSSIAN_DELTA = 1e-5
+BEST_VERSION = 2
+"""Of the row `epsilon`: the first was at delta 0."""
+
+EPSILON_VERSION = f"{epsilon.FORMULA_VERSION}.{BEST_VERSION}"
+DELTA = 1e-5
+"""At which claims are held against bounds; one at a smaller delta claims as much at this one."""
+
 REPLACE_ONE = "replace_one_epsilon"
+ACCOUNTED_VERSIONS = {"accountant_epsilon": 1, REPLACE_ONE: 2}
+"""The first took delta for two records to be that for one."""
+
 GUESSED_SHARE = 0.1
 """Of the pairs, fixed beforehand: a one-run audit gains from guessing only where it is sure."""
 
@@ -35,8 +44,9 @@ def measure_epsilon(evaluation: Evaluation, side: NDArray[np.uint8]) -> list[Mea
 
     Clopper-Pearson (delta 0) and Gaussian DP use the thresholds that the shadows chose before the
     target was looked at; the one-run audit guesses the sides `[n]` of the pairs. All of them audit
-    replace-one adjacency: pairs differ in which record was trained on. The row `epsilon` is the
-    best Clopper-Pearson bound, at a confidence that holds over all attacks together.
+    replace-one adjacency: pairs differ in which record was trained on. The row `epsilon`, which a
+    claim is held against, is the best Clopper-Pearson bound at delta 1e-5, at a confidence that
+    holds over all attacks together.
     """
     found: list[Measurement] = []
     together: list[EpsilonBound] = []
@@ -48,10 +58,10 @@ def measure_epsilon(evaluation: Evaluation, side: NDArray[np.uint8]) -> list[Mea
             strategy = Bonferroni(fixed)
             bounds = [
                 epsilon_lower_bound(result.roc, strategy),
-                gaussian_dp_epsilon(result.roc, strategy, GAUSSIAN_DELTA)[1],
+                gaussian_dp_epsilon(result.roc, strategy, DELTA)[1],
             ]
             found += [m for bound in bounds for m in epsilon_measurements(name, bound)]
-            together.append(epsilon_lower_bound(result.roc, strategy, confidence=level))
+            together.append(epsilon_lower_bound(result.roc, strategy, DELTA, level))
         one_run = one_run_from_pairs(result.scores, side, GUESSED_SHARE)
         found += epsilon_measurements(name, one_run)
     if together:
@@ -64,38 +74,49 @@ def _shown(bound: EpsilonBound) -> float:
 
 
 def _measurement(bound: EpsilonBound) -> Measurement:
-    return Measurement(
-        "epsilon", "all attacks", "epsilon", "nats", bound.estimate, epsilon.FORMULA_VERSION
-    )
+    return Measurement("epsilon", "all attacks", "epsilon", "nats", bound.estimate, BEST_VERSION)
 
 
 def accounted(recipe: Recipe, records: int) -> list[Measurement]:
     """What an accountant grants a recipe with differential privacy, trained on so many records.
 
-    `accountant_epsilon` at delta 1e-5 for adding or removing one record, and
-    `replace_one_epsilon`, twice that (group privacy), which the bounds are held against: they
-    audit which of two records was trained on. None for another recipe, or without noise.
+    At delta 1e-5, `accountant_epsilon` for adding or removing one record, and `replace_one_epsilon`
+    for replacing one, which the bounds are held against: they audit which of two records was
+    trained on. None for another recipe, or where no noise, or next to none, bounds nothing.
 
     Raises:
         InputError: the accountant is not installed.
     """
-    if recipe.dp is None or recipe.dp.noise_multiplier == 0:
+    if recipe.dp is None:
         return []
-    spent = privacy_spent(recipe, records, GAUSSIAN_DELTA).epsilon
+    spent = {
+        "accountant_epsilon": privacy_spent(recipe, records, DELTA).epsilon,
+        REPLACE_ONE: replace_one_spent(recipe, records, DELTA).epsilon,
+    }
+    if not all(map(math.isfinite, spent.values())):
+        return []
     return [
         Measurement(
-            "epsilon", "accountant", metric, "nats", Estimate(value, None, None, n=records), 1
+            "epsilon",
+            "accountant",
+            metric,
+            "nats",
+            Estimate(value, None, None, n=records),
+            ACCOUNTED_VERSIONS[metric],
         )
-        for metric, value in (("accountant_epsilon", spent), (REPLACE_ONE, 2 * spent))
+        for metric, value in spent.items()
     ]
 
 
 def check_claimed(claimed: float, measurements: Sequence[Measurement]) -> ClaimCheck | None:
-    """The owner's claimed epsilon held against the best bound; None where there is no bound."""
+    """The claimed epsilon held against the best bound; None where there is no bound.
+
+    The ceilings are those at delta 0: what delta takes from a perfect attack shows in no digit.
+    """
     best = next((m for m in measurements if m.metric == "epsilon"), None)
     tops = [m.estimate.value for m in measurements if m.metric == "clopper_pearson_ceiling"]
     ceilings = [top for top in tops if top is not None]
     if best is None or not ceilings:
         return None
-    bound = EpsilonBound("clopper_pearson", best.estimate, max(ceilings), delta=0.0)
+    bound = EpsilonBound("clopper_pearson", best.estimate, max(ceilings), DELTA)
     return check_claim(claimed, bound)

@@ -7,7 +7,7 @@ recipe, weight or formula gives another key, and what did not change is found ag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -28,7 +28,7 @@ from memory_assets.language.recipe import LANGUAGE_TRAINER_VERSION
 from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.pool.blocks import TRAINER_VERSION as _TRAINER
-from memory_assets.pool.blocks import Block, cut_blocks
+from memory_assets.pool.blocks import Block, cut_blocks, kin, load_block, save_block
 from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.signal_files import load_signals, save_signals
 from memory_assets.pool.signals import Signals
@@ -69,17 +69,23 @@ def computed_on(subject: PooledSubject) -> str:
 
 @dataclass(frozen=True)
 class PoolPlan:
-    """The blocks of a pool and their keys, known before anything is trained."""
+    """The blocks of a pool and their keys, known before anything is trained.
+
+    `silent` are the models that did not answer when they were trained (see `as_trained`): a pool
+    without them is another pool.
+    """
 
     way: Way
     masks: NDArray[np.uint8]
     blocks: tuple[Block, ...]
     keys: tuple[str, ...]
     outside: str = ""
+    silent: tuple[int, ...] = ()
 
     @property
     def key(self) -> str:
-        return digest(list(self.keys), self.outside)
+        silent = [list(self.silent)] if self.silent else []
+        return digest(list(self.keys), self.outside, *silent)
 
 
 def read_audit_set(subject: PooledSubject, folder: Path) -> AuditSet:
@@ -99,6 +105,48 @@ def plan_pool(subject: PooledSubject, root: Path, prepared: AuditSet) -> PoolPla
     return PoolPlan(way, masks, tuple(blocks), tuple(keys))
 
 
+def as_trained(plan: PoolPlan, store: ArtifactStore) -> PoolPlan:
+    """The plan of a pool that was trained, less the models that did not answer."""
+    if not plan.blocks:
+        return plan
+    unanswered = cast(TrainingWay, plan.way).unanswered
+    rows = {b: unanswered(store.path(BLOCK_KIND, k, TENSORS)) for b, k in _named(plan)}
+    silent = (block.start + row for block, found in rows.items() for row in found)
+    return replace(plan, silent=tuple(silent))
+
+
+def is_final(plan: PoolPlan, store: ArtifactStore) -> bool:
+    """Whether every block is in the store and every model of it answered."""
+    there = all(store.exists(BLOCK_KIND, key, TENSORS) for key in plan.keys)
+    return there and not as_trained(plan, store).silent
+
+
+def _named(plan: PoolPlan) -> list[tuple[Block, str]]:
+    return list(zip(plan.blocks, plan.keys, strict=True))
+
+
+def _known(
+    subject: PooledSubject, way: TrainingWay, block: Block, prepared: AuditSet, store: ArtifactStore
+) -> dict[int, dict[str, NDArray]]:
+    """What the store holds of a block's models: its own as far as it came, then pools' of other
+    sizes."""
+    found: dict[int, dict[str, NDArray]] = {}
+    blocks = kin(block)
+    most = max(other.stop for other in blocks)
+    masks = draw_masks(most, len(prepared.pairing.pairs), subject.pool.seed)
+    for other in blocks:
+        key = way.block_key(other, prepared, masks)
+        wanted = set(other.indices) & set(block.indices) - set(found)
+        if not wanted or not store.is_sound(BLOCK_KIND, key, TENSORS):
+            continue
+        file = store.path(BLOCK_KIND, key, TENSORS)
+        silent, stacked = way.unanswered(file), load_block(file)
+        for row, index in enumerate(other.indices):
+            if index in wanted and row not in silent:
+                found[index] = {name: values[row] for name, values in stacked.items()}
+    return found
+
+
 def train_block(
     subject: PooledSubject,
     root: Path,
@@ -107,15 +155,30 @@ def train_block(
     store: ArtifactStore,
     means: Means | None = None,
 ) -> Artifact:
-    """Train block `number` of the pool, unless it stands in the store."""
+    """Train block `number` of the pool, unless it stands in the store.
+
+    Models that stand in a block of a pool of another size are taken from there, and so are those
+    that answered where others of this block did not. It is reused where nothing was trained.
+
+    Raises:
+        InputError: the models cannot be trained as asked.
+    """
     plan = plan_pool(subject, root, prepared)
-    way, key = cast(TrainingWay, plan.way), plan.keys[number]  # another way has no blocks
+    way = cast(TrainingWay, plan.way)  # another way has no blocks
+    block, key = _named(plan)[number]
     scratch = store.root / "commands" / key[:16]
+    trained: list[int] = []
 
     def build(path: Path) -> None:
-        way.train(plan.blocks[number], prepared, plan.masks, path, scratch, means or Means())
+        known = _known(subject, way, block, prepared, store)
+        trained.extend(index for index in block.indices if index not in known)
+        made = way.train(block, prepared, plan.masks, known, scratch, means or Means())
+        save_block(made, path)
 
-    return store.get_or_build(BLOCK_KIND, key, build, TENSORS)
+    made = store.get_or_build(
+        BLOCK_KIND, key, build, TENSORS, final=lambda file: not way.unanswered(file)
+    )
+    return replace(made, reused=not trained)
 
 
 def shadow_signals(
@@ -127,7 +190,7 @@ def shadow_signals(
         InputError: a block of the pool is gone from the store or damaged, or a model's training
             diverged.
     """
-    plan = plan_pool(subject, root, prepared)
+    plan = as_trained(plan_pool(subject, root, prepared), store)
 
     def build(path: Path) -> None:
         files = [store.path(BLOCK_KIND, key, TENSORS) for key in plan.keys]
@@ -137,6 +200,8 @@ def shadow_signals(
             raise InputError(f"{file}: gone from the store, or damaged; run the audit again")
         blocks = list(zip(plan.blocks, files, strict=True))
         plan.way.ask_pool(blocks, prepared, plan.masks, path)
+        if as_trained(plan, store).silent != plan.silent:
+            raise InputError("pool: more of its models were trained meanwhile; run the audit again")
 
     return store.get_or_build(SIGNALS_KIND, signals_key(plan, prepared), build, TENSORS)
 

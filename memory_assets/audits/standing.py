@@ -9,9 +9,9 @@ from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits import pool_findings as findings
 from memory_assets.audits.classifier import prepare_records
 from memory_assets.audits.shadows import (
-    BLOCK_KIND,
     SIGNALS_KIND,
     TENSORS,
+    is_final,
     plan_pool,
     signals_key,
 )
@@ -28,7 +28,7 @@ class Standing:
 
 
 def standing_pool(subject: ClassifierSubject, root: Path, store: ArtifactStore) -> Standing | None:
-    """The pool as it must be now, or None where any artifact of it is missing.
+    """The pool as it must be now, or None where any artifact of it is missing or not final.
 
     The records are loaded and digested anew: nobody's word is taken that they did not change.
 
@@ -44,7 +44,7 @@ def standing_pool(subject: ClassifierSubject, root: Path, store: ArtifactStore) 
         findings.INFORMATION: findings.information_key(signals, prepared),
     }
     whole = (
-        all(store.exists(BLOCK_KIND, key, TENSORS) for key in plan.keys)
+        is_final(plan, store)
         and store.is_sound(SIGNALS_KIND, signals, TENSORS)
         and all(store.is_sound(kind, key) for kind, key in found.items())
     )

@@ -5,6 +5,7 @@ Every way ends in the same signals, so that no later step knows by which way a m
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,8 +28,9 @@ from memory_assets.pool.blocks import (
     BLOCK_SIZE,
     TRAINER_VERSION,
     Block,
+    Known,
     build_block,
-    save_block,
+    complete,
 )
 from memory_assets.pool.devices import own_device
 from memory_assets.pool.query import Questions, pool_signals, target_signals
@@ -41,11 +43,13 @@ from memory_assets.pool.sources import (
     prediction_signals,
     probability_signals,
     shadow_prediction_signals,
+    unanswered,
 )
 from memory_assets.records.dataset import import_attribute
 from memory_assets.records.prepared import Prepared, PreparedTexts
 from memory_assets.subjects import ClassifierSubject, PooledSubject
 
+_log = logging.getLogger(__name__)
 _FEWEST = 4  # with fewer models a record has no two on either side
 
 BlockFiles = Sequence[tuple[Block, Path]]
@@ -72,7 +76,12 @@ class Way(Protocol):
 
 
 class TrainingWay(Way, Protocol):
-    """One that trains: `block_key` names a block by all that decides its bits, `train` makes it."""
+    """One that trains.
+
+    `block_key` names a block by all that decides its bits; `train` gives its stacked tensors, those
+    of `known` models as they are. `unanswered` are the rows of a stored block whose models failed:
+    such a block is not final, and the next run trains them.
+    """
 
     def block_key(self, block: Block, prepared: Any, masks: NDArray[np.uint8]) -> str: ...
 
@@ -81,10 +90,12 @@ class TrainingWay(Way, Protocol):
         block: Block,
         prepared: Any,
         masks: NDArray[np.uint8],
-        path: Path,
+        known: Known,
         scratch: Path,
         means: Means,
-    ) -> None: ...
+    ) -> dict[str, NDArray]: ...
+
+    def unanswered(self, file: Path) -> list[int]: ...
 
 
 def questions_about(prepared: Prepared) -> Questions:
@@ -131,17 +142,21 @@ class ByRecipe:
         block: Block,
         prepared: Prepared,
         masks: NDArray[np.uint8],
-        path: Path,
+        known: Known,
         scratch: Path,
         means: Means,
-    ) -> None:
+    ) -> dict[str, NDArray]:
         del scratch, means
         data, pairing = prepared.data, prepared.pairing
         with own_device(self.device, block.start // BLOCK_SIZE) as device:
-            stacked = build_block(
-                block, self.recipe, data.x, data.y, pairing.pairs, pairing.common, masks, device
+            records = data.x, data.y, pairing.pairs, pairing.common
+            return complete(
+                block, known, lambda part: build_block(part, self.recipe, *records, masks, device)
             )
-        save_block(stacked, path)
+
+    def unanswered(self, file: Path) -> list[int]:
+        del file
+        return []
 
     def ask_pool(
         self, blocks: BlockFiles, prepared: Prepared, masks: NDArray[np.uint8], path: Path
@@ -184,33 +199,48 @@ class ByFit:
         block: Block,
         prepared: Prepared,
         masks: NDArray[np.uint8],
-        path: Path,
+        known: Known,
         scratch: Path,
         means: Means,
-    ) -> None:
+    ) -> dict[str, NDArray]:
         source = self.source
         if means.surroundings is not None and isinstance(source, FitCommand):
             source = replace(source, surroundings=means.surroundings)
         data, common = prepared.data, prepared.pairing.common
         questions = questions_about(prepared)
-        made = fit_block(
-            block, source, questions, data.ids, common, masks, data.classes, self.seed, scratch
+        return fit_block(
+            block,
+            source,
+            questions,
+            data.ids,
+            common,
+            masks,
+            data.classes,
+            self.seed,
+            scratch,
+            known,
         )
-        save_block(made, path)
+
+    def unanswered(self, file: Path) -> list[int]:
+        return unanswered(file)
 
     def ask_pool(
         self, blocks: BlockFiles, prepared: Prepared, masks: NDArray[np.uint8], path: Path
     ) -> None:
+        questions = questions_about(prepared)
         indices = answered_models(blocks)
         there = set(indices.tolist())
         # A model's estimates rest on its complement: one whose complement failed stands alone.
         whole = np.array([(i ^ 1) in there for i in indices.tolist()], dtype=bool)
         if whole.sum() < _FEWEST:
-            raise InputError(
-                f"pool: {int(whole.sum())} of {len(masks)} shadow models are left in whole "
-                f"couples, expected at least {_FEWEST}; the log names those that failed"
-            )
-        probability_signals(blocks, questions_about(prepared), masks, indices[whole], path)
+            _log.warning(
+                "%d of %d shadow models are left in whole couples, and %d are needed: what rests "
+                "on shadow models is not measured; the next audit trains those that failed",
+                whole.sum(), len(masks), _FEWEST,
+            )  # fmt: skip
+            save_signals(_no_models(questions), path)
+            return
+        probability_signals(blocks, questions, masks, indices[whole], path)
 
     def ask_target(self, version: Path, prepared: Prepared) -> Signals:
         return _outputs(version, prepared)
@@ -284,18 +314,22 @@ class ByLanguageRecipe:
         block: Block,
         prepared: PreparedTexts,
         masks: NDArray[np.uint8],
-        path: Path,
+        known: Known,
         scratch: Path,
         means: Means,
-    ) -> None:
+    ) -> dict[str, NDArray]:
         from memory_assets.language.pool import build_text_block
 
         del scratch
+        made_by = self.recipe, self.tokenizer, prepared, masks
         with own_device(self.device, block.start // BLOCK_SIZE) as device:
-            stacked = build_text_block(
-                block, self.recipe, self.tokenizer, prepared, masks, device, means.processes
+            return complete(
+                block, known, lambda part: build_text_block(part, *made_by, device, means.processes)
             )
-        save_block(stacked, path)
+
+    def unanswered(self, file: Path) -> list[int]:
+        del file
+        return []
 
     def ask_pool(
         self, blocks: BlockFiles, prepared: PreparedTexts, masks: NDArray[np.uint8], path: Path

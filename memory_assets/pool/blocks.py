@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,9 @@ BLOCK_SIZE = 16
 QUICK = 4
 TRAINER_VERSION = 2
 """Raised when the trainer's arithmetic or its random draws change: old blocks get other keys."""
+
+Known = Mapping[int, Mapping[str, NDArray]]
+"""What is stored of some models already: index in the pool -> its row of every tensor."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,40 @@ class Block:
 def cut_blocks(models: int, size: int = BLOCK_SIZE) -> list[Block]:
     """Cut the models 0 to K-1 at 4 (a quick pool) and at the multiples of `size`.
 
-    Where the cuts lie does not depend on K, so that a pool grown from 4 to 64 to 256 models has
-    all the blocks of the smaller ones and trains only what it adds.
+    Where the cuts lie does not depend on K; only the last block ends with the pool. A pool of
+    another size has the same blocks but for the last one, of which `kin` tells.
     """
     cuts = sorted({0, min(QUICK, models), *range(size, models, size), models})
     return [Block(start, stop) for start, stop in itertools.pairwise(cuts)]
+
+
+def kin(block: Block) -> list[Block]:
+    """The block itself, then those that begin with it in pools of other sizes, the widest first.
+
+    They hold the same models, since no bit of a model depends on where its block ends.
+    """
+    end = QUICK if block.start < QUICK else (block.start // BLOCK_SIZE + 1) * BLOCK_SIZE
+    others = (Block(block.start, stop) for stop in range(end, block.start, -2))
+    return [block, *(other for other in others if other != block)]
+
+
+def complete(
+    block: Block, known: Known, train: Callable[[Block], Mapping[str, NDArray]]
+) -> dict[str, NDArray]:
+    """The stacked tensors of a block: the known models', and `train` makes the others, run by run.
+
+    `train` gets a part of the block that has no known model, and returns its stacked tensors.
+    """
+    rows = {index: known[index] for index in block.indices if index in known}
+    left = [index for index in block.indices if index not in rows]
+    starts = [index for index in left if index - 1 not in left]
+    stops = [index + 1 for index in left if index + 1 not in left]
+    for part in map(Block, starts, stops):
+        made = train(part)
+        for row, index in enumerate(part.indices):
+            rows[index] = {name: values[row] for name, values in made.items()}
+    names = rows[block.start]
+    return {name: np.stack([rows[index][name] for index in block.indices]) for name in names}
 
 
 def train_rows(

@@ -100,8 +100,12 @@ def gather(job: Job, rows: Tensor) -> Tensor:
     return found.view(*rows.shape, *job.x.shape[1:]).to(job.device)
 
 
-def prepare(recipe: Recipe, x: NDArray[np.float32], y: NDArray[np.int64], device: str) -> Job:
+def prepare(
+    recipe: Recipe, x: NDArray[np.float32], y: NDArray[np.int64], device: str, training: int
+) -> Job:
     """Decide the form in which models of this recipe train, after one trial step.
+
+    `training` counts the records that each of them trains on.
 
     Raises:
         InputError: the model cannot take these records or labels, or cannot train as asked.
@@ -119,6 +123,7 @@ def prepare(recipe: Recipe, x: NDArray[np.float32], y: NDArray[np.int64], device
             f"recipe.model: {recipe.model} gives {classes} logits, but labels run from "
             f"{int(y.min())} to {int(y.max())}; set its number of classes in model_args"
         )
+    _check_last_batch(recipe, records[:1].to(device), device, training)
     layers = dense_layers(model) if recipe.precision == "float32" else None
     job = Job(recipe, records, y, classes, device, layers)
     if layers is not None:
@@ -144,6 +149,32 @@ def _probe(recipe: Recipe, model: nn.Module, x: Tensor, device: str) -> int:
     return logits.shape[1]
 
 
+def _check_last_batch(recipe: Recipe, x: Tensor, device: str, training: int) -> None:
+    """Refuse a last mini-batch of one record where the model cannot train on one.
+
+    Batch normalization cannot: a loop over a torch `DataLoader` stops there, too. Dropping the
+    batch would be another recipe than the owner's, whose loop must have done something about it.
+    """
+    size = min(recipe.batch_size, training)
+    if recipe.dp is not None or (training % size or size) != 1:
+        return
+    model = draws.initial_model(recipe, 0).to(device)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[] if device == "cpu" else [device]):
+            model(x)
+    except Exception as error:  # the owner's module may raise anything
+        others = (n for n in range(max(2, size), 2 * training) if training % n != 1)
+        raise InputError(
+            f"recipe.batch_size: {recipe.batch_size} leaves a last batch of one of {training} "
+            f"records, on which {recipe.model} cannot train ({_reason(error)}); expected a size "
+            f"that leaves none or more, such as {next(others, 2)}"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def _stackable(job: Job, model: nn.Module) -> Job:
     """Mark the job where its module trains under vmap and that pays; where it cannot, say why."""
     private = job.recipe.dp is not None
@@ -159,8 +190,8 @@ def _stackable(job: Job, model: nn.Module) -> Job:
         return replace(job, stacks=True, bytes_per_model=_trial(replace(job, stacks=True)))
     except torch.cuda.OutOfMemoryError as error:
         raise out_of_memory(job) from error
-    except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    except Exception as error:  # the owner's module may raise anything under a transformation
+        reason = _reason(error)
         if private:
             raise InputError(
                 f"recipe.dp: {job.recipe.model} gives no per-record gradients ({reason})"

@@ -15,12 +15,13 @@ from memory_assets.errors import InputError
 from memory_assets.models.callables import FitCallable, FitCommand, Task
 from memory_assets.models.predictions import Predictions
 from memory_assets.models.shadow_tables import ShadowTable
-from memory_assets.pool.blocks import Block, train_rows
+from memory_assets.pool.blocks import Block, Known, train_rows
 from memory_assets.pool.query import Questions
 from memory_assets.pool.signal_files import as_signals, new_arrays
 from memory_assets.pool.signals import Answers, Signals
 
 _log = logging.getLogger(__name__)
+_NOTHING: Known = {}
 
 
 def fit_block(
@@ -33,14 +34,17 @@ def fit_block(
     classes: int,
     seed: int,
     folder: Path,
+    known: Known = _NOTHING,
 ) -> dict[str, NDArray]:
     """Train the models of one block with the owner's code, and keep their probabilities.
 
-    A model that fails is named in the log with the reason, and the others are kept.
+    A model that fails is named in the log with the reason, and the others are kept. It is tried
+    once; what the others answered is `known` to the next call, which tries it again.
 
     Args:
         ids: record ids `[N]`. common: rows `[c]` that every model trains on. masks: uint8 `[K, n]`.
         folder: where commands work, one folder a model.
+        known: models that answered before; they are not trained again.
 
     Returns:
         Arrays for `save_block`: `answered` uint8 `[B]`, and `probabilities` float64
@@ -55,6 +59,9 @@ def fit_block(
     answered = np.zeros(len(rows), dtype=np.uint8)
     reasons: list[str] = []
     for k, index in enumerate(block.indices):
+        if index in known:
+            answers[k], answered[k] = known[index]["probabilities"], 1
+            continue
         own = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
         task = Task(
             questions.x[rows[k]], questions.y[rows[k]], questions.x[asked], ids[asked], classes, own
@@ -68,6 +75,20 @@ def fit_block(
     if not answered.any():
         raise InputError(f"all {len(rows)} models of a block failed; {reasons[0]}")
     return {"answered": answered, "probabilities": answers}
+
+
+def unanswered(path: Path) -> list[int]:
+    """The rows of a block that `fit_block` made whose models did not answer.
+
+    None of a file that is not there or cannot be read: who reads it whole says so.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            return np.flatnonzero(file.get_tensor("answered") == 0).tolist()
+    except (SafetensorError, OSError):
+        return []
 
 
 def answered_models(blocks: Iterable[tuple[Block, Path]]) -> NDArray[np.int64]:

@@ -68,7 +68,7 @@ def train_block(
             f"train_index {train_index.shape} for models {indices}: expected one row for each index"
         )
     with settled(device):
-        job = prepare(recipe, x, y, device)
+        job = prepare(recipe, x, y, device, train_index.shape[1])
         states: dict[int, dict[str, Tensor]] = {}
         for lanes in _slices(job, indices):
             states |= _train_in_memory(job, train_index, indices, lanes)
@@ -88,7 +88,7 @@ def train_target(
     `draw` sets its random draw apart from other targets'; none of them is that of a pool model.
     """
     with settled(device):
-        job = prepare(recipe, x, y, device)
+        job = prepare(recipe, x, y, device, len(rows))
         state = _train(job, rows[None], [_TARGET + draw], [0])[0]
     return {name: value[0] for name, value in _stack([state]).items()}
 

@@ -60,6 +60,18 @@ def fragile_fit(x, y, seed):
     return fit(x, y, seed)
 
 
+BROKEN: set[int] = set()
+TRIED: list[int] = []
+
+
+def watched_fit(x, y, seed):
+    """As `fit`, but a test says which seeds break it, and sees which were tried."""
+    TRIED.append(seed)
+    if seed in BROKEN:
+        raise RuntimeError("broken")
+    return fit(x, y, seed)
+
+
 def outputs(p: np.ndarray, rows: np.ndarray, **more: Any) -> pa.Table:
     columns = {"record_id": IDS[rows].astype(object), "prob_0": p[:, 0], "prob_1": p[:, 1]}
     return pa.table(columns | more)
@@ -118,6 +130,10 @@ class World:
         ]
         return {each.key: each.reused for each in made}
 
+    def pool_key(self, subject: ClassifierSubject) -> str:
+        plan = shadows.plan_pool(subject, self.root, self.prepared(subject))
+        return shadows.as_trained(plan, self.store).key
+
     def audit(self, subject: ClassifierSubject, version: str = "v1") -> AuditBundle:
         """All the steps of an audit, one after the other."""
         self.train(subject)
@@ -128,7 +144,7 @@ class World:
         evidence = Evidence(
             version=version,
             weights=weights,
-            pool_digest=shadows.plan_pool(subject, self.root, prepared).key,
+            pool_digest=self.pool_key(subject),
             prepared=prepared,
             pool=pool.path,
             target=target.path,

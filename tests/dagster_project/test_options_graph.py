@@ -87,8 +87,9 @@ def test_options_are_audited_beside_the_original(root: Path) -> None:
     assert leaks["original"] > 0.7
     assert leaks["original"] > max(leaks["early-stop"], leaks["dp"]) + 0.1
     spent = measured(found["dp"], "accountant_epsilon")
-    assert measured(found["dp"], "replace_one_epsilon") == 2 * spent
-    assert f"the claim of {2 * spent:g}" in found["dp"].audit.reason
+    claimed = measured(found["dp"], "replace_one_epsilon")
+    assert claimed > 2 * spent
+    assert f"at delta 1e-05, so the claim of {claimed:g}" in found["dp"].audit.reason
     assert "claim" not in found["early-stop"].audit.reason
 
     record_audits(home(), [subject], {subject.subject: []})

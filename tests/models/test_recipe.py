@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.models.cnn import small_cnn
 from memory_assets.models.mlp import mlp
-from memory_assets.models.privacy import privacy_spent
+from memory_assets.models.privacy import privacy_spent, replace_one_spent
 from memory_assets.models.recipe import DpSgd, Recipe
 
 RECIPE = Recipe("memory_assets.models.mlp:mlp", epochs=20)
@@ -102,7 +103,51 @@ def test_more_noise_less_epsilon() -> None:
     assert epsilons == sorted(epsilons, reverse=True)
 
 
+@pytest.mark.parametrize("sigma", [0.05, 0.5, 1.0, 4.0])
+def test_epsilon_is_that_of_opacus(sigma: float) -> None:
+    accountants = pytest.importorskip("opacus.accountants")
+    opacus = accountants.RDPAccountant()
+    spent = privacy_spent(replace(RECIPE, dp=DpSgd(sigma)), 1000)
+    opacus.history = [(sigma, spent.sampling_rate, spent.steps)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the best order is the last of its list
+        assert spent.epsilon == pytest.approx(opacus.get_epsilon(delta=1e-5), rel=1e-12)
+
+
+@pytest.mark.parametrize("sigma", [0.2, 0.5, 1.0, 4.0])
+def test_replacing_a_record_is_accounted_at_the_stated_delta(sigma: float) -> None:
+    """Group privacy gives (2 e, (1 + exp(e)) d): at d = delta / (1 + exp(e)) all of it is delta."""
+    pytest.importorskip("opacus")
+    recipe = replace(RECIPE, dp=DpSgd(sigma))
+    one, both = privacy_spent(recipe, 1000), replace_one_spent(recipe, 1000)
+    e = both.epsilon / 2
+    assert both.delta == 1e-5
+    assert e > one.epsilon  # twice the epsilon at 1e-5 would hold at (1 + exp(e)) 1e-5 only
+    if e < 600:  # where exp(e) and the smaller delta are floats
+        share = 1e-5 / (1 + math.exp(e))
+        assert privacy_spent(recipe, 1000, share).epsilon == pytest.approx(e, rel=1e-6)
+        assert privacy_spent(recipe, 1000, share).epsilon <= e
+        looser = privacy_spent(recipe, 1000, 1e-5 / (1 + math.exp(0.99 * e))).epsilon
+        assert looser > 0.99 * e  # a smaller e is not granted at its own share
+
+
+def test_replacing_a_record_in_one_full_batch_by_hand() -> None:
+    """One step, no subsampling: a / (2 s^2) + log((a - 1) / a) - (log d + log a) / (a - 1)."""
+    pytest.importorskip("opacus")
+    sigma, delta = 2.0, 1e-5
+    recipe = replace(RECIPE, epochs=1, batch_size=100, dp=DpSgd(sigma))
+    e = replace_one_spent(recipe, 100, delta).epsilon / 2
+    d = delta / (1 + math.exp(e))
+    tenths = [a / 10 for a in range(11, 110)]
+    by_hand = min(
+        a / (2 * sigma**2) + math.log((a - 1) / a) - (math.log(d) + math.log(a)) / (a - 1)
+        for a in (*tenths, *range(12, 64))
+    )
+    assert e == pytest.approx(by_hand, rel=1e-6)
+
+
 def test_epsilon_without_privacy() -> None:
     with pytest.raises(InputError, match="not set"):
         privacy_spent(RECIPE, 100)
-    assert privacy_spent(replace(RECIPE, dp=DpSgd(0.0)), 100).epsilon == math.inf
+    for spent in (privacy_spent, replace_one_spent):
+        assert spent(replace(RECIPE, dp=DpSgd(0.0)), 100).epsilon == math.inf

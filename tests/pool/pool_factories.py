@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+
 import torch
 from torch import Tensor, nn
 
@@ -98,6 +100,20 @@ class Branching(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.last(x if x.sum() > 0 else -x)
+
+
+class Untransformed(nn.Module):
+    """Looks at its input in a way that only plain tensors allow, and says so by this error."""
+
+    def __init__(self, error: str) -> None:
+        super().__init__()
+        self.error = getattr(builtins, error)
+        self.last = nn.Linear(12, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch._C._functorch.maybe_current_level() is not None:
+            raise self.error("knows no vmap")
+        return self.last(x)
 
 
 def frozen() -> nn.Module:

@@ -56,7 +56,7 @@ def test_models_at_a_time_follow_the_free_memory(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(free * GIB), 80 * GIB))
     x, y = np.zeros((10, 12), np.float32), np.zeros(10, np.int64)
-    job = engines.prepare(Recipe("pool_factories:dense"), x, y, "cpu")
+    job = engines.prepare(Recipe("pool_factories:dense"), x, y, "cpu", len(x))
     job = replace(job, device="cuda:1", bytes_per_model=GIB)
     with caplog.at_level(logging.INFO):
         slices = list(trainer._slices(job, list(range(16))))

@@ -259,6 +259,45 @@ def test_module_that_cannot_be_stacked_says_why(caplog: pytest.LogCaptureFixture
     assert "vmap" in caplog.text
 
 
+@pytest.mark.parametrize("error", ["AssertionError", "IndexError", "KeyError", "ZeroDivisionError"])
+def test_whatever_a_module_raises_under_vmap_it_trains_alone(
+    error: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    r = recipe("Untransformed", model_args={"error": error})
+    with caplog.at_level(logging.WARNING):
+        block = train_block(r, FLAT, LABELS, ROWS[:1], [0])
+    assert "one model at a time, not stacked" in caplog.text
+    assert "knows no vmap" in caplog.text
+    for name, value in in_torch(r, FLAT, 0).items():
+        np.testing.assert_allclose(block[name][0], value, atol=1e-5, err_msg=name)
+    with pytest.raises(InputError, match=r"gives no per-record gradients \(.*knows no vmap"):
+        train_block(replace(r, dp=DpSgd()), FLAT, LABELS, ROWS[:1], [0])
+
+
+@pytest.mark.parametrize(("batch_size", "other"), [(M - 1, M), (23, 24), (1, 2)])
+def test_a_last_batch_of_one_is_refused_where_the_model_takes_two(
+    batch_size: int, other: int
+) -> None:
+    """As torch's own loop, whose words are given; a model without batch statistics takes it."""
+    r = recipe("Residual", batch_size=batch_size, epochs=1)
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        in_torch(r, FLAT, 0)
+    said = rf"recipe\.batch_size: {batch_size} leaves a last batch of one of {M} records, .* "
+    said += rf"more than 1 value per channel .* such as {other}"
+    with pytest.raises(InputError, match=said):
+        train_block(r, FLAT, LABELS, ROWS[:1], [0])
+    with pytest.raises(InputError, match="last batch of one"):
+        train_target(r, FLAT, LABELS, ROWS[0])
+    train_block(replace(r, batch_size=other), FLAT, LABELS, ROWS[:1], [0])
+    for name in ("wrapped_dense", "dense"):
+        train_block(recipe(name, batch_size=batch_size, epochs=1), FLAT, LABELS, ROWS[:1], [0])
+
+
+def test_batch_normalization_of_images_takes_a_last_batch_of_one() -> None:
+    """It has a value for each pixel."""
+    train_block(recipe("convolution", batch_size=23, epochs=1), IMAGES, LABELS, ROWS[:1], [0])
+
+
 def test_target_is_trained_alone_and_apart_from_the_pool() -> None:
     r = recipe("dense", epochs=30)
     target = train_target(r, FLAT, LABELS, ROWS[0])
@@ -342,7 +381,7 @@ def test_memory_mapped_records_train_without_a_warning(
 
 def test_fast_path_is_taken_where_it_should_be() -> None:
     def layers(name: str, **args):
-        return engines.prepare(recipe(name, model_args=args), FLAT, LABELS, "cpu").layers
+        return engines.prepare(recipe(name, model_args=args), FLAT, LABELS, "cpu", M).layers
 
     assert layers("dense", dropout=0.1) is not None
     assert layers("shared", kind="activation") is not None
@@ -350,7 +389,7 @@ def test_fast_path_is_taken_where_it_should_be() -> None:
     assert layers("shared", kind="layer") is None
 
     def engine(name: str, **changes):
-        job = engines.prepare(recipe(name, **changes), IMAGES, LABELS, "cpu")
+        job = engines.prepare(recipe(name, **changes), IMAGES, LABELS, "cpu", M)
         return type(engines.make_models(job, [0]).engine)
 
     for kind in ("usual", "pooled first", "nested"):
