@@ -15,15 +15,16 @@ from memory_assets.risk import RISK_VERSION
 
 Result = dg.MaterializeResult[Reference]
 _HEADLINES = ("expected_loss", "retained_cvar95", "value", "npv", "npv_positive")
+_COMPARED = (*_HEADLINES, "break_even_queries")
 
 
 def _table(report) -> str:
     """The options as Markdown: a row an option, a column a headline, each with its interval."""
-    lines = ["| option | measured | " + " | ".join(_HEADLINES) + " |"]
-    lines.append("|---" * (len(_HEADLINES) + 2) + "|")
+    lines = ["| option | measured | " + " | ".join(_COMPARED) + " |"]
+    lines.append("|---" * (len(_COMPARED) + 2) + "|")
     for option in report.options:
         figures = dict(option.figures())
-        cells = [_cell(figures[name]) for name in _HEADLINES]
+        cells = [_cell(figures[name]) for name in _COMPARED]
         audited = "yes" if option.measured else "declared"
         lines.append(f"| {option.name} | {audited} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -34,6 +35,13 @@ def _cell(figure) -> str:
         return "-"
     ends = "" if figure.low is None else f" [{figure.low:,.4g}, {figure.high:,.4g}]"
     return f"{figure.value:,.4g}{ends} {figure.unit}"
+
+
+def _rounds(plan) -> str:
+    """The audits against leaks that arise later."""
+    if plan.between is None:
+        return "no regular audit pays"
+    return f"{plan.between.probes} probes about every {12 * plan.between.years:.3g} months"
 
 
 def _pricing_version(graph: SubjectGraph) -> str:
@@ -129,7 +137,13 @@ def _audit_plan(graph: SubjectGraph) -> dg.AssetsDefinition:
         if report and report.plan:
             plan = report.plan
             metadata |= {
-                "probes worth running": dg.MetadataValue.int(plan.depth),
+                "probes that this audit ran": dg.MetadataValue.int(report.probes),
+                "probes worth running at a release": dg.MetadataValue.int(plan.depth),
+                "between releases": dg.MetadataValue.text(_rounds(plan)),
+                "audits per release": dg.MetadataValue.float(plan.audits_per_release),
+                "what is in force": dg.MetadataValue.text(
+                    "The interval. The depth is advice, which the owner takes over in the YAML."
+                ),
                 "worth of knowing the leak rate exactly": dg.MetadataValue.text(
                     f"{plan.evpi:,.0f} {report.currency}"
                 ),

@@ -36,7 +36,7 @@ def neighbours_specs(graph: SubjectGraph) -> list[dg.AssetSpec]:
             description=(
                 "The recorded audits that the price of a version reads besides its own: those of "
                 "versions and recipes that an option of the profile was built by, and of the "
-                "release before where it leaves a prior. Another audit among them prices anew."
+                "last release that leaves a prior. Another audit among them prices anew."
             ),
         )
     ]

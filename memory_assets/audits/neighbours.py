@@ -10,50 +10,51 @@ from memory_assets.history.questions import ask
 from memory_assets.risk.evidence import INSUFFICIENT
 from memory_assets.subjects import AuditedSubject
 
-# The newest audit of every version, and whether it leaves the next release a prior: what
-# `price_audit` asks of the evidence, here of all versions at once.
+# The newest audit of every version; one without a verdict leaves the next release no prior.
 _NEWEST = """
-    SELECT
-        audit_id,
-        model_version,
-        verdict NOT IN ('', $insufficient) AND EXISTS (
-            FROM measurements
-            WHERE
-                measurements.audit_id = audits.audit_id
-                AND family = 'extraction' AND name = 'discoverable' AND metric = 'extraction_rate'
-                AND k IS NOT NULL
-                AND (stratum = 'all' OR starts_with(stratum, 'repetitions='))
-        ) AS leaves_prior
+    SELECT audit_id, model_version, verdict NOT IN ('', $insufficient) AS leaves_prior
     FROM audits
     WHERE subject = $subject
     QUALIFY row_number() OVER (PARTITION BY model_version ORDER BY finished_at DESC) = 1
 """
 
 
+_LEARNED_FROM = 12
+"""Releases that a price learns from at most. Each is discounted once more: at the shipped half,
+the twelfth weighs a four-thousandth of what it counted."""
+
+
 @dataclass(frozen=True)
 class Beside:
-    """The versions beside one: which was built by an option of the profile, and the one before."""
+    """The versions beside one: which was built by an option of the profile, and which were
+    released before it, oldest first."""
 
     mitigated: Mapping[str, str]
-    earlier: str | None
+    earlier: Sequence[str]
 
 
 def versions_beside(
     version: str, mitigations: Mapping[str, str], released: Sequence[str]
 ) -> Beside:
-    """Whose audits the price of a version may use; `released` is all versions, oldest first."""
+    """Whose audits the price of a version may use; `released` is all versions, oldest first.
+
+    A version that speaks for an option is no earlier release: its counts would enter twice, as the
+    option's own and in what the option's counts are added to.
+    """
     mitigated = {option: other for option, other in mitigations.items() if other != version}
     before = released[: list(released).index(version)] if version in released else ()
-    return Beside(mitigated, before[-1] if before else None)
+    earlier = [other for other in before if other not in mitigations.values()]
+    return Beside(mitigated, earlier[-_LEARNED_FROM:])
 
 
 def audits_beside(
     home: Path, subject: AuditedSubject, released: Sequence[str]
 ) -> dict[str, dict[str, str]]:
-    """For each released version the ids of the recorded audits that its price reads, but its own.
+    """For each released version the ids of the recorded audits that call for its price again.
 
-    They are named by what they are to it: `option <name>`, or `release before`. A release that
-    leaves no prior is not among them, nor is what was not recorded yet.
+    They are named by what they are to it: `option <name>`, or `release before`, the last one that
+    leaves a prior. Of those before that one the price reads too, but at a discount of a discount:
+    if they called as well, one new audit would price a dozen versions again.
 
     Raises:
         InputError: the history cannot be read.
@@ -74,6 +75,6 @@ def audits_beside(
             for option, other in beside.mitigated.items()
             if other in newest
         }
-        if beside.earlier in priors:
-            found[version]["release before"] = newest[beside.earlier]
+        if before := [other for other in beside.earlier if other in priors]:
+            found[version]["release before"] = newest[before[-1]]
     return found

@@ -56,7 +56,7 @@ def _membership(
     }
     for level in _FIXED_FPR:
         found = [
-            Membership(name, tpr.k or 0, tpr.n, fpr.k or 0, fpr.n, prior)
+            Membership(name, tpr.k or 0, tpr.n, fpr.k or 0, fpr.n, prior, level)
             for (name, metric), tpr in counts.items()
             if metric == f"tpr_at_shadow_threshold_{level}"
             and (fpr := counts.get((name, f"fpr_at_shadow_threshold_{level}"))) is not None

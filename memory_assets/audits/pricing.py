@@ -25,8 +25,7 @@ from memory_assets.records.outcomes import read_outcomes
 from memory_assets.risk import RISK_VERSION, profile_file
 from memory_assets.risk.company import small_company
 from memory_assets.risk.evidence import Evidence
-from memory_assets.risk.leakage import leak_rates
-from memory_assets.risk.learning import next_prior
+from memory_assets.risk.learning import learn
 from memory_assets.risk.options import Option, with_evidence
 from memory_assets.risk.pricing import price
 from memory_assets.risk.profile import Profile
@@ -42,12 +41,12 @@ _SEED = 0
 class Neighbours:
     """Other versions of the subject that were audited: what the price of this one may use.
 
-    `mitigated` maps an option of the profile to the version that was built that way; `earlier` is
-    the release before this one.
+    `mitigated` maps an option of the profile to the version that was built that way; `earlier` are
+    the releases before this one, oldest first.
     """
 
     mitigated: Mapping[str, Audited]
-    earlier: Audited | None = None
+    earlier: Sequence[Audited] = ()
 
 
 def recorded(home: Path, subject: str, version: str) -> Audited | None:
@@ -81,8 +80,8 @@ def neighbours(
         for option, other in beside.mitigated.items()
         if (audited := recorded(home, subject, other))
     }
-    earlier = recorded(home, subject, beside.earlier) if beside.earlier else None
-    return Neighbours(mitigated, earlier)
+    found = [recorded(home, subject, earlier) for earlier in beside.earlier]
+    return Neighbours(mitigated, [audited for audited in found if audited])
 
 
 def _options(
@@ -116,7 +115,7 @@ def _plan_rows(report: RiskReport) -> list[RiskRow]:
         "audit_depth": ("count", float(plan.depth)),
         "audit_evpi": (report.currency, plan.evpi),
         "audits_per_release": ("ratio", plan.audits_per_release),
-        "audit_every": ("years", plan.every_years),
+        "audit_every": ("years", plan.between.years if plan.between else None),
     }
     return [
         RiskRow(report.audit_id, "none", name, unit, value, None, None, first.expected_loss.basis)
@@ -164,11 +163,8 @@ def price_audit(
     }
     options = _options(profile, audited.audit.model_version, subject.mitigations, measured)
     own = evidence_of(audited, profile, prior, outcomes)
-    before = evidence_of(beside.earlier, profile, prior) if beside.earlier else None
-    learned = None
-    if before and before.has_verdict and before.strata:
-        rates = leak_rates(before.strata, profile.data.shares)
-        learned = next_prior(rates, profile.decision.carry_over.mean)
+    before = [evidence_of(earlier, profile, prior) for earlier in beside.earlier]
+    learned = learn(before, profile.decision.carry_over.mean)
     basis = [own, options, learned, RISK_VERSION, YEARS, _SEED]
     key = digest("risk", subject.profile_name, profile, basis)
 
@@ -214,8 +210,10 @@ def price_version(
 
 def next_audit_days(report: RiskReport | None, cadence_days: int) -> int:
     """Days until the next audit: the cadence of the owner, or sooner where the plan says so."""
-    every = report.plan.every_years if report and report.plan else None
-    return cadence_days if every is None else max(1, min(cadence_days, round(every * 365)))
+    between = report.plan.between if report and report.plan else None
+    if between is None:
+        return cadence_days
+    return max(1, min(cadence_days, round(between.years * 365)))
 
 
 _REPORT = TypeAdapter(RiskReport)

@@ -17,6 +17,8 @@ from memory_assets.risk.plan import AuditPlan
 from memory_assets.risk.report import RiskReport
 
 _EVIDENCE, _PARTLY, _NONE, _NOT_HERE = "evidence", "partly", "none", "not_applicable"
+_SETTING = {"classifier": "pool.pairs", "language_model": "probes.texts"}
+"""Where a subject's YAML says how deep its audit is, by kind of model."""
 
 
 def _why(plan: AuditPlan, risk: RiskReport, t: Catalogue) -> str:
@@ -27,10 +29,37 @@ def _why(plan: AuditPlan, risk: RiskReport, t: Catalogue) -> str:
     return t("plan.no_change" if plan.evpi <= 0 else "plan.too_dear")
 
 
-def _when(plan: AuditPlan, t: Catalogue) -> str:
-    if plan.every_years is None:
+def _when(plan: AuditPlan, risk: RiskReport, t: Catalogue) -> str:
+    if plan.between is None:
         return t("plan.no_cadence")
-    return t("plan.cadence", months=amount(12 * plan.every_years, t))
+    hazard = next(line.mean for line in risk.inputs if line.name == "decision.leak_hazard")
+    probes, months = count(plan.between.probes), amount(12 * plan.between.years, t)
+    said = t("plan.cadence", hazard=amount(hazard, t), probes=probes, months=months)
+    return said if plan.depth else said + t("form.gap") + t("plan.two_questions")
+
+
+def _how_many(plan: AuditPlan, t: Catalogue) -> str:
+    """What a new release asks for, and how many audits a release that comes to."""
+    if not plan.audits_per_release:
+        return t("plan.only_by_policy")
+    said = t("plan.every_release" if plan.depth else "plan.not_every_release")
+    per_release = t("plan.per_release", audits=amount(plan.audits_per_release, t))
+    return said + t("form.gap") + per_release
+
+
+def _depth(found: ReportInput, plan: AuditPlan, t: Catalogue) -> str:
+    """The depth that was run beside the planned one, and who has to act on it."""
+    ran = count(found.risk.probes) if found.risk else ""
+    planned = []
+    if plan.depth:
+        planned.append(t("plan.at_a_release", probes=count(plan.depth)))
+    if plan.between:
+        planned.append(t("plan.between_releases", probes=count(plan.between.probes)))
+    if not planned:
+        return t("plan.depth_open", ran=ran)
+    said = t("plan.depth", ran=ran, planned=t("form.separator").join(planned))
+    advice = t("plan.depth_is_advice", setting=_SETTING[found.bundle.audit.kind])
+    return said + t("form.gap") + advice
 
 
 def audit_plan(found: ReportInput, t: Catalogue) -> Html | None:
@@ -51,16 +80,16 @@ def audit_plan(found: ReportInput, t: Catalogue) -> Html | None:
     if any(d.evsi > 0 for d in plan.depths):
         svg = money_plots.audit_worth(plan.depths, currency, t)
         drawn = picture(svg, t("plan.alt", reason=_why(plan, risk, t)), t("plan.caption"))
-    release = t("plan.every_release" if plan.every_release else "plan.not_every_release")
     due = t("plan.next", date=found.next_audit.isoformat()) if found.next_audit else None
     return join(
         el("p", t("plan.intro")),
         bullets(
-            _why(plan, risk, t),
             t("plan.choices", **best),
+            _why(plan, risk, t),
             t("plan.evpi", value=money(plan.evpi, currency, t)),
-            _when(plan, t),
-            release,
+            _when(plan, risk, t),
+            _how_many(plan, t),
+            _depth(found, plan, t),
             due,
         ),
         table("depths", t("plan.table"), headers, rows),

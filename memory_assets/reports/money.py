@@ -213,11 +213,13 @@ def options_compared(found: ReportInput, t: Catalogue) -> Html | None:
                 else shown(option.npv_of_option, currency, t, "stacked"),
                 of(option.rosi, currency, t),
                 of(option.payback, currency, t),
+                of(option.break_even_queries, currency, t),
                 gate,
             ]
         )
     first = ("option", "ground", "leaks", "expected_loss", "cvar95", "value_a_year", "cost_a_year")
-    second = ("option", "npv", "npv_positive", "adds", "rosi", "payback", "gate")
+    second = ("option", "npv", "npv_positive", "adds", "rosi", "payback", "pays_from", "gate")
+    asked = next(line.mean for line in risk.inputs if line.name == "exposure.queries")
     efficient = {point.option for point in risk.frontier if point.efficient}
     drawn = None
     if risk.options[0].value.value is not None:
@@ -229,6 +231,7 @@ def options_compared(found: ReportInput, t: Catalogue) -> Html | None:
         table("options-risk", t("options.table"), [t(f"column.{c}") for c in first], loss),
         el("p", t("options.declared_note")),
         table("options-return", t("options.returns"), [t(f"column.{c}") for c in second], returns),
+        el("p", t("options.pays_from", queries=amount(asked, t))),
         drawn,
     )
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-RISK_VERSION = "2"
+RISK_VERSION = "3"
 """Formula version of the whole chain from counts to money: a change of it prices anew."""
 
 

@@ -27,7 +27,7 @@ from memory_assets.risk.returns import (
     rosi,
 )
 from memory_assets.risk.scenario import Scenario
-from memory_assets.risk.simulation import Leak, Years, insured, simulate
+from memory_assets.risk.simulation import Leak, Years, expected_losses, insured, simulate
 from memory_assets.risk.tail import AnnualLosses
 from memory_assets.risk.value import Worth, annual_value
 
@@ -37,11 +37,15 @@ _NEVER = "the option costs nothing, or leaves what ordinary questions leak as it
 
 @dataclass(frozen=True)
 class Account:
-    """One option with everything simulated of it; costs are `[futures]`, money (a year)."""
+    """One option with everything simulated of it; costs are `[futures]`, money (a year).
+
+    `by_membership` is the part of the expected loss that stays if nothing can be extracted.
+    """
 
     option: Option
     leak: Leak
     years: Years
+    by_membership: Floats
     retained: Floats
     worth: Worth | None
     one_off: Floats
@@ -51,6 +55,11 @@ class Account:
     @property
     def insured(self) -> bool:
         return self.retained is not self.years.gross
+
+    @property
+    def loss_by_extraction(self) -> float:
+        """The mean of the expected loss a year that a leak rate of 0 would take away."""
+        return float((self.years.given - self.by_membership).mean())
 
     @cached_property
     def gross_tail(self) -> AnnualLosses:
@@ -77,19 +86,27 @@ def simulate_options(options: Sequence[Option], scenario: Scenario) -> list[Acco
     years = simulate(
         leaks, p.exposure, p.loss, scenario.streams, scenario.futures, p.decision.horizon
     )
+    told = expected_losses(
+        [scenario.membership_leak(o) for o in options],
+        p.exposure,
+        p.loss,
+        scenario.streams,
+        scenario.futures,
+    )
     covered = p.transfer.cover.mean > 0
     return [
         Account(
             option=option,
             leak=leak,
             years=year,
+            by_membership=by_membership,
             retained=year.gross - insured(year.gross, p.transfer) if covered else year.gross,
             worth=annual_value(option, scenario.evidence, p, scenario.streams, scenario.futures),
             one_off=_cost(option, scenario, "one_off"),
             annual=_cost(option, scenario, "annual"),
             premium_change=_cost(option, scenario, "premium_change"),
         )
-        for option, leak, year in zip(options, leaks, years, strict=True)
+        for option, leak, year, by_membership in zip(options, leaks, years, told, strict=True)
     ]
 
 
@@ -180,13 +197,15 @@ def _returns(mine: Account, as_is: Account, scenario: Scenario) -> dict[str, Fig
     back = payback(float(mine.one_off.mean()), saved - float(mine.annual.mean()))
     ratio = rosi(saved, cost)
     loss, incidents = float(as_is.years.given.mean()), float(as_is.years.rate.mean())
+    # Questions extract; no option is credited here with what it does about membership.
+    extracted = as_is.loss_by_extraction
     queries = break_even_queries(
         cost,
         p.exposure.hit_share.mean,
         float(as_is.leak.rate.mean()),
         float(as_is.leak.miss.mean()),
         p.exposure.escalation.mean,
-        1 - float(mine.years.given.mean()) / loss if loss > 0 else 0.0,
+        1 - mine.loss_by_extraction / extracted if extracted > 0 else 0.0,
         loss / incidents if incidents > 0 else 0.0,
     )
 

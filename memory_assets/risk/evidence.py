@@ -38,7 +38,8 @@ class Membership:
     """One membership attack at one declared threshold: `tp` of `members`, `fp` of `non_members`.
 
     `prior` is the share of members among those an attacker would ask about; None takes the
-    profile's.
+    profile's. `threshold` names what the threshold was fixed for, such as the nominal rate of false
+    positives: releases are learned from at the same one only.
     """
 
     attack: str
@@ -47,6 +48,7 @@ class Membership:
     fp: int
     non_members: int
     prior: float | None = None
+    threshold: str = ""
 
     def __post_init__(self) -> None:
         for k, n, side in (

@@ -45,6 +45,12 @@ class LeakRate:
         return float(low), float(high)
 
 
+def _updated(prior: Beta | None, k: int, n: int) -> Beta:
+    """The posterior after k of n, over pseudo-counts or Jeffreys."""
+    a, b = (prior.a, prior.b) if prior else JEFFREYS
+    return Beta(a=a + k, b=b + n - k, basis="measured")
+
+
 def leak_rates(
     strata: Sequence[Stratum],
     shares: Mapping[str, float] | None = None,
@@ -75,9 +81,7 @@ def leak_rates(
         raise InputError("the strata's weights sum to 0: give each its share of the corpus")
     rates = []
     for s in strata:
-        before = (prior or {}).get(s.name)
-        a, b = (before.a, before.b) if before else JEFFREYS
-        posterior = Beta(a=a + s.k, b=b + s.n - s.k, basis="measured")
+        posterior = _updated((prior or {}).get(s.name), s.k, s.n)
         rates.append(LeakRate(s.name, weights[s.name] / total, s.k, s.n, posterior))
     return tuple(rates)
 
@@ -121,12 +125,15 @@ def membership_rate(tpr: Number, fpr: Number, prior: Number) -> Floats:
     return tpr * np.clip(gain, 0.0, 1.0)
 
 
-def membership_posteriors(attack: Membership) -> tuple[Beta, Beta]:
-    """TPR and FPR after the counts, under Jeffreys priors."""
-    a, b = JEFFREYS
-    tpr = Beta(a=a + attack.tp, b=b + attack.members - attack.tp, basis="measured")
-    fpr = Beta(a=a + attack.fp, b=b + attack.non_members - attack.fp, basis="measured")
-    return tpr, fpr
+def membership_posteriors(
+    attack: Membership, prior: tuple[Beta, Beta] | None = None
+) -> tuple[Beta, Beta]:
+    """TPR and FPR after the counts, over pseudo-counts of both or Jeffreys priors."""
+    of_tpr, of_fpr = prior or (None, None)
+    return (
+        _updated(of_tpr, attack.tp, attack.members),
+        _updated(of_fpr, attack.fp, attack.non_members),
+    )
 
 
 def clean_probes_needed(rate: float, confidence: float = 0.95) -> int:

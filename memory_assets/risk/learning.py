@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from memory_assets.errors import InputError
 from memory_assets.risk.distribution import Beta
-from memory_assets.risk.leakage import JEFFREYS, LeakRate
+from memory_assets.risk.evidence import Evidence
+from memory_assets.risk.leakage import JEFFREYS, leak_rates, membership_posteriors
 
 
 def discounted(posterior: Beta, kept: float) -> Beta:
@@ -24,9 +25,45 @@ def discounted(posterior: Beta, kept: float) -> Beta:
     return Beta(a=a, b=b, basis=posterior.basis)
 
 
-def next_prior(rates: Sequence[LeakRate], kept: float) -> Mapping[str, Beta]:
-    """The priors by stratum for the next release's audit."""
-    return {r.stratum: discounted(r.posterior, kept) for r in rates}
+@dataclass(frozen=True)
+class Learned:
+    """What earlier releases leave to the next: pseudo-counts, fewer with every release since.
+
+    `strata` are the extraction rates by stratum; `membership` the TPR and FPR of the attack that
+    told most, by the threshold that it was run at.
+    """
+
+    strata: Mapping[str, Beta] = field(default_factory=dict)
+    membership: Mapping[str, tuple[Beta, Beta]] = field(default_factory=dict)
+
+
+NOTHING_LEARNED = Learned()
+
+
+def learn(earlier: Sequence[Evidence], kept: float) -> Learned:
+    """The priors of the next release's audit, after all earlier ones, oldest first.
+
+    Each release's posterior, discounted, is the prior of the next. Audits without a verdict teach
+    nothing and are passed over. What a release did not measure is discounted all the same: it is
+    one release older.
+    """
+    strata: dict[str, Beta] = {}
+    membership: dict[str, tuple[Beta, Beta]] = {}
+    for evidence in earlier:
+        if not evidence.has_verdict:
+            continue
+        if evidence.strata:
+            rates = leak_rates(evidence.strata, prior=strata)
+            strata |= {r.stratum: r.posterior for r in rates}
+        if attack := evidence.membership:
+            before = membership.get(attack.threshold)
+            membership[attack.threshold] = membership_posteriors(attack, before)
+        strata = {name: discounted(p, kept) for name, p in strata.items()}
+        membership = {
+            name: (discounted(tpr, kept), discounted(fpr, kept))
+            for name, (tpr, fpr) in membership.items()
+        }
+    return Learned(strata, membership)
 
 
 @dataclass(frozen=True)

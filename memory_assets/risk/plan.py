@@ -7,6 +7,7 @@ the two saves (Raiffa and Schlaifer 1961); an audit that cannot change the choic
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,18 +27,20 @@ class Control:
     cost: float
 
 
-LIVE_WITH_IT = Control("none", 0.0, 0.0)
-
-
 @dataclass(frozen=True)
 class Choices:
-    """What could be done; living with the loss is always one of them."""
+    """What could be done; living with the loss is always one of them.
+
+    `kept` is the part of the yearly loss that the leak rate does not move, if one lives with it: a
+    control's `cost` then holds what it leaves of that part as well.
+    """
 
     controls: tuple[Control, ...]
+    kept: float = 0.0
 
     @property
     def all(self) -> tuple[Control, ...]:
-        return (LIVE_WITH_IT, *self.controls)
+        return (Control("none", 0.0, self.kept), *self.controls)
 
     def costs(self, loss: Number) -> Floats:
         """The yearly cost of every choice at an expected loss, `[choices, ...]`."""
@@ -130,6 +133,19 @@ def cadence(audit_cost: float, loss_rate: float, hazard: float, sensitivity: flo
 
 
 @dataclass(frozen=True)
+class Rounds:
+    """Audits of `probes` probes every `years` years, between releases.
+
+    `cost` is a year's: of the audits, and of the leaks that wait for one.
+    """
+
+    probes: int
+    years: float
+    sensitivity: float
+    cost: float
+
+
+@dataclass(frozen=True)
 class Depth:
     """One depth: its worth, its price, and what is left."""
 
@@ -142,25 +158,49 @@ class Depth:
         return self.evsi - self.cost
 
 
+def best_rounds(
+    depths: Sequence[Depth],
+    *,
+    alarm_cost: float,
+    loss_rate: float,
+    hazard: float,
+    material_rate: float,
+) -> Rounds | None:
+    """Depth and cadence of the least `K(n, T) = c(n)/T + D h T (1/t(n) - 1/2)`; None: none pays.
+
+    At a depth's own T* the two parts are equal, so `K = 2 c(n)/T*`. A depth finds a leak of the
+    material rate with `t(n) = 1 - (1 - rate)^n`: one hit at least. `alarm_cost` is the expected
+    triage of an audit. Rounds that cost more than a leak which stays for good do not pay: there
+    leaks are no longer rare within a period, and the formula does not hold either.
+    """
+    found: list[Rounds] = []
+    for depth in depths:
+        sensitivity = -math.expm1(depth.probes * math.log1p(-material_rate))
+        price = depth.cost + alarm_cost
+        years = cadence(price, loss_rate, hazard, sensitivity)
+        if years:
+            found.append(Rounds(depth.probes, years, sensitivity, 2 * price / years))
+    best = min(found, key=lambda r: r.cost, default=None)
+    return best if best and best.cost < loss_rate else None
+
+
 @dataclass(frozen=True)
 class AuditPlan:
     """The next audits. Money in the profile's currency; `reason` is one sentence in words.
 
-    `depth` is the number of probes worth running (0: no depth pays for itself), `sensitivity` the
-    chance that the best depth shows a material leak at least once. `best_today` and
+    `depth` is the number of probes worth running on a new release (0: no depth pays for itself).
+    `between` are the audits against leaks that arise later, None where none pays. `best_today` and
     `best_if_leaking` are the best choices at the expected and at the material leak rate; where they
-    are the same, no alarm would change what is done and `every_years`, the cadence between
-    releases, is None. `every_release`: a new release is worth an audit.
+    are the same, no alarm would change what is done, and nothing pays between releases.
+    `audits_per_release`: how many audits the two together come to.
     """
 
     depths: tuple[Depth, ...]
     evpi: float
     depth: int
-    sensitivity: float
+    between: Rounds | None
     best_today: str
     best_if_leaking: str
-    every_years: float | None
-    every_release: bool
     audits_per_release: float
     reason: str
 
@@ -191,12 +231,17 @@ def plan_audits(
     best = max(depths, key=lambda d: d.net)
     evpi = values[0][1].evpi * horizon
     worthwhile = best.net > 0
-    seen = -math.expm1(best.probes * math.log1p(-material_rate))
     today = choices.best(slope * prior.mean)
     leaking = slope * material_rate
     # What staying with today's choice would cost over the best one, once the model leaks.
     avoidable = leaking * (1 - today.efficacy) + today.cost - float(choices.least(leaking))
-    every = cadence(best.cost + false_alarm * triage_cost, avoidable, hazard, seen)
+    between = best_rounds(
+        depths,
+        alarm_cost=false_alarm * triage_cost,
+        loss_rate=avoidable,
+        hazard=hazard,
+        material_rate=material_rate,
+    )
     if not choices.controls:
         reason = "Nothing to do about a leak was declared, so no audit could change what is done."
     elif worthwhile:
@@ -206,17 +251,15 @@ def plan_audits(
     else:
         reason = "No depth changes what is best to do often enough to pay for the audit."
     per_release = 1.0 if worthwhile else 0.0
-    if every is not None:
-        per_release = max(per_release, 1 / (every * releases))
+    if between is not None:
+        per_release = max(per_release, 1 / (between.years * releases))
     return AuditPlan(
         depths=depths,
         evpi=evpi,
         depth=best.probes if worthwhile else 0,
-        sensitivity=seen,
+        between=between,
         best_today=today.name,
         best_if_leaking=choices.best(leaking).name,
-        every_years=every,
-        every_release=worthwhile,
         audits_per_release=per_release,
         reason=reason,
     )

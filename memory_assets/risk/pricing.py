@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
 
 from memory_assets.errors import InputError
-from memory_assets.risk.accounting import account, simulate_options
+from memory_assets.risk.accounting import Account, account, simulate_options
 from memory_assets.risk.describe import input_lines
 from memory_assets.risk.distribution import Beta, weakest
 from memory_assets.risk.evidence import Evidence
 from memory_assets.risk.figure import absent, exact, over_counts
 from memory_assets.risk.gate import decide
 from memory_assets.risk.leakage import LeakRate, membership_rate, weighted_posterior
-from memory_assets.risk.learning import Forecast, discounted
+from memory_assets.risk.learning import NOTHING_LEARNED, Forecast, Learned, discounted
 from memory_assets.risk.options import AS_IS, Option, line_up
 from memory_assets.risk.plan import AuditPlan, Choices, Control, plan_audits
 from memory_assets.risk.profile import Profile
@@ -50,28 +50,37 @@ def _belief(rates: tuple[LeakRate, ...], scenario: Scenario) -> Beta | None:
 
 
 def _plan(
-    results: Sequence[OptionResult], belief: Beta | None, profile: Profile
+    priced: Sequence[Account],
+    results: Sequence[OptionResult],
+    belief: Beta | None,
+    extracted: bool,
+    profile: Profile,
 ) -> AuditPlan | None:
-    """The audit plan among all options and withdrawal; None where no rate was measured."""
-    loss = results[0].expected_loss.value or 0.0
-    if belief is None or loss <= 0:
+    """The audit plan among all options and withdrawal; None where no rate was measured.
+
+    Where extraction was `extracted` by the audit the belief is about its rate p alone: an option's
+    loss is what membership costs under it plus what extraction costs, in proportion to p.
+    """
+    losses = [a.loss_by_extraction if extracted else float(a.years.given.mean()) for a in priced]
+    kept = [float(a.by_membership.mean()) if extracted else 0.0 for a in priced]
+    if belief is None or losses[0] <= 0:
         return None
     decision = profile.decision
     controls = [
         Control(
             name=r.name,
-            efficacy=1 - (r.expected_loss.value or 0.0) / loss,
-            cost=(r.cost.value or 0.0) + (r.utility_loss.value or 0.0),
+            efficacy=1 - loss / losses[0],
+            cost=(r.cost.value or 0.0) + (r.utility_loss.value or 0.0) + left,
         )
-        for r in results[1:]
+        for r, loss, left in zip(results[1:], losses[1:], kept[1:], strict=True)
     ]
     earned = results[0].value.value
     if earned is not None:
         controls.append(Control("withdraw", 1.0, max(earned, 0.0)))
     return plan_audits(
         discounted(belief, decision.carry_over.mean),
-        loss / belief.mean,
-        Choices(tuple(controls)),
+        losses[0] / belief.mean,
+        Choices(tuple(controls), kept[0]),
         fixed_cost=decision.audit_cost.mean,
         cost_per_probe=decision.cost_per_probe.mean,
         triage_cost=decision.triage_cost.mean,
@@ -122,7 +131,7 @@ def price(
     options: Sequence[Option] | None = None,
     seed: int = 0,
     years: int = 200_000,
-    prior: Mapping[str, Beta] | None = None,
+    learned: Learned = NOTHING_LEARNED,
 ) -> RiskReport:
     """Price what an audit found, for the model as it is and for every option, in one run.
 
@@ -133,7 +142,7 @@ def price(
             is (`none`) always comes first.
         seed: the same inputs and seed give the same report.
         years: simulated years for each option, in futures of the profile's horizon.
-        prior: pseudo-counts by stratum from an earlier release (`learning.next_prior`).
+        learned: pseudo-counts from earlier releases (`learning.learn`).
 
     Raises:
         InputError: too few years, options of one name, or strata that do not match the profile's.
@@ -161,7 +170,7 @@ def price(
     )
     if reason:
         return RiskReport(*head)
-    scenario = Scenario(evidence, profile, Streams(seed), futures, prior)
+    scenario = Scenario(evidence, profile, Streams(seed), futures, learned)
     priced = simulate_options(line_up(profile.options if options is None else options), scenario)
     as_is = priced[0]
     results = tuple(account(each, as_is, scenario) for each in priced)
@@ -194,8 +203,9 @@ def price(
         frontier=frontier(
             [(r.name, r.leaks.value or 0.0, r.value.value, r.cost.value or 0.0) for r in results]
         ),
-        tornado=tornado(profile, evidence, rates),
-        plan=_plan(results, _belief(rates, scenario), profile),
+        tornado=tornado(profile, evidence, rates, scenario.told(attack) if attack else None),
+        plan=_plan(priced, results, _belief(rates, scenario), bool(rates), profile),
+        probes=sum(r.n for r in rates) if rates else attack.members if attack else 0,
         break_even_growth=absent("ratio", basis, none_such)
         if growth is None
         else exact(growth, "ratio", basis),

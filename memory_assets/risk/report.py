@@ -100,7 +100,9 @@ class RiskReport:
 
     `break_even_growth` is how many times today's attempts may grow before the expected loss of the
     model as it is eats its value. `training_gain` is shown and not counted. `held_out` is the
-    metric on unseen cases that the value rests on, where it was measured.
+    metric on unseen cases that the value rests on, where it was measured. `probes` is the depth of
+    the audit: how many probes stand behind the leak rate (members asked about, where membership
+    alone is priced).
     """
 
     audit_id: str
@@ -121,6 +123,7 @@ class RiskReport:
     frontier: tuple[FrontierPoint, ...] = ()
     tornado: tuple[Swing, ...] = ()
     plan: AuditPlan | None = None
+    probes: int = 0
     break_even_growth: Figure | None = None
     memorized_value: Figure | None = None
     training_gain: Figure | None = None

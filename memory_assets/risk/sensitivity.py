@@ -9,12 +9,7 @@ import numpy as np
 
 from memory_assets.risk.distribution import Basis, Beta, Distribution, Fixed, Uniform
 from memory_assets.risk.evidence import Evidence
-from memory_assets.risk.leakage import (
-    LeakRate,
-    membership_posteriors,
-    membership_rate,
-    weighted_posterior,
-)
+from memory_assets.risk.leakage import LeakRate, membership_rate, weighted_posterior
 from memory_assets.risk.profile import Profile
 from memory_assets.risk.simulation import incident_loss, incidents_per_year, leaks_per_year
 from memory_assets.statistics.estimate import Estimate
@@ -49,13 +44,17 @@ def _measured_share(estimate: Estimate) -> Distribution:
     return Uniform(low=low, high=high, basis="measured")
 
 
-def _leak_inputs(profile: Profile, evidence: Evidence, rates: tuple[LeakRate, ...]) -> dict:
+def _leak_inputs(
+    profile: Profile,
+    evidence: Evidence,
+    rates: tuple[LeakRate, ...],
+    told: tuple[Beta, Beta] | None,
+) -> dict:
     found: dict[str, Distribution] = {}
     if rates:
         found["leakage.rate"] = weighted_posterior(rates)
-    if profile.data.membership_sensitive and evidence.membership:
-        tpr, fpr = membership_posteriors(evidence.membership)
-        found["leakage.membership_tpr"], found["leakage.membership_fpr"] = tpr, fpr
+    if told and evidence.membership:
+        found["leakage.membership_tpr"], found["leakage.membership_fpr"] = told
         prior = evidence.membership.prior
         stated = None if prior is None else Fixed(value=prior, basis="expert")
         found["data.membership_prior"] = stated or profile.data.membership_prior
@@ -125,13 +124,18 @@ def _net(at: Mapping[str, float], profile: Profile) -> float:
 
 
 def tornado(
-    profile: Profile, evidence: Evidence | None = None, rates: tuple[LeakRate, ...] = ()
+    profile: Profile,
+    evidence: Evidence | None = None,
+    rates: tuple[LeakRate, ...] = (),
+    told: tuple[Beta, Beta] | None = None,
 ) -> tuple[Swing, ...]:
     """All inputs that are not exactly known, the widest swing of the yearly net first.
 
-    Without `evidence` the measured part is a placeholder, so that a profile alone can be judged.
+    `rates` are the posteriors of extraction, `told` those of the attack's TPR and FPR where
+    membership is priced. Without `evidence` the measured part is a placeholder, so that a profile
+    alone can be judged.
     """
-    swung = _leak_inputs(profile, evidence, rates) if evidence else _nominal_inputs(profile)
+    swung = _leak_inputs(profile, evidence, rates, told) if evidence else _nominal_inputs(profile)
     for name, distribution in profile.inputs().items():
         if name == "data.records" or name.split(".")[0] in _SECTIONS:
             swung.setdefault(name, distribution)

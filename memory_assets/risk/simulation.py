@@ -215,3 +215,14 @@ def simulate(
         )
         for leak, (a_year, rate), total in zip(leaks, frequencies, gross, strict=True)
     ]
+
+
+def expected_losses(
+    leaks: Sequence[Leak], exposure: Exposure, loss: Loss, streams: Streams, futures: int
+) -> list[Floats]:
+    """`E[X | future]` a year of every option, without simulating its years: `Years.given`."""
+    frequencies = _frequencies(leaks, exposure, streams, futures)
+    return [
+        rate * expected_incident_loss(loss, leak.exposed)
+        for leak, (_, rate) in zip(leaks, frequencies, strict=True)
+    ]

@@ -55,16 +55,18 @@ def record(tmp_path: Path, *made: AuditBundle) -> Path:
 
 
 def test_a_price_reads_the_newest_audit_of_what_an_option_was_built_by(tmp_path: Path) -> None:
-    dp, older, newer = of("option:dp", 1), of("v2", 2), of("v2", 3)
-    home = record(tmp_path, dp, older, newer, of("v1", 4))
+    dp, older, newer, v1 = of("option:dp", 1), of("v2", 2), of("v2", 3), of("v1", 4)
+    home = record(tmp_path, dp, older, newer, v1)
     owner = subject(**{"early-stop": "v2", "dp": "option:dp", "output-filter": "v9"})
     everyone = {
         "option early-stop": newer.audit.audit_id,
         "option dp": dp.audit.audit_id,
     }
     found = audits_beside(home, owner, RELEASED)
-    assert found["v1"] == found["v3"] == everyone
-    assert found["v2"] == {"option dp": dp.audit.audit_id}
+    assert found["v1"] == everyone
+    before = {"release before": v1.audit.audit_id}
+    assert found["v3"] == everyone | before
+    assert found["v2"] == {"option dp": dp.audit.audit_id} | before
 
 
 def test_without_a_history_nothing_is_read(tmp_path: Path) -> None:
@@ -77,12 +79,9 @@ def test_without_a_history_nothing_is_read(tmp_path: Path) -> None:
     [
         (of("v1", 1, recited()), True),
         (of("v1", 1, recited("repetitions=8-16")), True),
-        (of("v1", 1, recited("of other kinds")), False),
         (of("v1", 1, recited(), verdict="insufficient evidence"), False),
-        (of("v1", 1, recited(k=None)), False),
-        (of("v1", 1), False),
     ],
-    ids=["whole", "tier", "other split", "no verdict", "no count", "classifier"],
+    ids=["whole", "tier", "no verdict"],
 )
 def test_a_release_is_beside_the_next_where_it_leaves_a_prior(
     tmp_path: Path, before: AuditBundle, leaves: bool
@@ -95,9 +94,25 @@ def test_a_release_is_beside_the_next_where_it_leaves_a_prior(
     # The price itself says the same: with the release before it is another one, or it is not.
     store, priced = ArtifactStore(home), Audited(own.audit, own.measurements)
     beside = neighbours(home, "digits", "v2", {}, RELEASED)
-    assert beside.earlier == Audited(before.audit, before.measurements)
+    assert list(beside.earlier) == [Audited(before.audit, before.measurements)]
     keys = [
         price_audit(priced, subject(), tmp_path, each, None, store).key
         for each in (beside, Neighbours({}))
     ]
     assert (keys[0] != keys[1]) is leaves
+
+
+def test_the_last_release_that_has_a_verdict_is_beside(tmp_path: Path) -> None:
+    """A version that speaks for an option is none; a dozen are read, the last one calls."""
+    made = [of(f"v{i}", i, recited()) for i in range(1, 17)]
+    made[14] = of("v15", 15, recited(), verdict="insufficient evidence")
+    home = record(tmp_path, *made)
+    released = [one.audit.model_version for one in made]
+    owner = subject(**{"early-stop": "v14"})
+    assert audits_beside(home, owner, released)["v16"] == {
+        "option early-stop": made[13].audit.audit_id,
+        "release before": made[12].audit.audit_id,
+    }
+    read = neighbours(home, "digits", "v16", owner.mitigations, released).earlier
+    expected = [f"v{i}" for i in (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15)]
+    assert [each.audit.model_version for each in read] == expected

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from scipy import stats
 
 from memory_assets.artifacts import ArtifactStore
+from memory_assets.audits import pricing
 from memory_assets.audits.pricing import (
     Audited,
     Neighbours,
@@ -22,6 +24,7 @@ from memory_assets.errors import InputError
 from memory_assets.history.bundle import Audit
 from memory_assets.priced_subjects import Company, PricedSubject
 from memory_assets.risk import profile_file
+from memory_assets.risk.plan import Rounds
 from memory_assets.risk.reading import load_profile
 from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import rate
@@ -179,6 +182,34 @@ def test_a_sibling_that_was_audited_speaks_for_its_option(store):
     assert (by["early-stop"].leaks.value or 0) < (by["none"].leaks.value or 0)
 
 
+def test_all_earlier_releases_with_a_verdict_open_the_counts_of_this_one(store, profile):
+    kept = profile.decision.carry_over.mean
+    first, second = audited(version="v1", tp=300), audited(version="v2", tp=200)
+    withheld = audited("insufficient evidence", "v3", tp=699)
+    chain = (first, second, withheld)
+    report = read_risk(priced(store, audited(version="v4"), beside=Neighbours({}, chain)).path)
+    alone = read_risk(priced(store, audited(version="v4")).path)
+    a = 0.5 + kept * (200 + kept * 300)
+    n = 1 + kept * (700 + kept * 700)
+    (told,) = (s for s in report.tornado if s.name == "leakage.membership_tpr")
+    by_hand = stats.beta(a + 57, n - a + 700 - 57)
+    assert (told.low, told.high) == pytest.approx(by_hand.ppf([0.05, 0.95]))
+    without = read_risk(priced(store, audited(version="v4"), beside=Neighbours({}, chain[:2])).path)
+    assert without == report
+    assert (alone.options[0].leaks.value or 0) < (report.options[0].leaks.value or 0)
+
+
+def test_a_version_that_speaks_for_an_option_is_no_earlier_release(monkeypatch, tmp_path):
+    """Its counts would enter twice: as the option's own, and in what they are added to."""
+    known = {v: audited(version=v) for v in ("v1", "v2", "v4")}
+    monkeypatch.setattr(pricing, "recorded", lambda *named: known.get(named[-1]))
+    released = ["v1", "v2", "v3", "v4", "v5"]
+    beside = pricing.neighbours(tmp_path, "digits", "v5", {"early-stop": "v2"}, released)
+    assert [e.audit.model_version for e in beside.earlier] == ["v1", "v4"]
+    assert beside.mitigated["early-stop"].audit.model_version == "v2"
+    assert not pricing.neighbours(tmp_path, "digits", "v1", {}, released).earlier
+
+
 def test_the_mitigated_version_is_not_offered_its_own_mitigation(store):
     found = audited(version="v2")
     report = read_risk(priced(store, found, mitigations={"early-stop": "v2"}).path)
@@ -200,7 +231,8 @@ def test_the_plan_may_bring_the_next_audit_forward_and_never_puts_it_off(store):
     assert next_audit_days(None, 90) == 90
     assert report.plan is not None
     for years, days in ((0.1, 36), (5.0, 90), (None, 90)):
-        plan = replace(report.plan, every_years=years)
+        between = None if years is None else Rounds(300, years, 0.9, 1.0)
+        plan = replace(report.plan, between=between)
         assert next_audit_days(replace(report, plan=plan), 90) == days
 
 

@@ -14,11 +14,14 @@ from report_samples import sample
 
 from memory_assets.reports.amounts import amount, money, shown
 from memory_assets.reports.catalogue import catalogue
+from memory_assets.reports.governance import audit_plan
 from memory_assets.reports.inputs import ActionLine, ReportInput
+from memory_assets.reports.money import options_compared
 from memory_assets.reports.page import render
 from memory_assets.reports.summary import summary
 from memory_assets.risk.evidence import Evidence, Membership, Stratum, Utility
 from memory_assets.risk.figure import Figure, absent
+from memory_assets.risk.plan import Rounds
 from memory_assets.risk.pricing import price
 from memory_assets.risk.reading import load_profile
 from memory_assets.statistics.estimate import Estimate
@@ -205,6 +208,57 @@ def test_a_range_names_its_currency_once_where_both_ends_count_alike(low, high, 
 def test_money_below_one_unit_is_not_called_nothing():
     assert money(0.2, "JPY", catalogue("ja")) == "1円未満"
     assert money(0.0, "USD", catalogue("en")) == "USD 0"
+
+
+def planned(lang: str, **plan) -> str:
+    """The section on the audit plan where the plan is another one."""
+    found = priced()
+    risk = replace(found.risk, plan=replace(found.risk.plan, **plan))  # type: ignore
+    return words(str(audit_plan(replace(found, risk=risk), catalogue(lang))))
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_two_recommendations_of_the_plan_do_not_contradict_each_other(lang):
+    t = catalogue(lang)
+    rounds = Rounds(300, 0.5, 0.95, 1.0)
+    both = planned(lang, depth=0, between=rounds, evpi=1.0, audits_per_release=0.5)
+    cadence = t("plan.cadence", hazard="0.3", probes="300", months="6")
+    assert t("plan.too_dear") in both
+    assert cadence + t("form.gap") + t("plan.two_questions") in both
+    assert t("plan.not_every_release") in both
+    assert t("plan.per_release", audits="0.5") in both
+    agreed = planned(lang, depth=1000, between=rounds, audits_per_release=1.0)
+    assert t("plan.two_questions") not in agreed
+    assert t("plan.every_release") in agreed
+    assert t("plan.only_by_policy") in planned(lang, depth=0, between=None, audits_per_release=0.0)
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_the_planned_depth_stands_beside_the_depth_that_was_run_and_is_advice(lang):
+    t = catalogue(lang)
+    rounds = Rounds(300, 0.5, 0.95, 1.0)
+    both = planned(lang, depth=3000, between=rounds, audits_per_release=1.0)
+    asked = t("plan.at_a_release", probes="3,000"), t("plan.between_releases", probes="300")
+    assert t("plan.depth", ran="1,300", planned=t("form.separator").join(asked)) in both
+    assert t("plan.depth_is_advice", setting="pool.pairs") in both
+    nothing = planned(lang, depth=0, between=None, audits_per_release=0.0)
+    assert t("plan.depth_open", ran="1,300") in nothing
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_break_even_questions_are_shown_where_no_value_was_measured_too(found, lang):
+    t = catalogue(lang)
+    risk = found.risk
+    as_is = replace(risk.options[0], value=absent("JPY", "measured", "nothing was measured"))
+    unvalued = replace(found, risk=replace(risk, options=(as_is, *risk.options[1:])))
+    html = str(options_compared(unvalued, t))
+    cells = words(html[html.index('id="options-return"') :])
+    assert t("column.pays_from") in cells
+    pays = [o.break_even_queries.value for o in risk.options[1:] if o.break_even_queries.value]
+    assert pays
+    assert all(amount(value, t) in cells for value in pays)
+    asked = next(line.mean for line in risk.inputs if line.name == "exposure.queries")
+    assert t("options.pays_from", queries=amount(asked, t)) in words(html)
 
 
 # Terms that a manager has not met: page one does without them, and the sections may use them.

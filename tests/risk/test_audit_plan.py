@@ -14,6 +14,8 @@ from memory_assets.risk.distribution import Beta
 from memory_assets.risk.plan import (
     Choices,
     Control,
+    Depth,
+    best_rounds,
     cadence,
     depth_value,
     plan_audits,
@@ -110,27 +112,74 @@ def test_the_plan_picks_the_depth_that_pays():
     plan = plan_audits(Beta(a=1, b=99), 1e9, CONTROL, **PLAN)
     nets = {d.probes: d.evsi - d.cost for d in plan.depths}
     assert plan.depth == max(nets, key=nets.__getitem__)
-    assert plan.every_release
+    assert plan.depth > 0
     # At 1% expected the control is bought already, and it is best at 2% too: no alarm changes it.
-    assert (plan.best_today, plan.best_if_leaking, plan.every_years) == ("filter", "filter", None)
+    assert (plan.best_today, plan.best_if_leaking, plan.between) == ("filter", "filter", None)
 
 
 def test_an_alarm_that_would_change_the_choice_sets_the_cadence():
     plan = plan_audits(Beta(a=0.5, b=300), 1e9, CONTROL, **PLAN)
     assert (plan.best_today, plan.best_if_leaking) == ("none", "filter")
-    best = max(plan.depths, key=lambda d: d.net)
-    seen = 1 - 0.98**best.probes
-    assert plan.sensitivity == pytest.approx(seen)
-    by_hand = cadence(best.cost + 0.05 * 1e5, 0.8 * 20e6 - 6e6, 0.3, seen)
-    assert plan.every_years == pytest.approx(by_hand)
+    between = plan.between
+    assert between is not None
+    seen = 1 - 0.98**between.probes
+    assert between.sensitivity == pytest.approx(seen)
+    by_hand = cadence(1e5 + 100 * between.probes + 0.05 * 1e5, 0.8 * 20e6 - 6e6, 0.3, seen)
+    assert between.years == pytest.approx(by_hand)
+    assert plan.audits_per_release == pytest.approx(max(1 / (4 * between.years), plan.depth > 0))
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    fixed=st.floats(1e2, 1e6),
+    probe=st.floats(0.01, 1e3),
+    loss_rate=st.floats(1e5, 1e9),
+    hazard=st.floats(0.01, 2),
+    material=st.floats(1e-3, 0.2),
+)
+def test_depth_and_cadence_are_the_cheapest_of_all_pairs(fixed, probe, loss_rate, hazard, material):
+    depths = [Depth(n, 0.0, fixed + n * probe) for n in (10, 30, 100, 300, 1000, 3000)]
+    years = np.geomspace(1e-6, 1e4, 20_001)
+    seen = np.array([1 - (1 - material) ** d.probes for d in depths])[:, None]
+    price = np.array([d.cost + 50.0 for d in depths])[:, None]
+    costs = price / years + loss_rate * hazard * years * (1 / seen - 0.5)
+    best = best_rounds(
+        depths, alarm_cost=50.0, loss_rate=loss_rate, hazard=hazard, material_rate=material
+    )
+    if best is None:
+        assert costs.min() >= loss_rate * (1 - 1e-6)
+        return
+    assert best.cost == pytest.approx(costs.min(), rel=1e-5)
+    row = next(i for i, d in enumerate(depths) if d.probes == best.probes)
+    assert costs[row].min() == pytest.approx(costs.min(), rel=1e-5)
+    assert best.years == pytest.approx(years[costs[row].argmin()], rel=0.01)
+
+
+def test_no_depth_that_pays_does_not_make_the_cheapest_one_the_cadence():
+    """A clean audit of 3,000 probes: every depth has a negative net, the least at 10 probes."""
+    plan = plan_audits(
+        Beta(a=0.5, b=1500.5),
+        5e7,
+        Choices((Control("filter", 0.8, 2e5),)),
+        **{**PLAN, "fixed_cost": 1e3, "cost_per_probe": 0.05, "triage_cost": 2e3},
+    )
+    assert plan.depth == 0
+    assert max(plan.depths, key=lambda d: d.net).probes == 10
+    assert plan.between is not None
+    assert plan.between.probes == 300
+    # Ten probes miss most leaks and would have to be asked so often that it costs twice as much.
+    seen = 1 - 0.98**10
+    often = cadence(1e3 + 0.5 + 100, 0.8 * 1e6 - 2e5, 0.3, seen)
+    assert often is not None
+    assert 2 * 1100.5 / often > 2 * plan.between.cost
 
 
 def test_nothing_to_do_makes_an_audit_worthless():
     plan = plan_audits(Beta(a=1, b=99), 1e9, Choices(()), **PLAN)
     assert plan.depth == 0
     assert plan.evpi == 0
-    assert not plan.every_release
-    assert plan.every_years is None
+    assert plan.between is None
+    assert plan.audits_per_release == 0
     assert "Nothing to do" in plan.reason
 
 
@@ -138,3 +187,13 @@ def test_too_few_probes_cannot_change_the_decision():
     plan = plan_audits(Beta(a=1, b=99), 1e9, CONTROL, **PLAN)
     assert [d.evsi for d in plan.depths if d.probes < 30] == [0]
     assert next(d for d in plan.depths if d.probes == 100).evsi > 0
+
+
+def test_what_the_leak_rate_does_not_move_is_worth_no_probe():
+    """Membership costs 5M under either choice: knowing the extraction rate saves nothing of it."""
+    prior = Beta(a=1, b=99)
+    alone = depth_value(prior, 1e9, CONTROL, 1000)
+    beside = Choices((Control("filter", efficacy=0.8, cost=11e6),), kept=5e6)
+    both = depth_value(prior, 1e9, beside, 1000)
+    assert (both.evsi, both.evpi) == pytest.approx((alone.evsi, alone.evpi))
+    assert float(beside.least(0.0)) == 5e6

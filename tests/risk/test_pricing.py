@@ -14,7 +14,7 @@ from memory_assets.risk.accounting import simulate_options
 from memory_assets.risk.distribution import Distribution, Fixed
 from memory_assets.risk.evidence import Evidence, Stratum, Utility
 from memory_assets.risk.gate import decide
-from memory_assets.risk.learning import next_prior
+from memory_assets.risk.learning import learn
 from memory_assets.risk.options import AS_IS, Measure, Option, combine, line_up, with_evidence
 from memory_assets.risk.pricing import price
 from memory_assets.risk.profile import Profile
@@ -328,9 +328,62 @@ def test_the_last_release_opens_the_next(evidence, profile):
     first = price(evidence, profile, (), years=YEARS)
     clean = replace(evidence, strata=tuple(replace(s, k=0) for s in evidence.strata))
     fresh = price(clean, profile, (), years=YEARS)
-    learned = price(clean, profile, (), years=YEARS, prior=next_prior(first.leak_rates, 0.5))
+    learned = price(clean, profile, (), years=YEARS, learned=learn([evidence], 0.5))
     low, middle, high = (value(r, "leak_rate") for r in (fresh, learned, first))
     assert low < middle < high
+
+
+def test_a_classifier_learns_from_its_last_release_too(evidence, profile):
+    told = replace(evidence, strata=())
+    blunt = replace(told, membership=replace(evidence.membership, tp=5))
+    fresh = price(blunt, profile, (), years=YEARS)
+    learned = price(blunt, profile, (), years=YEARS, learned=learn([told], 0.5))
+    first = price(told, profile, (), years=YEARS)
+    low, middle, high = (value(r, "membership_rate") for r in (fresh, learned, first))
+    assert low < middle < high
+    swings = {s.name: s for s in learned.tornado}
+    assert swings["leakage.membership_tpr"].low > 0.01  # as the losses: not from its counts alone
+
+
+def test_equal_counts_leak_alike_whatever_was_learned(evidence, profile):
+    audited = with_evidence(Option("twin"), replace(evidence, audit_id="audit-2"))
+    clean = replace(evidence, strata=tuple(replace(s, k=0) for s in evidence.strata))
+    learned = learn([clean, replace(evidence, membership=None)], 0.5)
+    report = price(evidence, profile, [audited], years=YEARS, learned=learned)
+    for quantity in ("leak_rate", "membership_rate", "expected_loss"):
+        assert value(report, quantity, "twin") == value(report, quantity), quantity
+
+
+def test_membership_that_no_option_changes_makes_no_probe_worth_more(evidence, profile):
+    """The belief of the plan is about extraction; what members cost is not in proportion to it."""
+    told = replace(evidence.membership, tp=300)
+    clean = replace(evidence, strata=(Stratum("all", 0, 3000),), membership=told)
+    costly = Option("filter", (replace(FILTER.measures[0], annual=Fixed(value=2e5)),))
+    plain = set_input(profile, "data.membership_sensitive", False)
+    with_it, without = (price(clean, p, [costly], years=YEARS) for p in (profile, plain))
+    assert value(with_it, "expected_loss") > 2 * value(without, "expected_loss")
+    assert with_it.plan is not None
+    assert without.plan is not None
+    assert without.plan.evpi > 0
+    # Both may strike one release, which then is one incident: that little they share.
+    assert with_it.plan.evpi == pytest.approx(without.plan.evpi, rel=0.1)
+    pays_from = [value(r, "break_even_queries", "filter") for r in (with_it, without)]
+    assert pays_from[0] == pytest.approx(pays_from[1], rel=0.05)
+
+
+def test_what_an_option_saves_of_membership_is_no_reason_to_probe_extraction(evidence, profile):
+    """No extraction rate changes whether a cure of membership alone is worth its cost."""
+    told = replace(evidence.membership, tp=300)
+    clean = replace(evidence, strata=(Stratum("all", 0, 3000),), membership=told, utility=None)
+    cure = Measure(name="cure", membership_ratio=Fixed(value=0.2), annual=Fixed(value=1e5))
+    plan = price(clean, profile, [Option("cure", (cure,))], years=YEARS).plan
+    assert plan is not None
+    assert plan.evpi < 0.01 * 1e5 * 0.25  # until the next release
+
+
+def test_a_plan_knows_how_deep_its_audit_was(evidence, profile):
+    assert price(evidence, profile, (), years=YEARS).probes == 1300
+    assert price(replace(evidence, strata=()), profile, (), years=YEARS).probes == 1000
 
 
 def test_forecasts_are_probabilities_of_named_events(evidence, profile):
