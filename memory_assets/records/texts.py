@@ -30,6 +30,8 @@ LONGEST_ID = 1000
 NEAR = 0.5
 """A text of whose runs at least this share stand elsewhere counts as a near-duplicate."""
 
+# Two bytes a character and four, at most, as text and as what is made of it.
+_BYTES_OF_TEXT = 6
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, hence invertible modulo 2^64
 _INVERSE = np.uint64(pow(int(_BASE), -1, 1 << 64))
 
@@ -109,8 +111,7 @@ class Overlap:
 
 def _decode(path: Path) -> str:
     try:
-        # Two bytes a character and four, at most, as text and as what is made of it.
-        afford(6 * path.stat().st_size, path, "its texts")
+        afford(_BYTES_OF_TEXT * path.stat().st_size, path, "its texts")
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
@@ -170,7 +171,10 @@ class _Unreadable:
 def _plain(path: Path) -> Iterator[tuple[str, object]]:
     """Paragraphs of a file, or whole files of a folder."""
     if path.is_dir():
-        for file in files_in(path, "*.txt"):
+        files = list(files_in(path, "*.txt"))
+        # Each may be small enough, and all of them together not.
+        afford(_BYTES_OF_TEXT * sum(file.stat().st_size for file in files), path, "its texts")
+        for file in files:
             name = str(file.relative_to(path).with_suffix(""))
             try:
                 yield name, _decode(file)
