@@ -7,6 +7,7 @@ found" to everything looks to it like a clean bill, so what was really looked up
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,10 +15,16 @@ from pathlib import Path
 
 PINS = Path(__file__).parents[1] / "constraints.txt"
 _SECONDS = 300
+# What pip-audit, requests and urllib3 say where the network gives no answer.
+_UNREACHED = re.compile(
+    r"ConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|MaxRetryError|HTTPError|"
+    r"NameResolutionError|NewConnectionError|Could not connect|timed out",
+    re.IGNORECASE,
+)
 
 
-def ask(pins: Path) -> dict | None:
-    """What pip-audit found, or None where it came to no result."""
+def ask(pins: Path) -> dict | str | None:
+    """What pip-audit found; None where no registry was reached, or what else went wrong."""
     with tempfile.TemporaryDirectory() as folder:
         asked, report = Path(folder, "pins.txt"), Path(folder, "report.json")
         # A local build such as 2.13.0+cpu is known to advisories as 2.13.0.
@@ -27,14 +34,25 @@ def ask(pins: Path) -> dict | None:
         command += ["--disable-pip", "--format", "json", "--output", str(report)]
         command += ["--progress-spinner", "off", "--timeout", "10"]
         try:
-            subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=_SECONDS, check=False
+            )
         except subprocess.TimeoutExpired:
             return None
-        return json.loads(report.read_text()) if report.is_file() else None
+        if report.is_file():
+            return json.loads(report.read_text())
+        return None if _UNREACHED.search(done.stderr) else _last_line(done)
 
 
-def judge(found: dict | None) -> tuple[int, list[str]]:
+def _last_line(done: subprocess.CompletedProcess[str]) -> str:
+    said = done.stderr.strip().splitlines()
+    return said[-1] if said else f"ended with {done.returncode} and said nothing"
+
+
+def judge(found: dict | str | None) -> tuple[int, list[str]]:
     """The exit code, and what to print, for what pip-audit found."""
+    if isinstance(found, str):
+        return 1, [f"dependencies: pip-audit failed, so nothing was asked: {found}"]
     packages = [] if found is None else found["dependencies"]
     asked = [package for package in packages if "skip_reason" not in package]
     if not asked:

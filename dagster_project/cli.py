@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -197,7 +198,7 @@ def audit(
     )
     last = done.audits[-1]
     _out().print(
-        f"Next: memory-assets report {last.subject} --version {_cell(last.version)}   "
+        f"Next: memory-assets report {last.subject} --version {_cell(shlex.quote(last.version))}   "
         "(the page to read)\n"
         "      memory-assets query leakage-by-version   (the numbers)\n"
         "      memory-assets ui   (the lineage)"
@@ -268,7 +269,8 @@ def report(
     within = folder.parent.parent == home() / "reports" and ".." not in (subject, version)
     if not within or not page.is_file():
         raise InputError(
-            f"report {subject} {version}: none at {page}; run memory-assets audit {subject}"
+            f"report {subject} {version}: none at {page}; run "
+            + shlex.join(["memory-assets", "audit", subject])
         )
     if verify:
         money.verify_report(page)
@@ -300,10 +302,12 @@ def ui(
 ) -> None:
     """Open the lineage graph on 127.0.0.1, with the daemon that re-audits what changes."""
     from dagster_project import pages
-    from dagster_project.instance import open_instance, run_dagster_dev
+    from dagster_project.guard import served_names
+    from dagster_project.instance import open_instance, run_services
     from memory_assets.history.store import History
 
     root = project_root()
+    served_names()  # an error in them is one line here, and not a server that ended by itself
     open_instance().dispose()
     History(home()).upgrade()
     os.environ.setdefault("MEMORY_ASSETS_HOME", str(home()))
@@ -313,7 +317,7 @@ def ui(
             os.environ.setdefault(pages.ADDRESS, address)
         _out().print(f"Dagster on http://127.0.0.1:{port} - stop it with Ctrl-C")
         _out().print(f"Reports on {address or 'no port: ' + str(port + 1) + ' is taken'}")
-        raise typer.Exit(run_dagster_dev(port))
+        raise typer.Exit(run_services(port))
 
 
 app.command()(_one_line_errors(new))

@@ -76,15 +76,14 @@ def open_instance() -> dg.DagsterInstance:
         return dg.DagsterInstance.get()
 
 
-def run_dagster_dev(port: int) -> int:
+def run_services(port: int) -> int:
     """Web server, daemon and code server on 127.0.0.1 until this process is told to stop.
 
-    Dagster takes its servers down when it is interrupted, and leaves them behind when it is
-    terminated. So both signals reach it as an interrupt, whoever sends them.
+    They end in order when they are interrupted, and some stay behind when they are terminated. So
+    both signals reach them as an interrupt, whoever sends them.
     """
-    command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml"]
     child = subprocess.Popen(
-        [*command, "-h", "127.0.0.1", "-p", str(port)],
+        [sys.executable, "-m", "dagster_project.services", str(port)],
         # A group of its own, so that Ctrl-C reaches it once and through us; and a shell may have
         # started us with the interrupt ignored, which children inherit.
         process_group=0,

@@ -2,13 +2,14 @@
 
 A browser opens no file from a page that came over HTTP, so a link in Dagster must lead to a server.
 `memory-assets ui` runs this one on the port above its own. It answers on the loopback address only,
-to that name only, and changes nothing.
+behind the same guard as Dagster's, and changes nothing.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import shlex
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +29,6 @@ ADDRESS = "MEMORY_ASSETS_PAGES"
 """Where the pages are found; for a Dagster that runs elsewhere, behind a server of its owner."""
 
 _DEFAULT = "http://127.0.0.1:3001"
-_HOSTS = ["127.0.0.1", "localhost"]
 _MOST_ROWS = 1000
 _A_FORM = 5
 """Up to so many rows are shown a line a field: a row of fifteen columns is read downwards."""
@@ -73,7 +73,8 @@ def answer_page(root: Path, name: str, parameters: Mapping[str, str]) -> str:
     shown = (
         table("answer", question.text, columns, rows, words=words) if rows else el("p", "No rows.")
     )
-    given = " ".join(f"--param {name}={value}" for name, value in parameters.items())
+    given = [word for item in parameters.items() for word in ("--param", "=".join(item))]
+    again = shlex.join(["memory-assets", "query", question.name, *given])
     return document(
         question.name,
         "en",
@@ -82,7 +83,7 @@ def answer_page(root: Path, name: str, parameters: Mapping[str, str]) -> str:
             "main",
             shown,
             el("h2", "How to ask again"),
-            el("pre", f"memory-assets query {question.name} {given}"),
+            el("pre", again),
             el("h2", "SQL"),
             join(el("pre", question.sql)),
         ),
@@ -93,14 +94,15 @@ def application(root: Path) -> Starlette:
     """The server of one home."""
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.responses import HTMLResponse, RedirectResponse
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
 
+    from dagster_project.guard import Guard, served_names
+
     def start(request: Request) -> Response:
         del request
-        return RedirectResponse("/reports/portfolio.en.html")
+        return RedirectResponse("reports/portfolio.en.html")  # relative: a proxy may move it
 
     def question(request: Request) -> Response:
         try:
@@ -116,8 +118,7 @@ def application(root: Path) -> Starlette:
             Route("/questions/{name}", question),
             Mount("/reports", reports),
         ],
-        # A page elsewhere that points a name of its own at this address is not served.
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)],
+        middleware=[Middleware(Guard, names=served_names())],
     )
 
 

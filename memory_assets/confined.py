@@ -10,6 +10,7 @@ from memory_assets.errors import InputError
 
 # A version's name becomes a partition, a folder, a row of SQL, a line in a terminal and a page.
 _VERSION = re.compile(r"\w[\w.+@=() -]{0,99}")
+_HUB = "models--"
 
 
 def version_name(name: str, where: object) -> str:
@@ -26,15 +27,17 @@ def version_name(name: str, where: object) -> str:
     return name
 
 
-def inside(path: Path, folder: Path) -> Path:
-    """The path, if following every link it still lies in the folder.
+def inside(path: Path, folder: Path, blobs: Path | None = None) -> Path:
+    """The path, if following every link it still lies in the folder, or in its `hub_blobs`.
 
     Raises:
         InputError: it leads out, or in a circle.
     """
     try:
         found = path.resolve(strict=False)
-        within = found.is_relative_to(folder.resolve(strict=False))
+        within = found.is_relative_to(folder.resolve(strict=False)) or (
+            blobs is not None and found.is_relative_to(blobs)
+        )
     except (OSError, RuntimeError):  # a circle of links
         within = False
     if not within:
@@ -45,24 +48,27 @@ def inside(path: Path, folder: Path) -> Path:
     return path
 
 
-def model_root(folder: Path) -> Path:
-    """What the files of a model folder may link to: itself, or the cache that it is a snapshot of.
+def hub_blobs(folder: Path) -> Path | None:
+    """Where the files of a snapshot in the cache of the Hugging Face hub are; None of any other.
 
-    The cache of the Hugging Face hub keeps `snapshots/<revision>/<file>` as links to `blobs/`.
+    The cache keeps `models--<owner>--<name>/snapshots/<revision>/<file>` as links to
+    `models--<owner>--<name>/blobs/`. A folder `blobs` that is a link itself could lead anywhere.
     """
-    folder = folder.resolve()
-    return folder.parent.parent if folder.parent.name == "snapshots" else folder
+    snapshots = folder.resolve().parent
+    blobs = snapshots.parent / "blobs"
+    known = snapshots.name == "snapshots" and snapshots.parent.name.startswith(_HUB)
+    return blobs if known and not blobs.is_symlink() else None
 
 
 def files_in(folder: Path, pattern: str = "*") -> Iterator[Path]:
     """The regular files below a folder in order, hidden ones too; links to folders are not entered.
 
     Raises:
-        InputError: one of them is a link that leads out of the folder (see `model_root`).
+        InputError: one of them is a link that leads out of the folder (see `hub_blobs`).
     """
-    root = model_root(folder)
+    blobs = hub_blobs(folder)
     for path in sorted(folder.rglob(pattern)):
         if path.is_symlink():
-            inside(path, root)
+            inside(path, folder, blobs)
         if path.is_file():
             yield path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from memory_assets.attacks.registry import Attack
-from memory_assets.confined import files_in, inside, model_root
+from memory_assets.confined import files_in, hub_blobs, inside
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.language.recipe import LanguageRecipe
@@ -235,10 +235,11 @@ class LanguageModelSubject(PooledSubject):
         """The files of a Hugging Face folder; one without weights is still being filled."""
         if version.is_file():
             return [version]
+        blobs = hub_blobs(version)
         files = sorted(
             p
             for p in version.iterdir()
-            if inside(p, model_root(version)).is_file()
+            if inside(p, version, blobs).is_file()
             and not p.name.startswith(".")
             and p.suffix not in _NO_PART
         )

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dagster_project.subjects import choose, read_subjects
-from memory_assets.disk import remove
+from memory_assets.confined import files_in
+from memory_assets.disk import is_alive, remove
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.models.registry import Registry
@@ -22,46 +23,81 @@ from memory_assets.subjects import AuditedSubject
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file, or of a folder the regular files below it, and see it on the disk.
+
+    Raises:
+        InputError: no file below it, or a link that leads out of the folder: what it leads to would
+            be handed over as if it were a part of the model.
+    """
+    if source.is_file():
+        shutil.copyfile(source, target)
+        with target.open("rb") as written:
+            os.fsync(written.fileno())
+        return
+    found = list(files_in(source))
+    if not found:
+        raise InputError(f"{source}: no file in this folder; expected a model's files")
+    for file in found:
+        at = target / file.relative_to(source)
+        at.parent.mkdir(parents=True, exist_ok=True)
+        _copy(file, at)
+
+
+def _beside(target: Path, kind: str) -> Path:
+    """A hidden name beside a version: `.NAME@HOST@PID.KIND`, which says whose it is."""
+    return target.with_name(f".{target.name}@{socket.gethostname()}@{os.getpid()}.{kind}")
+
+
 def _put(source: Path, target: Path) -> None:
     """Copy a file or folder to a place, whole or not at all; what stood there is replaced."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    temporary, old = _beside(target, "tmp"), _beside(target, "old")
     try:
-        if source.is_dir():
-            shutil.copytree(source, temporary)
-            if target.exists():
-                target.replace(old)
-        else:
-            shutil.copyfile(source, temporary)
-        with temporary.open("rb") if temporary.is_file() else nullcontext() as written:
-            if written is not None:
-                os.fsync(written.fileno())
+        _copy(source, temporary)
+        if target.is_dir():  # a folder cannot be renamed over another
+            target.replace(old)
         temporary.replace(target)
     finally:
         remove(temporary)
+        if old.exists() and not target.exists():
+            old.replace(target)
         remove(old)
+
+
+def _bring_back(folder: Path) -> None:
+    """Finish what killed processes of this machine left: a version that stood aside comes back."""
+    for left in folder.glob(".*@*@*"):
+        name, host, pid = left.stem[1:].rsplit("@", 2)
+        if host != socket.gethostname() or not pid.isdigit() or is_alive(int(pid)):
+            continue
+        if left.suffix == ".old" and not (folder / name).exists():
+            left.replace(folder / name)
+        elif left.suffix in (".old", ".tmp"):
+            remove(left)
 
 
 def copy_in(source: Path, folder: Path, version: str) -> Path:
     """Copy a checkpoint (a file or a folder) into a subject's folder as one version.
 
-    It is written under a name that the sensor leaves out, and renamed when whole.
+    It is written under a name that the sensor leaves out, and renamed when whole. What an earlier
+    call left that was killed is put right first.
 
     Raises:
-        InputError: no such file, a name that no file can have, or a version that is there as
-            another kind of file.
+        InputError: no such file, a name that no file can have, a version that is there as another
+            kind of file, or a folder with no file or a link that leads out of it.
     """
     if not _VERSION.fullmatch(version):
         raise InputError(f"--version {version!r}: expected letters, digits and . _ + - only")
-    if not source.exists():
-        raise InputError(f"{source}: no such file")
+    if not (source.is_file() or source.is_dir()):
+        raise InputError(f"{source}: no such file or folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    _bring_back(folder)
     there = list_versions(folder).get(version)
     target = folder / (version if source.is_dir() else f"{version}{source.suffix}")
     if there is not None and there != target:
         raise InputError(
             f"version {version!r}: {there} is there already; remove it or choose another version"
         )
-    folder.mkdir(parents=True, exist_ok=True)
     _put(source, target)
     return target
 

@@ -1,6 +1,7 @@
 """The part of a subject that is made for every version: its signals, scores, leakage, report."""
 
 import base64
+import shlex
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -61,7 +62,8 @@ def inline_png(png: bytes) -> dg.MarkdownMetadataValue:
 def how_it_got_here(bundle: AuditBundle) -> dict[str, dg.MetadataValue]:
     """Where the history says what an audit was made from: the answer with its SQL, the command."""
     subject, version = bundle.audit.subject, bundle.audit.model_version
-    asked = f"memory-assets query how_was_it_made --subject {subject} --version {version}"
+    named = ["--subject", subject, "--version", version]
+    asked = shlex.join(["memory-assets", "query", "how_was_it_made", *named])
     return {
         "how it got here": dg.MetadataValue.url(
             question_url("how_was_it_made", subject=subject, version=version)

@@ -131,8 +131,9 @@ def columns(path: Path) -> list[str]:
             from pyarrow import parquet
 
             return list(parquet.read_schema(path).names)
-        with path.open(newline="", encoding="utf-8-sig") as f:
-            return next(csv.reader(f), [])
+        from memory_assets.records.tables import header_line
+
+        return next(csv.reader([header_line(path)]), [])
     except (ValueError, RuntimeError, OSError, MemoryError, csv.Error) as error:  # pyarrow's too
         raise InputError(f"{path}: not a readable {path.suffix[1:]} table") from error
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from memory_assets.errors import InputError
+from memory_assets.records.budget import afford
 from memory_assets.records.secrets import (
     PLANTED,
     PROVIDERS,
@@ -85,10 +86,18 @@ def load_templates(path: Path) -> dict[str, Template]:
     Raises:
         InputError: not such a file, or a template that is not one (by name).
     """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file of templates")
     try:
+        afford(20 * path.stat().st_size, path, "its templates")
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not a readable TOML file ({error})") from error
+    except InputError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:  # a number too long, nested too deep
+        kind = type(error).__name__
+        raise InputError(f"{path}: not a readable TOML file ({kind})") from error
     if not content:
         raise InputError(f"{path}: no template; expected a table [name] with text and pattern")
     return {name: _template(path, name, table) for name, table in content.items()}

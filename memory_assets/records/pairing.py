@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset
 
 FORMULA_VERSION = 1
@@ -53,6 +54,7 @@ def read_members(path: Path, data: Dataset) -> NDArray[np.bool_]:
     if not path.is_file():
         raise InputError(f"records.members: no file {path}; list there the ids trained on")
     try:
+        afford(20 * path.stat().st_size, path, "its ids")
         with path.open(newline="", encoding="utf-8") as f:
             rows = [row[0].strip() for row in csv.reader(f) if row and row[0].strip()]
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from memory_assets.records.budget import afford
 SUFFIXES = (".parquet", ".pq", ".csv")
 _BLOCK = 1 << 22  # bytes of a file that are read at once
 _ROWS = 1 << 14  # rows of a Parquet file that are read at once
+MOST_COLUMNS = 200_000
+"""Columns of a table: twice the most classes, or a picture of 256 by 256 in colour."""
+_LONGEST_HEADER = 1 << 23  # characters
 _WIDTH = 8  # bytes of a number once it is read
 _SHOWN = 12
 _READ_ERRORS = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
@@ -67,6 +71,7 @@ def _read_parquet(path: Path, columns: Sequence[str] | None) -> pa.Table:
                     f"{path}: column {field.name!r} is {field.type}; expected numbers or text"
                 )
         wanted = [field.name for field in found]
+        _refuse_many(len(wanted), path)
         _refuse_twice(wanted, path)
         afford(file.metadata.num_rows * max(1, len(wanted)) * _WIDTH, path)
         texts = [field.name for field in found if _is_text(field.type)]
@@ -78,8 +83,26 @@ def _read_parquet(path: Path, columns: Sequence[str] | None) -> pa.Table:
     )
 
 
+def header_line(path: Path, errors: str = "strict") -> str:
+    """The first line of a CSV file, which need not end: no more of it is read than a header has.
+
+    Raises:
+        InputError: it is longer than any header.
+        OSError, UnicodeDecodeError: the file cannot be read, or not as UTF-8 (`strict`).
+    """
+    with path.open(encoding="utf-8-sig", errors=errors) as file:
+        line = file.readline(_LONGEST_HEADER + 1)
+    if len(line) > _LONGEST_HEADER:
+        raise InputError(
+            f"{path}: its first line is longer than {_LONGEST_HEADER:,} characters; expected the "
+            "names of columns"
+        )
+    return line
+
+
 def _read_csv(path: Path, texts: Iterable[str]) -> pa.Table:
     afford(4 * path.stat().st_size, path)
+    _refuse_many(header_line(path, "replace").count(",") + 1, path)
     # An id such as 007 is a text, whatever it looks like.
     as_texts = csv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string()))
     table = csv.read_csv(path, convert_options=as_texts)
@@ -168,6 +191,7 @@ def stream_table(
 def _stream_csv(
     path: Path, texts: Sequence[str], numbers: tuple[str, ...]
 ) -> Iterator[pa.RecordBatch]:
+    _refuse_many(header_line(path, "replace").count(",") + 1, path)
     reading = csv.ReadOptions(block_size=_BLOCK)
     with csv.open_csv(path, read_options=reading) as header:
         names = header.schema.names
@@ -185,6 +209,7 @@ def _stream_parquet(
     del texts, numbers  # a Parquet file says what its columns hold
     with parquet.ParquetFile(path, buffer_size=_BLOCK, pre_buffer=False) as file:
         names = file.schema_arrow.names
+        _refuse_many(len(names), path)
         _refuse_twice(names, path)
         for field in file.schema_arrow:
             if not _plain(field.type):
@@ -196,8 +221,14 @@ def _stream_parquet(
             yield piece
 
 
+def _refuse_many(columns: int, path: Path) -> None:
+    if columns > MOST_COLUMNS:
+        raise InputError(f"{path}: {columns:,} columns; expected at most {MOST_COLUMNS:,}")
+
+
 def _refuse_twice(names: Sequence[str], path: Path) -> None:
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    if len(count := Counter(names)) < len(names):
+        twice = next(name for name in names if count[name] > 1)
         called = f"number {names.index(twice) + 1}" if looks_like_a_record(names) else repr(twice)
         raise InputError(f"{path}: column {called} stands twice; give each a name of its own")
 
@@ -208,7 +239,7 @@ def named(table: pa.Table, path: Path, name: str, field: str = "") -> pa.Chunked
     Raises:
         InputError: there is none; `field` is the setting that named it.
     """
-    if name not in table.column_names:
+    if table.schema.get_field_index(name) < 0:  # the list of all names is made anew each time
         which = f" ({field})" if field else ""
         known = ", ".join(table.column_names[:_SHOWN])
         if looks_like_a_record(table.column_names):

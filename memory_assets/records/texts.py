@@ -22,6 +22,9 @@ from memory_assets.records.tables import read_table
 LONGEST_ID = 1000
 """Characters of a text's id."""
 
+# Two bytes a character and four, at most, as text and as what is made of it.
+_BYTES_OF_TEXT = 6
+
 
 @dataclass(frozen=True)
 class Texts:
@@ -143,7 +146,10 @@ class _Unreadable:
 def _plain(path: Path) -> Iterator[tuple[str, object]]:
     """Paragraphs of a file, or whole files of a folder."""
     if path.is_dir():
-        for file in files_in(path, "*.txt"):
+        files = list(files_in(path, "*.txt"))
+        # Each may be small enough, and all of them together not.
+        afford(_BYTES_OF_TEXT * sum(file.stat().st_size for file in files), path, "its texts")
+        for file in files:
             name = str(file.relative_to(path).with_suffix(""))
             try:
                 yield name, _decode(file)

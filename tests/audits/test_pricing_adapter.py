@@ -268,8 +268,11 @@ def test_a_version_without_outcomes_is_not_priced_by_another_metric(profile):
     ("text", "words"),
     [
         ("version,correct\nv1,1\n", "no column 'right'"),
-        ("version,right\nv1,maybe\n", "line 2: right is 'maybe'"),
-        ("version,case,right\nv1,a,1\nv1,a,0\n", "line 3: case 'a' of 'v1' is twice"),
+        ("version,right\nv1,maybe\n", "line 2: right is neither 0 nor 1"),
+        ("version,case,right\n\nv1,a of, b,1\n", "line 3: 4 cells under 3 columns"),
+        ("version,case,right\nv1,1\n", "line 2: 2 cells under 3 columns"),
+        ("version,right,right\nv1,1,1\n", "column 'right' stands twice"),
+        ("version,case,right\nv1,a,1\nv1,a,0\n", "line 3: its case stands twice"),
     ],
 )
 def test_wrong_outcomes_are_one_clear_line(tmp_path, store, text, words):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import shutil
 import signal
@@ -117,6 +118,13 @@ def listening(process: subprocess.Popen) -> set[tuple[str, int]]:
     return found
 
 
+def answer(port: int, **headers: str) -> int:
+    """What the web server says to a request for its first page."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", "/", headers=headers)
+    return connection.getresponse().status
+
+
 def audits(root: Path) -> list[tuple[str, str]]:
     """Version and digest of the weights of every audit in the history."""
     path = root / "home" / "history.duckdb"
@@ -135,6 +143,26 @@ def wait_for(what: Callable[[], bool], root: Path, patience: float = PATIENCE_SE
             raise AssertionError((root / "daemon.log").read_text()[-4000:])
         time.sleep(0.5)
     return time.monotonic() - began
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_it_starts_answers_and_ends_with_all_of_its_processes(project: Path, told: signal.Signals):
+    with daemon(project) as (running, port):
+
+        def answers() -> bool:
+            with contextlib.suppress(OSError):
+                return answer(port) == 200
+            return False
+
+        wait_for(answers, project)
+        assert answer(port, host="evil.example") == 403
+        wait_for(lambda: "SensorDaemon" in (project / "daemon.log").read_text(), project)
+        below = descendants(running.pid)
+        assert len(below) >= 5  # with pages, services, code server, web server, daemon
+        running.send_signal(told)
+        assert running.wait(PATIENCE_SECONDS) == 0
+        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below), project)
+    assert "ended by itself" not in (project / "daemon.log").read_text()
 
 
 def test_a_daemon_audits_what_changed_and_nothing_else(project: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import socket
 import urllib.error
 import urllib.request
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dagster_project.guard import NAMES
 from dagster_project.pages import ADDRESS, pages, question_url, report_url
 from memory_assets.history.store import History
 
@@ -59,6 +61,8 @@ def test_a_question_is_answered_with_its_sql(server: str):  # noqa: ARG001
     assert "team:&lt;b&gt;" in page
     assert "FROM audits_due" in page
     assert "memory-assets query audits_due --param subject=digits" in page
+    named = html.unescape(get(question_url("audits_due", subject="a b; rm -r ~"))[1])
+    assert "query audits_due --param 'subject=a b; rm -r ~'" in named
     assert "No rows." in get(question_url("audits_due", subject="other"))[1]
 
 
@@ -80,7 +84,17 @@ def test_nothing_else_is_served(server: str, path: str):
 
 
 def test_another_name_for_this_machine_is_refused(server: str):
-    assert get(f"{server}/", host="evil.example")[0] == 400
+    assert get(f"{server}/reports/digits/v%201/en.html", host="evil.example")[0] == 403
+
+
+def test_a_name_that_a_proxy_hands_on_is_not(home: Path, monkeypatch):
+    monkeypatch.setenv(NAMES, "audits.example.com")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    with pages(home, port) as address:
+        url = f"{address}/reports/digits/v%201/en.html"
+        assert get(url, host="audits.example.com") == (200, "<p>a report</p>")
 
 
 def test_a_taken_port_stops_nothing(home: Path):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import socket
+import subprocess
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,6 +71,64 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path):
     (source / "a.safetensors").rename(source / "b.safetensors")
     copy_in(source, folder, "v1")
     assert [path.name for path in (folder / "v1").iterdir()] == ["b.safetensors"]
+
+
+def test_a_link_is_not_followed_out_of_the_folder(tmp_path: Path):
+    folder, source = tmp_path / "models", tmp_path / "new"
+    (source / "deep").mkdir(parents=True)
+    (source / "deep" / "a.safetensors").write_bytes(b"1")
+    (source / "b.json").symlink_to("deep/a.safetensors")
+    copy_in(source, folder, "v1")
+    kept = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+    assert kept == {"v1/deep/a.safetensors", "v1/b.json"}
+    assert not (folder / "v1" / "b.json").is_symlink()
+
+    (tmp_path / "secret").write_text("somebody else's")
+    (source / "c.json").symlink_to(tmp_path / "secret")
+    with pytest.raises(InputError, match="leads out"):
+        copy_in(source, folder, "v2")
+    assert [path.name for path in folder.iterdir()] == ["v1"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no file in this folder"):
+        copy_in(tmp_path / "empty", folder, "v2")
+
+
+def _release(folder: Path, content: bytes) -> Path:
+    folder.mkdir()
+    (folder / "a.safetensors").write_bytes(content)
+    return folder
+
+
+def test_a_version_is_not_lost_where_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    folder = tmp_path / "models"
+    copy_in(_release(tmp_path / "first", b"1"), folder, "v1")
+    rename = Path.replace
+
+    def fails_second(path: Path, target: Path) -> Path:
+        if path.suffix == ".tmp":
+            raise OSError("no")
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fails_second)
+        with pytest.raises(OSError, match="no"):
+            copy_in(_release(tmp_path / "second", b"2"), folder, "v1")
+    assert (folder / "v1" / "a.safetensors").read_bytes() == b"1"
+    assert [path.name for path in folder.iterdir()] == ["v1"]
+
+
+def test_what_a_kill_between_two_renames_left_comes_back(tmp_path: Path):
+    ended = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True, check=True)
+    by = f"{socket.gethostname()}@{ended.stdout.strip()}"
+    (folder := tmp_path / "models").mkdir()
+    _release(folder / f".v1@{by}.old", b"1")
+    _release(folder / f".v1@{by}.tmp", b"2")
+    (folder / f".v2.safetensors@{by}.tmp").write_bytes(b"half")
+    running = f".v4@{socket.gethostname()}@{os.getppid()}.tmp"
+    _release(folder / running, b"4")
+    copy_in(_release(tmp_path / "new", b"3"), folder, "v3")
+    assert (folder / "v1" / "a.safetensors").read_bytes() == b"1"
+    assert sorted(path.name for path in folder.iterdir()) == [running, "v1", "v3"]
 
 
 @pytest.mark.parametrize("version", ["../v1", "a/b", "", ".hidden", "v 1"])

@@ -28,9 +28,10 @@ from memory_assets.models.checkpoints import list_versions, load_checkpoint, rea
 from memory_assets.models.predictions import read_predictions
 from memory_assets.models.recipe import Recipe
 from memory_assets.models.shadow_tables import open_shadow_table
-from memory_assets.records.canaries import TEMPLATES, make_secrets
+from memory_assets.records.canaries import TEMPLATES, load_templates, make_secrets
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.loading import load_records
+from memory_assets.records.outcomes import read_outcomes
 from memory_assets.records.overlap import measure_overlap
 from memory_assets.records.pairing import read_members
 from memory_assets.records.secrets import Manifest, load_secrets
@@ -328,6 +329,19 @@ PARSERS: dict[str, Parser] = {
         _file("s.csv", _secrets),
         lambda: [b"id,prefix,value,pattern,repetitions\na,my code ,123456,######,2\nb,p ,v1,,\n"],
         (*_ROWS, b"faker:name", b"faker:../../x", b"#" * 2000),
+    ),
+    "canary templates": Parser(
+        _file("templates.toml", load_templates),
+        lambda: [
+            '[loan]\ntext = "{name}様: {value}"\npattern = "LN-####"\nlocale = "ja_JP"\n'.encode(),
+            b'[a]\ntext = "of {city}: {value}"\npattern = "faker:name"\n[b]\ntext = "{value}"\n',
+        ],
+        (b"[" * 2000, b"{value}", b"{x}", b'"""', b"faker:../x", b"xx_XX", b"9" * 5000),
+    ),
+    "outcomes": Parser(
+        _file("cases.csv", read_outcomes),
+        lambda: [b"version,case,right\nv1,a,1\nv1,b,no\nv2,a,true\n", b"right,version\n1,v1\n"],
+        (*_ROWS, b"version", b"case", b"right", b"0"),
     ),
     "list of members": Parser(_file("m.csv", _members), lambda: [b"id\nr0\nr1\nr2\n"], _ROWS),
 }

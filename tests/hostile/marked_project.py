@@ -125,6 +125,9 @@ def _wards(root: Path) -> None:
     subject("bad-loader", {"path": None, "id": None, "loader": "ward_model:load"})
     subject("bad-library", {"path": None, "id": None, "loader": "ward_model:crash"})
     subject("bad-outputs", {}, checkpoints="outputs/odd")
+    # A comma that nobody put in quotes moves what follows into the next column.
+    (data / "shifted.csv").write_text("version,case,right\nv1,a,1\nv1,ZQTEXT of, ZQROW,1\n")
+    subject("bad-outcomes", {}, profile="healthcare-us", outcomes="data/shifted.csv")
 
 
 def _notes(root: Path) -> list[str]:

@@ -19,14 +19,21 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from hostile_limits import bounded
-from hostile_parsers import PARSERS, RECIPE, attempt
+from hostile_parsers import IDS, PARSERS, RECIPE, X, Y, attempt
 from PIL import Image
 
+from memory_assets.confined import files_in
 from memory_assets.errors import InputError
 from memory_assets.language.model import load_language_model
 from memory_assets.language_subjects import LanguageModelSubject
-from memory_assets.models.checkpoints import list_versions, load_checkpoint
+from memory_assets.models.checkpoints import columns, list_versions, load_checkpoint
+from memory_assets.records.canaries import load_templates
+from memory_assets.records.dataset import Dataset
 from memory_assets.records.loading import load_records
+from memory_assets.records.outcomes import read_outcomes
+from memory_assets.records.pairing import read_members
+from memory_assets.records.tables import named, read_table
+from memory_assets.records.texts import load_texts
 from memory_assets.subjects import RecordsSpec
 
 
@@ -173,6 +180,67 @@ def test_a_table_of_one_repeated_value_is_measured_first(tmp_path, tally) -> Non
 
 
 @pytest.mark.usefixtures("small_machine")
+def test_texts_are_small_each_and_large_together(tmp_path, tally) -> None:
+    for i in range(3):
+        (tmp_path / f"{i}.txt").write_bytes(b"a" * 5 * 2**20)
+    assert len(load_texts(tmp_path / "0.txt")) == 1
+    with pytest.raises(InputError, match="its texts would take"):
+        load_texts(tmp_path)
+    tally("hostile: bombs")
+
+
+@pytest.mark.usefixtures("small_machine")
+def test_a_list_of_members_or_cases_is_measured_first(tmp_path, tally) -> None:
+    for name, read in (
+        ("m.csv", lambda path: read_members(path, Dataset(IDS, X, Y, 2))),
+        ("cases.csv", read_outcomes),
+        ("templates.toml", load_templates),
+    ):
+        (tmp_path / name).write_bytes(b"version,right\n" + b"a,1\n" * 2**20)
+        with pytest.raises(InputError, match="would take"):
+            read(tmp_path / name)
+        tally("hostile: bombs")
+
+
+def test_a_table_of_very_many_columns_is_refused_soon(tmp_path, monkeypatch, tally) -> None:
+    (tmp_path / "a.csv").write_text("a," * 3_000_000 + "b\n")
+    with bounded(gib=1, seconds=8), pytest.raises(InputError, match="3,000,001 columns"):
+        read_table(tmp_path / "a.csv")
+    monkeypatch.setattr("memory_assets.records.tables.MOST_COLUMNS", 20)
+    pq.write_table(pa.table({f"c{i}": [1] for i in range(21)}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="21 columns; expected at most 20"):
+        read_table(tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet", columns=["c3"]).num_rows == 1
+    tally("hostile: bombs", 2)
+
+
+def test_columns_are_compared_in_one_pass(tmp_path, tally) -> None:
+    names = [f"c{i}" for i in range(30_000)]
+    (tmp_path / "a.csv").write_text("\n".join([",".join(names), ",".join("1" * len(names))]))
+    with bounded(seconds=8):
+        table = read_table(tmp_path / "a.csv")
+        assert all(len(named(table, tmp_path, name)) for name in names)
+    (tmp_path / "a.csv").write_text(",".join([*names, names[-1]]) + "\n")
+    with bounded(seconds=8), pytest.raises(InputError, match="'c29999' stands twice"):
+        read_table(tmp_path / "a.csv")
+    tally("hostile: bombs", 2)
+
+
+def test_a_line_without_end_is_no_header(tmp_path, tally) -> None:
+    path = tmp_path / "v1.csv"
+    with path.open("wb") as file:
+        file.write(b"logit_0,")
+        file.truncate(3 * 2**30)  # the rest takes no room on the disk
+    with bounded(gib=1, seconds=8):
+        assert list_versions(tmp_path) == {}
+        with pytest.raises(InputError, match="not a readable csv table"):
+            columns(path)
+        with pytest.raises(InputError, match=r"first line is longer|would take"):
+            read_table(path)
+    tally("hostile: bombs", 3)
+
+
+@pytest.mark.usefixtures("small_machine")
 def test_many_small_pictures_are_counted_first(tmp_path, tally) -> None:
     for i in range(3):
         (tmp_path / str(i)).mkdir()
@@ -305,7 +373,6 @@ def test_links_that_lead_out_are_refused(tmp_path: Path, tally) -> None:
     texts = PARSERS["texts plain"]
     del texts
     from memory_assets.records.sources import source_files
-    from memory_assets.records.texts import load_texts
 
     refused(strictly, {"v1.safetensors": outside / "v1.safetensors"})
     refused(strictly, {"v1": outside})
@@ -336,11 +403,37 @@ def test_a_snapshot_of_the_hub_links_to_its_own_cache_only(tmp_path: Path, tally
     link = snapshot / "model.safetensors"
     link.symlink_to("../../blobs/f00")
     assert subject.weights(snapshot) == [link]
+    (tmp_path / "models--a--b" / "refs").mkdir()
+    (tmp_path / "models--a--b" / "refs" / "main").write_bytes(b"0123")
+    for elsewhere in ("../../../elsewhere", "../../refs/main"):
+        link.unlink()
+        link.symlink_to(elsewhere)
+        with pytest.raises(InputError, match="leads out"):
+            subject.weights(snapshot)
     link.unlink()
-    link.symlink_to("../../../elsewhere")
+    link.symlink_to("../../blobs/f00")
+    (tmp_path / "models--a--b" / "blobs").rename(tmp_path / "blobs")
+    (tmp_path / "models--a--b" / "blobs").symlink_to(tmp_path / "blobs")
     with pytest.raises(InputError, match="leads out"):
         subject.weights(snapshot)
-    tally("hostile: links", 2)
+    tally("hostile: links", 4)
+
+
+def test_a_folder_that_is_only_called_snapshots_is_no_cache(tmp_path: Path, tally) -> None:
+    subject = LanguageModelSubject.model_validate(
+        {"subject": "notes", "members": {"path": "m"}, "checkpoints": "c"}
+    )
+    version = tmp_path / "project" / "snapshots" / "v1"
+    version.mkdir(parents=True)
+    (tmp_path / "project" / "blobs").mkdir()
+    for target in ("secret", "blobs/secret"):
+        (tmp_path / "project" / target).write_bytes(b"somebody else's")
+        (version / "a.safetensors").symlink_to(f"../../{target}")
+        for read in (subject.weights, lambda folder: list(files_in(folder))):
+            with pytest.raises(InputError, match="leads out"):
+                read(version)
+        (version / "a.safetensors").unlink()
+        tally("hostile: links", 2)
 
 
 def test_a_label_of_an_npy_file_stays_beside_it(tmp_path: Path, tally) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shlex
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -20,8 +21,9 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from dagster_project.cli import app
+from dagster_project.components.version_assets import how_it_got_here
 from dagster_project.markdown import as_text
-from memory_assets.errors import InputError
+from memory_assets.errors import InputError, printable
 from memory_assets.history.questions import ask, questions, to_csv, to_json
 from memory_assets.history.store import Action, History
 from memory_assets.models.checkpoints import list_versions
@@ -61,6 +63,15 @@ HOSTILE = (
     "%s%n{0}",
     "x" * 990,
     "日本語の名前",
+)
+
+LINKS = (
+    "http://evil.invalid/x",
+    "HTTPS://evil.invalid",
+    "www.evil.invalid",
+    "(WWW.evil.invalid)",
+    "somebody@evil.invalid",
+    "mailto:somebody@evil.invalid",
 )
 
 
@@ -229,6 +240,15 @@ def test_a_terminal_shows_names_and_obeys_none(home: Path, monkeypatch, tally) -
         tally("hostile: names in a terminal")
 
 
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_command_to_copy_names_its_version_and_does_nothing_else(name: str, tally) -> None:
+    made = bundle(subject="digits", version=name)
+    told = how_it_got_here(made)["the same in a terminal"].value
+    words = ["memory-assets", "query", "how_was_it_made", "--subject", "digits", "--version", name]
+    assert shlex.split(str(told)) == words
+    tally("hostile: names in a shell")
+
+
 def test_a_spreadsheet_gets_no_formula(home: Path, tally) -> None:
     table = ask(
         home, "select subject, record_id, score from record_scores join audits using (audit_id)"
@@ -286,7 +306,14 @@ def test_a_column_or_record_of_that_name_is_read_or_refused_in_one_line(
     tally("hostile: names of columns and records", 4)
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+ADDRESSES = (
+    re.compile(r"(?:https?://|www(?=\.))[-.\w]+[^ \t\r\n]*", re.IGNORECASE | re.ASCII),
+    re.compile(r"[-.\w+]+@[-\w]+(?:\.[-\w]+)+", re.ASCII),
+)
+"""What Dagster's page makes links of, by its library mdast-util-gfm-autolink-literal."""
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, *LINKS])
 def test_markdown_shows_the_name(name: str, tally) -> None:
     from markdown_it import MarkdownIt
 
@@ -295,6 +322,9 @@ def test_markdown_shows_the_name(name: str, tally) -> None:
     )
     page = Elements(html)
     assert page.names <= {"table", "thead", "tbody", "tr", "th", "td"}
+    assert " ".join(page.text.replace("\u2060", "").split()) == f"record {printable(name)}"
+    # Dagster's page looks for bare addresses in what is shown, once no backslash is left in it.
+    assert not [found for address in ADDRESSES for found in address.findall(page.text)]
     tally("hostile: names in Markdown")
 
 

@@ -42,10 +42,14 @@ def mutations(draw: st.DrawFn, seeds: list[bytes], words: tuple[bytes, ...]) -> 
 def test_any_bytes_are_read_or_refused_in_one_line(name: str, tmp_path: Path, tally) -> None:
     parser = PARSERS[name]
     seeds, numbers = parser.seeds(), itertools.count()
-    refused: list[str] = []
+    answers: list[str | None] = []
+
+    def one(content: bytes) -> None:
+        (folder := tmp_path / str(next(numbers))).mkdir()
+        answers.append(attempt(parser, content, folder))
+
     for content in seeds:
-        (folder := tmp_path / f"seed-{next(numbers)}").mkdir()
-        attempt(parser, content, folder)
+        one(content)
 
     # A fixed seed: the same inputs on every machine. The fuzzer is there to look for others.
     @seed(8)
@@ -57,14 +61,11 @@ def test_any_bytes_are_read_or_refused_in_one_line(name: str, tmp_path: Path, ta
     )
     @given(content=mutations(seeds, parser.words))
     def every(content: bytes) -> None:
-        (folder := tmp_path / str(next(numbers))).mkdir()
-        line = attempt(parser, content, folder)
-        if line is not None:
-            refused.append(line)
+        one(content)
 
     with warnings.catch_warnings(), bounded(gib=3, seconds=60):
         warnings.simplefilter("ignore")
         every()
     # Mutations that nothing refuses would test nothing.
-    assert refused
-    tally(f"hostile: {name}", parser.examples)
+    assert any(answers[len(seeds) :])
+    tally(f"hostile: {name}", len(answers))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
 import sys
 import tomllib
 from itertools import chain
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project import instance
+from dagster_project import instance, web_server
+from dagster_project.guard import Guard
 
 CHECKOUT = Path(__file__).parents[2]
 SOUND = {"name": "a", "version": "1", "vulns": []}
@@ -37,12 +39,36 @@ def script():
         ([SOUND, FLAWED], 1, "c 2: CVE-1, fixed in 2.1"),
         ([SKIPPED, SKIPPED], 0, "registry not reached"),
         (None, 0, "registry not reached"),
+        ("KeyError: 'vulns'", 1, "pip-audit failed, so nothing was asked: KeyError: 'vulns'"),
     ],
 )
 def test_only_what_was_looked_up_counts(script, packages, code, said) -> None:
-    found = None if packages is None else {"dependencies": packages}
+    found = {"dependencies": packages} if isinstance(packages, list) else packages
     assert script.judge(found)[0] == code
     assert any(said in line for line in script.judge(found)[1])
+
+
+@pytest.mark.parametrize(
+    ("stderr", "code"),
+    [
+        ("ERROR:pip_audit._cli:Could not connect to PyPI's vulnerability feed\nTip: ...", 0),
+        ("requests.exceptions.ProxyError: HTTPSConnectionPool(host='pypi.org')", 0),
+        ("Traceback (most recent call last):\n  ...\nKeyError: 'vulns'", 1),
+        ("No module named pip_audit", 1),
+        ("", 1),
+    ],
+)
+def test_a_crash_is_no_network_that_cannot_be_reached(script, monkeypatch, stderr, code) -> None:
+    ended = subprocess.CompletedProcess([], 1, "", stderr)
+    monkeypatch.setattr(script.subprocess, "run", lambda *_, **__: ended)
+    assert script.judge(script.ask(script.PINS))[0] == code
+
+
+def test_a_pin_that_cannot_be_read_fails_the_check(script, tmp_path: Path) -> None:
+    (tmp_path / "pins.txt").write_text("somepackage==not a version\n")
+    code, (line,) = script.judge(script.ask(tmp_path / "pins.txt"))
+    assert code == 1
+    assert "pip-audit failed" in line
 
 
 def test_every_dependency_is_pinned() -> None:
@@ -74,7 +100,14 @@ def test_the_web_server_is_told_to_listen_on_loopback_only(monkeypatch) -> None:
 
     monkeypatch.setattr(instance.subprocess, "Popen", Process)
     monkeypatch.setattr(instance.signal, "signal", lambda *_: None)
-    assert instance.run_dagster_dev(3000) == 0
+    assert instance.run_services(3000) == 0
     (command,) = started
-    assert command[0] == sys.executable
-    assert command[command.index("-h") + 1] == "127.0.0.1"
+    assert command == [sys.executable, "-m", "dagster_project.services", "3000"]
+
+    served: list[tuple[object, dict]] = []
+    monkeypatch.setattr(web_server.uvicorn, "run", lambda app, **how: served.append((app, how)))
+    monkeypatch.setattr(web_server, "create_app_from_workspace_process_context", lambda *_, **__: 0)
+    web_server.serve(None, 3000)  # type: ignore[arg-type]
+    ((app, how),) = served
+    assert isinstance(app, Guard)
+    assert how["host"] == "127.0.0.1"
