@@ -3,13 +3,15 @@
 Architecture and size are those of SmolLM-135M (30 layers of 576, vocabulary 49,152, bfloat16 on
 disk); the weights are random, since time and memory do not depend on what a model learned. The
 audit is the command `memory-assets audit` in a process of its own, over a project with one YAML
-file; its progress is printed as it comes.
+file; its progress is printed as it comes. Before that, the values of one secret are ranked behind a
+long text, with the numbers that an audit has by default.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -25,6 +27,8 @@ from benchmarks._goals import Goals
 TEXTS = 125
 CHARACTERS = 100
 LIMIT_GIB = 4.0
+VALUE = 6
+LONG_REFERENCES = 20  # of 2,000: each has its own copy of the state of the prefix
 # Few and short, so that one core has read them within minutes.
 PROBES = {
     "prefix": 10,
@@ -97,12 +101,46 @@ def _make_project(root: Path) -> int:
     return _make_model(root / "models" / "v1", paragraphs[2 * TEXTS :])
 
 
+def _long_prefix(folder: Path) -> int:
+    """Rank one secret behind a prefix that fills the context, and print time and peak memory."""
+    import numpy as np
+
+    from memory_assets.language.branches import branch_log_p, grow_trunk, sample_branches
+    from memory_assets.language.model import load_language_model
+    from memory_assets.language.options import LanguageOptions
+
+    options, rng = LanguageOptions(), np.random.default_rng(0)
+    model = load_language_model(folder, device="cpu")
+    prefix = rng.integers(2, model.vocabulary, model.context - VALUE)
+    values = rng.integers(2, model.vocabulary, (LONG_REFERENCES, VALUE))
+    values[:, 0] = values[0, 0]
+    started = time.perf_counter()
+    trunk = grow_trunk(model, prefix)
+    read = time.perf_counter() - started
+    branch_log_p(trunk, list(values))
+    ranked = time.perf_counter() - started - read
+    sample_branches(trunk, 2, options.proposals, options.sampling.top_k, 1.0, 0)
+    sampled = time.perf_counter() - started - read - ranked
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    goals = Goals()
+    met = goals.check("peak memory behind a long prefix", peak < LIMIT_GIB)
+    print(
+        f"behind a prefix of {len(prefix)} tokens: {read:.0f} s to read it, "
+        f"{1000 * ranked / LONG_REFERENCES:.0f} ms a value of {VALUE} tokens ({LONG_REFERENCES} of "
+        f"the {options.references} of an audit), {options.proposals} proposals of 2 tokens in "
+        f"{sampled:.0f} s; peak memory {peak:.2f} GiB (bound {LIMIT_GIB:g} GiB: {met})"
+    )
+    return goals.exit_code
+
+
 def main() -> int:
     goals = Goals()
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         # In a process of its own: a child's peak memory begins at that of its parent.
         subprocess.run([sys.executable, "-m", "benchmarks.large_language", name], check=True)
+        long = [sys.executable, "-m", "benchmarks.large_language", str(root / "models" / "v1")]
+        ranked = subprocess.run([*long, "long"], check=False)
         environment = os.environ | {"MEMORY_ASSETS_HOME": str(root / "home")}
         started = time.perf_counter()
         with subprocess.Popen(
@@ -130,11 +168,13 @@ def main() -> int:
         peak = usage.ru_maxrss / 2**20
         met = goals.check("peak memory", peak < LIMIT_GIB)
         print(f"peak memory of the whole process: {peak:.2f} GiB (bound {LIMIT_GIB:g} GiB: {met})")
-        return process.returncode or goals.exit_code
+        return process.returncode or ranked.returncode or goals.exit_code
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if sys.argv[2:] == ["long"]:
+        sys.exit(_long_prefix(Path(sys.argv[1])))
+    elif len(sys.argv) > 1:
         made = _make_project(Path(sys.argv[1]))
         print(f"{made / 1e6:.1f} M parameters, {2 * TEXTS} texts of {CHARACTERS} characters")
     else:

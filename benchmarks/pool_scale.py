@@ -20,6 +20,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
 from benchmarks._goals import Goals
@@ -28,6 +30,8 @@ from memory_assets.audits import classifier, shadows
 from memory_assets.audits.ways import questions_about
 from memory_assets.examples import digits
 from memory_assets.pool.blocks import cut_blocks
+from memory_assets.pool.masks import draw_masks
+from memory_assets.pool.sources import asked_rows
 from memory_assets.records.prepared import Prepared
 from memory_assets.subjects import ClassifierSubject
 
@@ -180,6 +184,44 @@ def large(root: Path, goals: Goals) -> None:
     )
 
 
+def _write_shadows(root: Path, dataset: Path, models: int) -> None:
+    """Outputs of shadow models as an owner might bring them: one table, model after model."""
+    prepared = Prepared.load(dataset)
+    pairing, rng = prepared.pairing, np.random.default_rng(0)
+    masks = draw_masks(models, len(pairing.pairs), 0)
+    rows = asked_rows(questions_about(prepared))
+    writer: pq.ParquetWriter | None = None
+    for model in range(models):
+        trained = np.zeros(len(rows), dtype=np.int64)
+        trained[np.arange(len(pairing.pairs)) * 2 + masks[model]] = 1
+        logits = rng.normal(size=(len(rows), 10))
+        columns = {"record_id": prepared.data.ids[rows].astype(object), "trained": trained}
+        columns |= {f"logit_{c}": logits[:, c] for c in range(10)}
+        table = pa.table({"model": np.full(len(rows), model), **columns})
+        writer = writer or pq.ParquetWriter(root / "shadows.parquet", table.schema)
+        writer.write_table(table)
+    assert writer is not None
+    writer.close()
+
+
+def outputs(root: Path, goals: Goals, sizes: tuple[int, ...] = (16, 64)) -> None:
+    """100,000 records and shadow models that came as a table of their outputs."""
+    write_large(root)
+    changes = {"recipe": None, "pool": {}, "predictions": {"shadows": "shadows.parquet"}}
+    audited = subject(0, 1, records=large_subject().records.model_dump(), **changes)
+    dataset = apart(_records, audited, root)
+    for models in sizes:
+        apart(_write_shadows, root, dataset, models)
+        start = time.perf_counter()
+        _, peak = apart(_signals, audited, root, dataset)
+        told = goals.check(f"memory of the outputs of {models} models", peak < 4)
+        print(
+            f"{LARGE:,} records, outputs of {models} shadow models in one table: signals in "
+            f"{time.perf_counter() - start:.0f} s, peak memory {peak:.2f} GiB (pages of the "
+            f"signals' file included); under 4: {told}"
+        )
+
+
 def main() -> int:
     goals = Goals()
     torch.set_num_threads(1)
@@ -188,6 +230,7 @@ def main() -> int:
         lambda root: thorough(root, goals),
         memory_by_models,
         lambda root: large(root, goals),
+        lambda root: outputs(root, goals),
     )
     for part in parts:
         with TemporaryDirectory() as folder:

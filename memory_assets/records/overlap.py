@@ -23,7 +23,7 @@ NEAR = 0.5
 LEAST = 16
 """Runs by which a text is judged at least, if it has so many."""
 
-_MOST = 1 << 24  # runs that are held at once, at 25 bytes: a corpus of 16 million characters
+_MOST = 1 << 24  # runs that are held at once, at 25 to 40 bytes: 16 million characters
 _PIECE = 1 << 19  # characters of one text that are hashed at once, at 60 bytes
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, hence invertible modulo 2^64
 _INVERSE = np.uint64(pow(int(_BASE), -1, 1 << 64))

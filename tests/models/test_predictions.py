@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from memory_assets.errors import InputError
+from memory_assets.models import shadow_tables
 from memory_assets.models.predictions import read_predictions
 from memory_assets.models.shadow_tables import open_shadow_table
 from memory_assets.records import tables
@@ -92,11 +93,16 @@ def test_a_table_that_repeats_one_row_for_ever_is_left_soon(tmp_path: Path, monk
     monkeypatch.setattr(tables, "_ROWS", 4)
     rows = {k: v[:1] * 4000 for k, v in table(model=[1] * 5, trained=[0] * 5).items()}
     path = write(tmp_path / "p.parquet", rows)
+    pieces, read = [], shadow_tables.read_rows
+    monkeypatch.setattr(
+        shadow_tables, "read_rows", lambda *args: pieces.append(args) or read(*args)
+    )
     with (
         pytest.raises(InputError, match=r"row 2: .* repeats of model 1"),
         open_shadow_table(path, IDS, ASKED, 3, tmp_path),
     ):
         pass
+    assert len(pieces) == 2
 
 
 NAN = [0.5, 0.5, float("nan"), 0.5, 0.5]
