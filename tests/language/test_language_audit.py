@@ -282,7 +282,8 @@ class _Lossy:
         self.inner = inner
 
     def __call__(self, text, **options):
-        return self.inner(text.upper(), **options)
+        levelled = text.upper() if isinstance(text, str) else [each.upper() for each in text]
+        return self.inner(levelled, **options)
 
     def decode(self, ids, **options):
         return self.inner.decode(ids, **options)

@@ -256,7 +256,7 @@ def test_another_version_trains_no_shadow_model(shadowed, trained):
     ("lang", "once", "remembered"),
     [
         ("en", "What this says of an ordinary text", "A text is memorized when models"),
-        ("ja", "学習データに一度だけ現れる、ふつうの文章", "ある文章で学習したモデル"),
+        ("ja", "学習データに一度だけ現れるふつうの文章", "ある文章で学習したモデル"),
     ],
 )
 def test_the_report_says_what_a_rate_means_for_texts_seen_once(shadowed, lang, once, remembered):
