@@ -27,6 +27,7 @@ from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import Audit, AuditBundle, Verdict, as_record_scores
 from memory_assets.models.checkpoints import list_versions, read_manifest
+from memory_assets.pool.blocks import common_rows
 from memory_assets.pool.signal_files import load_signals
 from memory_assets.pool.signals import Signals
 from memory_assets.records.prepared import Prepared
@@ -113,8 +114,9 @@ def _utility(target: Signals) -> list[Measurement]:
 def _accounted(subject: ClassifierSubject, prepared: Prepared) -> list[Measurement]:
     if subject.recipe is None:
         return []
-    records = len(prepared.pairing.pairs) + len(prepared.pairing.common)
-    return accounted(subject.recipe.recipe(), records)
+    recipe, pairing = subject.recipe.recipe(), prepared.pairing
+    common = common_rows(recipe, prepared.data.x, pairing.pairs, pairing.common)
+    return accounted(recipe, len(pairing.pairs) + len(common))
 
 
 def _record_scores(audit_id: str, scores: pa.Table, records: dict[str, np.ndarray]) -> pa.Table:

@@ -15,7 +15,7 @@ from memory_assets.audits.shadows import SIGNALS_VERSION, TENSORS, device_name
 from memory_assets.audits.ways import questions_about
 from memory_assets.digest import digest, digest_file
 from memory_assets.models.recipe import Recipe
-from memory_assets.pool.blocks import TRAINER_VERSION, load_block, train_rows, without_duplicates
+from memory_assets.pool.blocks import TRAINER_VERSION, common_rows, load_block, train_rows
 from memory_assets.pool.query import target_signals
 from memory_assets.pool.signal_files import save_signals
 from memory_assets.records.prepared import Prepared
@@ -51,9 +51,7 @@ def option_subject(subject: ClassifierSubject, name: str) -> ClassifierSubject:
 
 def _trained_rows(recipe: Recipe, prepared: Prepared):
     pairing = prepared.pairing
-    common = pairing.common
-    if recipe.deduplicate:
-        common = without_duplicates(prepared.data.x, common, pairing.pairs.ravel())
+    common = common_rows(recipe, prepared.data.x, pairing.pairs, pairing.common)
     return train_rows(pairing.pairs, common, pairing.target_side[None])[0]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from memory_assets.digest import digest
 from memory_assets.models.recipe import Recipe
+from memory_assets.records.pairing import fingerprint
 
 BLOCK_SIZE = 16
 QUICK = 4
@@ -119,28 +119,28 @@ def build_block(
     """
     from memory_assets.pool.trainer import train_block
 
-    if recipe.deduplicate:
-        common = without_duplicates(x, common, pairs.ravel())
+    common = common_rows(recipe, x, pairs, common)
     rows = train_rows(pairs, common, masks[block.start : block.stop])
     return train_block(recipe, x, y, rows, block.indices, device)
 
 
-def without_duplicates(
-    x: NDArray[np.float32], rows: NDArray[np.int64], others: NDArray[np.int64]
+def common_rows(
+    recipe: Recipe, x: NDArray[np.float32], pairs: NDArray[np.int64], common: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """The rows that repeat neither an earlier one of `rows` nor one of `others`, byte for byte."""
-    seen = {_print(x[row]) for row in others}
+    """The common rows that a recipe trains on; `x` `[N, *record]`, pairs `[n, 2]`, common `[c]`.
+
+    All of them, but with `deduplicate`: then those that repeat neither an earlier one nor a record
+    of a pair, byte for byte.
+    """
+    if not recipe.deduplicate:
+        return common
+    seen = {fingerprint(x[row]) for row in pairs.ravel()}
     kept = []
-    for row in rows:
-        fingerprint = _print(x[row])
-        if fingerprint not in seen:
-            seen.add(fingerprint)
+    for row in common:
+        if (own := fingerprint(x[row])) not in seen:
+            seen.add(own)
             kept.append(row)
     return np.array(kept, dtype=np.int64)
-
-
-def _print(record: NDArray[np.float32]) -> bytes:
-    return hashlib.blake2b(record.tobytes(), digest_size=16).digest()
 
 
 def save_block(stacked: Mapping[str, NDArray], path: Path) -> None:

@@ -2,14 +2,15 @@
 
 The audit set is n (member, non-member) pairs. Every shadow model trains on one side of each pair
 and on all *common* records (members outside the audit set), so that it trains on exactly as many
-records as the target did. Non-members outside the audit set are *held out*: no model sees them,
-and they measure utility and influence.
+records as the target did, copies included. Non-members outside the audit set are *held out*: no
+model sees them, and they measure utility and influence.
 """
 
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from memory_assets.errors import InputError
 from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset
 
-FORMULA_VERSION = 1
+FORMULA_VERSION = 2  # 1 trained shadow models on one of several copies
 HELD_OUT_SHARE = 0.2
 """Share of the non-members kept out of the pairs, when the owner does not say how many pairs."""
 
@@ -30,7 +31,8 @@ class Pairing:
     """Row numbers of a data set, by their part in the audit.
 
     `pairs` int64 `[n, 2]`; `target_side` uint8 `[n]`, the side the target trained on;
-    `common` int64 `[c]`; `held_out` int64 `[h]`; `dropped` counts duplicates left out.
+    `common` int64 `[c]`; `held_out` int64 `[h]`; `dropped` counts the non-members left out because
+    they repeat another record.
     """
 
     pairs: NDArray[np.int64]
@@ -84,21 +86,17 @@ def read_members(path: Path, data: Dataset) -> NDArray[np.bool_]:
     return members
 
 
-def first_copies(data: Dataset, members: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Mask `[N]` of the records that stay when exact copies (input and label) are left out.
+def fingerprint(record: NDArray[np.float32], *more: int) -> bytes:
+    """16 bytes that only equal records share; -0.0 is 0.0."""
+    content = (record + np.float32(0)).tobytes() + b"".join(i.to_bytes(8, "little") for i in more)
+    return blake2b(content, digest_size=16).digest()
 
-    A copy across a pair would hide memorization: both sides would be trained on. Of several
-    copies one stays, a member if any of them is one, for then the model did see it.
-    """
-    flat = np.ascontiguousarray(data.x.reshape(len(data), -1) + np.float32(0))  # -0.0 is 0.0
-    rows = [flat[i].tobytes() + int(data.y[i]).to_bytes(8, "little") for i in range(len(data))]
-    keep = np.zeros(len(data), dtype=bool)
-    seen: set[bytes] = set()
-    for i in sorted(range(len(data)), key=lambda i: (not members[i], i)):
-        if rows[i] not in seen:
-            seen.add(rows[i])
-            keep[i] = True
-    return keep
+
+def _same(data: Dataset) -> NDArray[np.int64]:
+    """A number for each record `[N]`; exact copies (input and label) have the same."""
+    numbers: dict[bytes, int] = {}
+    prints = (fingerprint(x, int(y)) for x, y in zip(data.x, data.y, strict=True))
+    return np.array([numbers.setdefault(p, len(numbers)) for p in prints], dtype=np.int64)
 
 
 def draw_pairing(
@@ -106,21 +104,32 @@ def draw_pairing(
 ) -> Pairing:
     """Draw the audit set: `pairs` random (member, non-member) pairs, each in random order.
 
+    A record in a pair is one that nothing else repeats, or a model that left it out would have
+    learned its copy. Members with copies are common, every copy, for the target was trained on
+    them; a non-member that repeats a member or an earlier non-member is dropped.
+
     Without `pairs`, a fifth of the non-members is held out and the others are paired as far as
     the members reach.
 
     Raises:
         InputError: fewer than two pairs can be drawn, or more are asked for than there are.
     """
-    keep = first_copies(data, members)
-    return pair_up(
-        np.flatnonzero(members & keep),
-        np.flatnonzero(~members & keep),
+    same = _same(data)
+    trained = np.bincount(same[members], minlength=same.max() + 1)[same]
+    once = members & (trained == 1)
+    first = np.zeros(len(data), dtype=bool)
+    first[np.unique(same, return_index=True)[1]] = True
+    unseen = first & (trained == 0)
+    pairing = pair_up(
+        np.flatnonzero(once),
+        np.flatnonzero(unseen),
         source=data.source,
-        dropped=int((~keep).sum()),
+        dropped=int((~members & ~unseen).sum()),
         seed=seed,
         pairs=pairs,
     )
+    common = np.concatenate([pairing.common, np.flatnonzero(members & ~once)])
+    return replace(pairing, common=np.sort(common))
 
 
 def pair_up(
@@ -132,7 +141,7 @@ def pair_up(
     seed: int,
     pairs: int | None,
 ) -> Pairing:
-    """Draw the pairs from the rows of distinct members and non-members, as `draw_pairing` says.
+    """Draw the pairs from the rows of members and non-members that nothing repeats.
 
     Raises:
         InputError: as `draw_pairing`; the message names `source`.
@@ -143,8 +152,8 @@ def pair_up(
         wanted = min(len(inside), round(len(outside) * (1 - HELD_OUT_SHARE)))
     if wanted > most or wanted < 2:
         raise InputError(
-            f"pool.pairs: {wanted} pairs; {source} has {len(inside)} distinct members and "
-            f"{len(outside)} distinct non-members, expected 2 to {most} pairs"
+            f"pool.pairs: {wanted} pairs; {source} has {len(inside)} members and "
+            f"{len(outside)} non-members that nothing repeats, expected 2 to {most} pairs"
         )
     rng = np.random.default_rng([seed, 0x9A15])
     inside, outside = rng.permutation(inside), rng.permutation(outside)

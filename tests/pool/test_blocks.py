@@ -20,11 +20,11 @@ from memory_assets.models.recipe import Recipe
 from memory_assets.pool.blocks import (
     Block,
     build_block,
+    common_rows,
     cut_blocks,
     load_block,
     save_block,
     train_rows,
-    without_duplicates,
 )
 from memory_assets.pool.forward import logits
 from memory_assets.pool.masks import draw_masks
@@ -180,9 +180,10 @@ def test_deduplicated_recipe_trains_on_the_first_of_equal_records() -> None:
     x = X.copy()
     x[COMMON[3]] = x[COMMON[1]]
     x[COMMON[5]] = x[PAIRS[0, 1]]
-    kept = without_duplicates(x, COMMON, PAIRS.ravel())
-    np.testing.assert_array_equal(kept, np.delete(COMMON, [3, 5]))
     recipe = RECIPE.with_options("deduplicate")
+    kept = common_rows(recipe, x, PAIRS, COMMON)
+    np.testing.assert_array_equal(kept, np.delete(COMMON, [3, 5]))
+    np.testing.assert_array_equal(common_rows(RECIPE, x, PAIRS, COMMON), COMMON)
     block = build_block(Block(0, 2), recipe, x, Y, PAIRS, COMMON, MASKS)
     expected = build_block(Block(0, 2), recipe, x, Y, PAIRS, kept, MASKS)
     np.testing.assert_array_equal(block["1.weight"], expected["1.weight"])

@@ -4,8 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_assets.errors import InputError
+from memory_assets.models.recipe import Recipe
+from memory_assets.pool.blocks import common_rows
 from memory_assets.records.dataset import Dataset
-from memory_assets.records.pairing import draw_pairing, first_copies, read_members
+from memory_assets.records.pairing import draw_pairing, read_members
 
 
 def dataset(n=40, seed=0):
@@ -51,23 +53,23 @@ def test_sides_are_random_so_that_the_target_is_one_more_row_of_the_pool():
     assert 0.4 < side.mean() < 0.6
 
 
-def test_copies_leave_one_and_a_member_stays_before_a_non_member():
-    x = np.array([[1], [2], [1], [1]], np.float32)
-    data = Dataset(np.array(list("abcd")), x, np.array([0, 1, 0, 1]), 2)
-    keep = first_copies(data, np.array([False, False, True, False]))
-    # c is the member among the copies of a; d has another label and is no copy.
-    assert keep.tolist() == [False, True, True, True]
-
-
-def test_dropped_copies_are_in_no_part_and_counted():
+def test_copies_of_a_member_are_all_common_and_those_of_a_non_member_are_left_out():
     data = dataset(20)
-    x = data.x.copy()
-    x[15] = x[1]
-    copied = Dataset(data.ids, x, data.y, 2)
-    pairing = draw_pairing(copied, members_of(20, 10), seed=0)
-    assert pairing.dropped == 1
-    parts = np.concatenate([pairing.pairs.ravel(), pairing.common, pairing.held_out])
-    assert 15 not in parts
+    x, y = data.x.copy(), data.y.copy()
+    x[[3, 15, 17]], y[[3, 15, 17]] = x[1], y[1]  # two members and two non-members
+    x[13], y[13] = x[12], y[12]  # two non-members
+    x[14], y[14] = x[2], 1 - y[2]  # another label: no copy
+    x[5], x[6], y[6] = 0.0, -0.0, y[5]  # two members that differ in nothing but the sign of 0
+    pairing = draw_pairing(Dataset(data.ids, x, y, 2), members_of(20, 10), seed=0, pairs=6)
+    assert set(pairing.pairs[np.arange(6), pairing.target_side]) == {0, 2, 4, 7, 8, 9}
+    assert pairing.common.tolist() == [1, 3, 5, 6]
+    outside = {*pairing.pairs[np.arange(6), 1 - pairing.target_side], *pairing.held_out}
+    assert outside == {10, 11, 12, 14, 16, 18, 19}
+    assert pairing.dropped == 3
+    # What the target was trained on, every shadow model trains on in number.
+    assert len(pairing.pairs) + len(pairing.common) == 10
+    once = Recipe("memory_assets.models.mlp:mlp", {}, deduplicate=True)
+    assert common_rows(once, x, pairing.pairs, pairing.common).tolist() == [1, 5]
 
 
 @pytest.mark.parametrize("pairs", [1, 21])
