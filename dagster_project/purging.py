@@ -77,11 +77,18 @@ def _forget(instance: dg.DagsterInstance, subject: str, runs: list[str]) -> None
         instance.delete_run(run_id)
 
 
-def _mirror(subject: str, subjects: dict[str, AuditedSubject]) -> Path | None:
-    """The folder that a registry's versions were fetched into, if no other subject reads it."""
-    mirrors = {n: s.checkpoints for n, s in subjects.items() if isinstance(s.checkpoints, Registry)}
-    own = mirrors.pop(subject, None)
-    return None if own is None or own in mirrors.values() else Path(own)
+def _mirrors(subject: str, subjects: dict[str, AuditedSubject]) -> list[Path]:
+    """The folders that versions were fetched into from a registry and that no other subject reads.
+
+    The subject's own among them, and those that its YAML named before it was edited.
+    """
+    read = {
+        Path(other.checkpoints).name
+        for name, other in subjects.items()
+        if name != subject and isinstance(other.checkpoints, Registry)
+    }
+    folder = home() / "registry"
+    return [p for p in folder.iterdir() if p.name not in read] if folder.is_dir() else []
 
 
 def purge(subject: str, subjects: dict[str, AuditedSubject]) -> Purged:
@@ -99,7 +106,7 @@ def purge(subject: str, subjects: dict[str, AuditedSubject]) -> Purged:
             runs, mixed = _runs_of(instance, subject)
             sweep(root)
             found = purge_home(root, subject)
-            if mirror := _mirror(subject, subjects):
+            for mirror in _mirrors(subject, subjects):
                 remove(mirror)
             _forget(instance, subject, runs)
             _compact(dagster_home, runs)

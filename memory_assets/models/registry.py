@@ -64,7 +64,11 @@ class HubModel(_Spec):
 
 
 class Registry(_Spec):
-    """A model registry in place of a folder; as a path it is the folder of its mirror."""
+    """A model registry in place of a folder; as a path it is the folder of its mirror.
+
+    Who asks for other versions of a model has another mirror: each holds what its owner asks for
+    and nothing else.
+    """
 
     mlflow: MlflowModel | None = None
     hub: HubModel | None = None
@@ -77,9 +81,11 @@ class Registry(_Spec):
 
     def __fspath__(self) -> str:
         if self.hub is not None:
-            return str(home() / "registry" / digest("hub", self.hub.model)[:16])
-        assert self.mlflow is not None
-        return str(home() / "registry" / digest(self.mlflow.uri, self.mlflow.model)[:16])
+            name = digest("hub", self.hub.model_dump())
+        else:
+            assert self.mlflow is not None
+            name = digest("mlflow", self.mlflow.model_dump())
+        return str(home() / "registry" / name[:16])
 
     def __str__(self) -> str:
         if self.hub is not None:
@@ -162,9 +168,6 @@ def _mirror_hub(spec: HubModel, folder: Path) -> Path:
             (whole / _TAKEN).write_text(taken, encoding="utf-8")
             remove(there)
             whole.replace(there)
-    for there in folder.iterdir():
-        if there.name not in spec.versions and not there.name.startswith("."):
-            remove(there)
     return folder
 
 

@@ -103,6 +103,10 @@ def test_an_alias_can_be_all_that_is_audited(server: str, tmp_path):
     assert list(list_versions(mirror(registry))) == ["1"]
     client.set_registered_model_alias("fraud", "production", "2")
     assert list(list_versions(mirror(registry))) == ["2"]
+    # Who asks for all versions has a mirror of his own.
+    whole = mirror(Registry(mlflow=MlflowModel(uri=server, model="fraud")))
+    assert list(list_versions(whole)) == ["1", "2"]
+    assert list(list_versions(Path(registry))) == ["2"]
 
 
 def test_a_version_without_weights_is_left_out(server: str, tmp_path, caplog):

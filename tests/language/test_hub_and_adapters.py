@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ import torch
 from huggingface_hub import constants
 from tiny_language import TINY, sentences
 
+from dagster_project.purging import purge
 from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits.language import language_findings, prepare_texts, read_notices
 from memory_assets.audits.results import AttackResults
@@ -121,19 +123,20 @@ def test_versions_on_the_hub_are_mirrored_by_name(trained, cache, tmp_path, monk
     other = put(cache, trained.folder, OTHER, branch="main")
     (other / "generation_config.json").unlink()
 
-    def versions(**named):
-        subject = LanguageModelSubject.model_validate(
+    def subject(name="far", **named):
+        return LanguageModelSubject.model_validate(
             {
-                "subject": "far",
+                "subject": name,
                 "members": {"path": "x"},
                 "checkpoints": {"hub": {"model": NAME, "versions": named}},
             }
         )
-        assert isinstance(subject.checkpoints, Registry)
-        found = list_versions(mirror(subject.checkpoints))
-        return {
-            name: (path, [p.name for p in subject.weights(path)]) for name, path in found.items()
-        }
+
+    def versions(**named):
+        far = subject(**named)
+        assert isinstance(far.checkpoints, Registry)
+        found = list_versions(mirror(far.checkpoints))
+        return {name: (path, [p.name for p in far.weights(path)]) for name, path in found.items()}
 
     first = versions(v1=COMMIT, v2="main")
     assert list(first) == ["v1", "v2"]
@@ -145,12 +148,20 @@ def test_versions_on_the_hub_are_mirrored_by_name(trained, cache, tmp_path, monk
     weights = first["v1"][0] / "model.safetensors"
     assert weights.stat().st_nlink == 2
     before = weights.parent.stat().st_mtime_ns
-    assert list(versions(v1=COMMIT)) == ["v1"]
+    # A branch may come to mean another commit.
+    (cache / f"models--{NAME.replace('/', '--')}" / "refs" / "main").write_text(COMMIT)
+    assert "generation_config.json" in versions(v1=COMMIT, v2="main")["v2"][1]
     assert weights.parent.stat().st_mtime_ns == before
-    # The name may come to mean another commit.
-    assert "generation_config.json" not in versions(v1=OTHER)["v1"][1]
+    # Another subject may ask for other versions; neither takes anything from the other.
+    assert list(versions(v1=COMMIT)) == ["v1"]
+    assert list(list_versions(weights.parents[1])) == ["v1", "v2"]
     with pytest.raises(InputError, match=f"{NAME} at revision v3: not in the local cache"):
         versions(v3="v3")
+    # What was fetched before the YAML was edited goes with the subject; what others read stays.
+    others = {"near": subject("near", v1=COMMIT), "far": subject(v4=COMMIT)}
+    purge("far", others)
+    assert not weights.exists()
+    assert list(list_versions(Path(others["near"].checkpoints))) == ["v1"]
 
 
 def test_an_adapter_says_what_peft_says(trained, adapter):
