@@ -145,8 +145,17 @@ def wait_for(what: Callable[[], bool], root: Path, patience: float = PATIENCE_SE
     return time.monotonic() - began
 
 
-@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
-def test_it_starts_answers_and_ends_with_all_of_its_processes(project: Path, told: signal.Signals):
+def end(running: subprocess.Popen, told: signal.Signals, root: Path) -> None:
+    """Tell it to end: it says nothing is wrong, and none of its processes is left."""
+    below = descendants(running.pid)
+    assert len(below) >= 5  # with pages, services, code server, web server, daemon
+    running.send_signal(told)
+    assert running.wait(PATIENCE_SECONDS) == 0
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below), root)
+    assert "ended by itself" not in (root / "daemon.log").read_text()
+
+
+def test_it_starts_answers_and_ends_when_it_is_terminated(project: Path):
     with daemon(project) as (running, port):
 
         def answers() -> bool:
@@ -157,12 +166,7 @@ def test_it_starts_answers_and_ends_with_all_of_its_processes(project: Path, tol
         wait_for(answers, project)
         assert answer(port, host="evil.example") == 403
         wait_for(lambda: "SensorDaemon" in (project / "daemon.log").read_text(), project)
-        below = descendants(running.pid)
-        assert len(below) >= 5  # with pages, services, code server, web server, daemon
-        running.send_signal(told)
-        assert running.wait(PATIENCE_SECONDS) == 0
-        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below), project)
-    assert "ended by itself" not in (project / "daemon.log").read_text()
+        end(running, signal.SIGTERM, project)
 
 
 def test_a_daemon_audits_what_changed_and_nothing_else(project: Path):
@@ -186,6 +190,7 @@ def test_a_daemon_audits_what_changed_and_nothing_else(project: Path):
         versions = [version for version, _ in audits(project)]
         assert versions == ["v1", "v2", "v2"]
         assert len({digest for _, digest in audits(project)}) == 3
+        end(running, signal.SIGINT, project)
 
 
 def test_a_daemon_killed_in_the_middle_audits_nothing_twice_and_forgets_nothing(project: Path):
