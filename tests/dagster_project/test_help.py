@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
-import click
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from dagster_project.cli import app
 
 
-def commands(at: click.Command, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def commands(at: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
     yield path, at
     for name, below in getattr(at, "commands", {}).items():
         yield from commands(below, *path, name)
@@ -22,14 +22,14 @@ def commands(at: click.Command, *path: str) -> Iterator[tuple[tuple[str, ...], c
 ALL = list(commands(get_command(app)))
 
 
-def written(command: click.Command) -> list[str]:
+def written(command: Any) -> list[str]:
     """The texts of its help, as whoever wrote them meant them."""
     texts = [command.help or "", *(getattr(p, "help", "") or "" for p in command.params)]
     return [text.replace("\\[", "[") for text in texts]
 
 
 @pytest.mark.parametrize(("path", "command"), ALL, ids=[" ".join(p) or "all" for p, _ in ALL])
-def test_no_bracket_of_a_help_text_is_lost(path: tuple[str, ...], command: click.Command):
+def test_no_bracket_of_a_help_text_is_lost(path: tuple[str, ...], command: Any):
     shown = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "400"})
     assert shown.exit_code == 0
     for text in written(command):
