@@ -81,6 +81,7 @@ def answer_page(root: Path, name: str, parameters: Mapping[str, str]) -> str:
         el("header", el("p", question.name, class_="kicker"), el("h1", question.text)),
         el(
             "main",
+            el("p", question.note) if question.note else None,
             shown,
             el("h2", "How to ask again"),
             el("pre", again),

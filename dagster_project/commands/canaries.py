@@ -19,7 +19,7 @@ def canaries(
         list[str] | None, typer.Option(help="Template by name; may be given again.")
     ] = None,
     templates: Annotated[
-        Path | None, typer.Option(help="TOML file of your own templates: [name] text, pattern.")
+        Path | None, typer.Option(help=r"TOML file of your own templates: \[name] text, pattern.")
     ] = None,
     repetitions: Annotated[
         str, typer.Option(help="Copies of a secret, by tier; 0 makes controls.")

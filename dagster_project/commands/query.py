@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,10 +18,16 @@ from memory_assets.artifacts import home
 from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 
+if TYPE_CHECKING:
+    from memory_assets.history.questions import Question
+
 PrintTable = Callable[[str, list[str], list[list[object]]], None]
 
 
 _SHOWN = 1000
+_INDENT = " " * 4
+_OWN_OPTIONS = ("subject", "version")
+_HOW = "Ask one with memory-assets query NAME [--subject S] [--version V] [--param name=value]."
 
 
 class Output(StrEnum):
@@ -37,8 +45,38 @@ def _given(pairs: list[str], subject: str | None, version: str | None) -> dict[s
         if not equals or not name:
             raise InputError(f"--param {pair!r}: expected name=value")
         found[name] = value
-    scoped = {"subject": subject, "version": version}
+    scoped = dict(zip(_OWN_OPTIONS, (subject, version), strict=True))
     return found | {name: value for name, value in scoped.items() if value is not None}
+
+
+def _width() -> int | None:
+    """Characters of a line; None in a pipe, where nothing is wrapped."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _listed(asked: Iterable[Question], width: int | None) -> str:
+    """Each question with what it answers and what its parameters mean, a few lines each."""
+
+    def lines(text: str, first: str, then: str) -> list[str]:
+        if width is None:
+            return [first + text]
+        return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=then)
+
+    found: list[str] = []
+    for question in asked:
+        found += [question.name, *lines(question.text, _INDENT, _INDENT)]
+        names = {
+            name: f"--{name}" if name in _OWN_OPTIONS else f"--param {name}="
+            for name in question.parameters
+        }
+        wide = max(map(len, names.values()), default=0)
+        for name, meaning in question.parameters.items():
+            first = f"{_INDENT}{names[name]:<{wide}}  "
+            found += lines(meaning, first, " " * len(first))
+        if question.note:
+            found += lines(question.note, _INDENT, _INDENT)
+        found.append("")
+    return "\n".join([*found, *lines(_HOW, "", "")])
 
 
 def _refuse_no_file(target: Path) -> None:
@@ -97,10 +135,7 @@ def register(
         from memory_assets.history import questions
 
         if question is None:
-            rows: list[list[object]] = [
-                [q.name, q.text, ", ".join(q.parameters)] for q in questions.questions()
-            ]
-            print_table("Questions", ["name", "what it answers", "parameters"], rows)
+            print(_listed(questions.questions(), _width()))
             return
         if to is not None and output is Output.table:
             raise InputError("--to: expected --format json, csv or parquet with it")

@@ -3,6 +3,10 @@
 No hit in n probes only bounds a rate by about 3/n (exactly `1 - 0.05^(1/n)` with 95% confidence):
 299 clean probes for 1%, 2,995 for 0.1%. And a false-positive rate below 1/n cannot be seen in n
 non-members at all.
+
+This is the least for a gate to be asked, and no promise of a pass. A gate reads the upper end of
+the two-sided 95% interval, `1 - 0.025^(1/n)` of a clean sample: at 1%, 299 clean probes are
+inconclusive and 368 pass; at 0.1% it takes 3,688.
 """
 
 from __future__ import annotations

@@ -36,10 +36,14 @@ _READ_ONLY = files.SETTINGS | {
 
 @dataclass(frozen=True)
 class Question:
-    """A named question. `parameters` says what each one means; all of them may be left out."""
+    """A named question, and in `note` what a reader of its answer must know.
+
+    `parameters` says what each one means; all of them may be left out.
+    """
 
     name: str
     text: str
+    note: str
     sql: str
     parameters: Mapping[str, str]
 
@@ -52,9 +56,11 @@ def _question(path: Path) -> Question:
             break
         comments.append(line.removeprefix("--").strip())
     documented = [_PARAMETER.fullmatch(comment) for comment in comments]
+    said = [c for c, found in zip(comments, documented, strict=True) if not found]
     return Question(
         name=path.stem,
-        text=" ".join(c for c, found in zip(comments, documented, strict=True) if not found),
+        text=said[0],
+        note=" ".join(said[1:]),
         sql=sql,
         parameters={found[1]: found[2] for found in documented if found},
     )

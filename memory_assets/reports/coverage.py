@@ -7,7 +7,8 @@ from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.markup import Html, el, join
 from memory_assets.reports.tables import table
 
-# EDPB Opinion 28/2024, paragraph 55, and the families of measurements that speak to each threat.
+# EDPB Opinion 28/2024, paragraph 55, and the families of measurements that speak to each threat,
+# none where no instrument does. The question `compliance_evidence` holds the same.
 _THREATS = {
     "membership": ("membership",),
     "attribute": (),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-RISK_VERSION = "3"
+RISK_VERSION = "4"
 """Formula version of the whole chain from counts to money: a change of it prices anew."""
 
 

@@ -76,7 +76,7 @@ class Option:
         """The weakest ground among its costs and, where it was not measured, its effects."""
         grounds: list[Basis] = []
         for m in self.measures:
-            grounds.extend((m.one_off.basis, m.annual.basis))
+            grounds.extend((m.one_off.basis, m.annual.basis, m.premium_change.basis))
             if not self.measured:
                 effects = (m.leak_ratio, m.membership_ratio, m.miss, m.metric_change)
                 grounds.extend(e.basis for e in effects)

@@ -61,8 +61,7 @@ class Measurement:
 
     `family` groups instruments (membership, memorization, information, epsilon, utility, gate,
     extraction, exposure), `name` is the attack or estimator in its registry, `metric` what it
-    reports (auc, tpr_at_fpr_0.01), `unit` one of probability, nats, bits, ratio, count or a
-    currency.
+    reports (auc, tpr_at_fpr_0.01), `unit` one of probability, nats, bits or count.
     """
 
     family: str

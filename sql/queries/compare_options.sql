@@ -1,6 +1,8 @@
 -- What does each mitigation cost in quality, and what does it spare in leakage?
 -- $subject: one subject; all without it
--- Options are compared with 'original', the unchanged recipe audited in the same way.
+-- Options are compared with 'original', the unchanged recipe audited in the same way. The bound
+-- 'epsilon' is held against 'replace_one_epsilon': both replace a record. 'accountant_epsilon' is for
+-- adding or removing one.
 WITH options AS (
     SELECT
         subject,
@@ -27,7 +29,11 @@ WHERE
     AND (
         (measurements.family = 'membership' AND measurements.metric IN ('auc', 'tpr_at_fpr_0.01'))
         OR measurements.metric IN (
-            'held_out_accuracy', 'mean_memorization', 'accountant_epsilon', 'epsilon'
+            'held_out_accuracy',
+            'mean_memorization',
+            'epsilon',
+            'replace_one_epsilon',
+            'accountant_epsilon'
         )
     )
 ORDER BY

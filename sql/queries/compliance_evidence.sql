@@ -1,16 +1,17 @@
 -- What evidence is there for each threat of EDPB Opinion 28/2024, paragraph 55, and for 58?
 -- $subject: one subject; all without it
 -- $version: one version; the newest of each subject without it
+-- A threat that no instrument measures asks for no family, and is shown as 'none'.
 WITH asked AS (
     SELECT
         unnest(
             [
                 { 'paragraph': '55', 'threat': 'membership inference', 'families': ['membership'] },
-                { 'paragraph': '55', 'threat': 'attribute inference', 'families': ['attribute'] },
+                { 'paragraph': '55', 'threat': 'attribute inference', 'families': [] },
                 { 'paragraph': '55', 'threat': 'exfiltration', 'families': ['extraction'] },
                 { 'paragraph': '55', 'threat': 'regurgitation', 'families': ['extraction', 'exposure'] },
-                { 'paragraph': '55', 'threat': 'model inversion', 'families': ['inversion'] },
-                { 'paragraph': '55', 'threat': 'reconstruction', 'families': ['reconstruction'] }
+                { 'paragraph': '55', 'threat': 'model inversion', 'families': [] },
+                { 'paragraph': '55', 'threat': 'reconstruction', 'families': [] }
             ],
             recursive := true
         )

@@ -1,7 +1,7 @@
 -- Which training records are the most exposed, by memorization and by the attacks' ranks?
 -- $subject: one subject; all without it
 -- $version: one version; the newest of each subject without it
--- $limit: how many records of each subject; 20 without it
+-- $records: how many records of each subject; 20 without it
 WITH ranked AS (
     SELECT
         versions.subject,
@@ -42,5 +42,5 @@ QUALIFY
     row_number() OVER (
         PARTITION BY subject
         ORDER BY memorization_low DESC NULLS LAST, mean_score_rank DESC NULLS LAST, record_id
-    ) <= coalesce(CAST($limit AS BIGINT), 20)
+    ) <= coalesce(CAST($records AS BIGINT), 20)
 ORDER BY subject, memorization_low DESC NULLS LAST, mean_score_rank DESC NULLS LAST, record_id;

@@ -181,6 +181,16 @@ def test_rule_of_three():
     assert clean_probes(0.001) == 2995
 
 
+@pytest.mark.parametrize(("limit", "needed"), [(0.01, 368), (0.001, 3688)])
+def test_what_resolves_a_rate_does_not_pass_its_gate_yet(limit, needed):
+    """The control is one-sided, the gate's interval has two ends (docs/memorization.md)."""
+    asked = [row(rate(0, clean_probes(limit)))]
+    assert resolution(asked, Gate({METRIC: limit})).passed
+    assert verdict(*asked, limit=limit).verdict == "inconclusive"
+    assert verdict(row(rate(0, needed - 1)), limit=limit).verdict == "inconclusive"
+    assert verdict(row(rate(0, needed)), limit=limit).verdict == "pass"
+
+
 @pytest.mark.parametrize(("n", "passed"), [(299, True), (298, False)])
 def test_resolution_counts_records_for_the_smallest_gated_rate(n, passed):
     rows = [row(rate(0, n)), row(rate(0, n), metric="tpr_at_fpr_0.1")]

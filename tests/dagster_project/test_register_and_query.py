@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -18,9 +19,11 @@ from typer.testing import CliRunner
 
 from dagster_project.cadence import cadence_schedule
 from dagster_project.cli import app
+from dagster_project.commands.query import _listed
 from dagster_project.commands.register import copy_in
 from dagster_project.defs.portfolio.dashboard import dashboard_asset
 from memory_assets.errors import InputError
+from memory_assets.history.questions import questions
 from memory_assets.history.store import History
 from memory_assets.models.checkpoints import list_versions
 
@@ -154,10 +157,29 @@ def test_a_missing_file_or_subject_is_one_line(home: Path):  # noqa: ARG001
         assert result.exit_code == 2
 
 
-def test_the_list_of_questions_names_their_parameters(history: Path):  # noqa: ARG001
+def test_the_list_of_questions_says_what_their_parameters_mean(home: Path):
     result = run.invoke(app, ["query"])
     assert result.exit_code == 0
-    assert "threshold" in result.output
+    for question in questions():
+        at = result.output.index(f"{question.name}\n")
+        of = result.output[at:].split("\n\n")[0]
+        assert f"    {question.text}\n" in of
+        assert question.note in of
+        for name, meaning in question.parameters.items():
+            assert re.search(rf"{name}=? +{re.escape(meaning)}$", of, re.MULTILINE), of
+    assert not home.exists()
+
+
+def test_the_list_of_questions_fits_a_narrow_terminal():
+    listed = _listed(questions(), 80)
+    assert max(map(len, listed.splitlines())) <= 80
+    assert listed.split() == _listed(questions(), None).split()
+
+
+def test_records_of_a_question_and_rows_of_a_table_have_names_of_their_own():
+    """`--limit` cuts what is printed; a parameter of that name would be taken for it."""
+    own = {"limit", "format", "to", "param"}
+    assert not [q.name for q in questions() if own & set(q.parameters)]
 
 
 def test_a_question_takes_parameters(history: Path):  # noqa: ARG001

@@ -59,7 +59,7 @@ def root(tmp_path_factory) -> Path:
                 measurements=(
                     measured("auc", rate(auc)),
                     measured("auc", rate(auc - 0.1), name="loss"),
-                    measured("epsilon", lower, family="epsilon", name="all attacks"),
+                    replace(measured("epsilon", lower, "epsilon", "all"), formula_version=2),
                 ),
                 record_scores=scores,
             )

@@ -115,11 +115,13 @@ def test_every_question_says_what_it_answers_and_runs(root: Path) -> None:
     shipped = questions()
     assert len(shipped) >= 25
     for question in shipped:
+        assert "?" in question.text
         assert question.text.endswith(("?", "."))
-        assert "$" not in question.text
+        assert "$" not in question.text + question.note
+        assert all(question.parameters.values())
         ask(root, question.name)
         table = ask(root, question.name, dict.fromkeys(question.parameters))
-        given = {"limit": "1", "threshold": "0.5"}
+        given = {"records": "1", "threshold": "0.5"}
         ask(root, question.name, {p: given.get(p, "x'y") for p in question.parameters})
         assert table.schema.names
 
@@ -262,7 +264,7 @@ def test_kinds_of_memorization(answer: Answer) -> None:
 
 
 def test_most_exposed_records_are_members_by_lower_bound(answer: Answer) -> None:
-    found = answer("most_exposed_records", subject="digits", limit="3")
+    found = answer("most_exposed_records", subject="digits", records="3")
     assert [r["record_id"] for r in found] == ["pays", "leaks", "perhaps"]
 
 
