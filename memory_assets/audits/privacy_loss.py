@@ -27,10 +27,13 @@ from memory_assets.statistics.one_run import one_run_from_pairs
 BEST_VERSION = 2
 """Of the row `epsilon`: the first was at delta 0."""
 
-EPSILON_VERSION = f"{epsilon.FORMULA_VERSION}.{BEST_VERSION}"
+CEILING_VERSION = 1
+
+EPSILON_VERSION = f"{epsilon.FORMULA_VERSION}.{BEST_VERSION}.{CEILING_VERSION}"
 DELTA = 1e-5
 """At which claims are held against bounds; one at a smaller delta claims as much at this one."""
 
+CEILING = "epsilon_ceiling"
 REPLACE_ONE = "replace_one_epsilon"
 ACCOUNTED_VERSIONS = {"accountant_epsilon": 1, REPLACE_ONE: 2}
 """The first took delta for two records to be that for one."""
@@ -46,7 +49,7 @@ def measure_epsilon(evaluation: Evaluation, side: NDArray[np.uint8]) -> list[Mea
     target was looked at; the one-run audit guesses the sides `[n]` of the pairs. All of them audit
     replace-one adjacency: pairs differ in which record was trained on. The row `epsilon`, which a
     claim is held against, is the best Clopper-Pearson bound at delta 1e-5, at a confidence that
-    holds over all attacks together.
+    holds over all attacks together; `epsilon_ceiling` is the most that it could have shown.
     """
     found: list[Measurement] = []
     together: list[EpsilonBound] = []
@@ -65,7 +68,7 @@ def measure_epsilon(evaluation: Evaluation, side: NDArray[np.uint8]) -> list[Mea
         one_run = one_run_from_pairs(result.scores, side, GUESSED_SHARE)
         found += epsilon_measurements(name, one_run)
     if together:
-        found.append(_measurement(max(together, key=_shown)))
+        found += _over_all(together)
     return found
 
 
@@ -73,8 +76,13 @@ def _shown(bound: EpsilonBound) -> float:
     return bound.estimate.value or 0.0
 
 
-def _measurement(bound: EpsilonBound) -> Measurement:
-    return Measurement("epsilon", "all attacks", "epsilon", "nats", bound.estimate, BEST_VERSION)
+def _over_all(bounds: Sequence[EpsilonBound]) -> list[Measurement]:
+    best, top = max(bounds, key=_shown), max(bound.ceiling for bound in bounds)
+    ceiling = Estimate(top, top, top, n=best.estimate.n)
+    return [
+        Measurement("epsilon", "all attacks", "epsilon", "nats", best.estimate, BEST_VERSION),
+        Measurement("epsilon", "all attacks", CEILING, "nats", ceiling, CEILING_VERSION),
+    ]
 
 
 def accounted(recipe: Recipe, records: int) -> list[Measurement]:
@@ -109,14 +117,9 @@ def accounted(recipe: Recipe, records: int) -> list[Measurement]:
 
 
 def check_claimed(claimed: float, measurements: Sequence[Measurement]) -> ClaimCheck | None:
-    """The claimed epsilon held against the best bound; None where there is no bound.
-
-    The ceilings are those at delta 0: what delta takes from a perfect attack shows in no digit.
-    """
-    best = next((m for m in measurements if m.metric == "epsilon"), None)
-    tops = [m.estimate.value for m in measurements if m.metric == "clopper_pearson_ceiling"]
-    ceilings = [top for top in tops if top is not None]
-    if best is None or not ceilings:
+    """The claimed epsilon held against the best bound; None where there is no bound."""
+    rows = {m.metric: m.estimate for m in measurements if m.name == "all attacks"}
+    best, top = rows.get("epsilon"), rows.get(CEILING)
+    if best is None or top is None or top.value is None:
         return None
-    bound = EpsilonBound("clopper_pearson", best.estimate, max(ceilings), DELTA)
-    return check_claim(claimed, bound)
+    return check_claim(claimed, EpsilonBound("clopper_pearson", best, top.value, DELTA))

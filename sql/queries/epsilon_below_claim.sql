@@ -2,26 +2,6 @@
 -- $subject: one subject; all without it
 -- $claimed: the epsilon that the owner claims, at delta 1e-5; without it only what was measured
 -- A claim is held against the row 'epsilon' alone, which holds over all attacks at that delta.
-WITH ceilings AS (
-    SELECT
-        audit_id,
-        name,
-        metric,
-        value
-    FROM measurements
-    WHERE family = 'epsilon' AND ends_with(metric, '_ceiling')
-    UNION ALL
-    -- The best of the Clopper-Pearson bounds, beside the ceiling that the audit's own check takes.
-    SELECT
-        audit_id,
-        'all attacks' AS name,
-        'epsilon_ceiling' AS metric,
-        max(value) AS value
-    FROM measurements
-    WHERE family = 'epsilon' AND metric = 'clopper_pearson_ceiling'
-    GROUP BY audit_id
-)
-
 SELECT
     versions.subject,
     versions.model_version,
@@ -40,9 +20,10 @@ SELECT
     ) AS claim_is_falsified
 FROM measurements
 INNER JOIN versions ON measurements.audit_id = versions.audit_id
-LEFT JOIN ceilings
+LEFT JOIN measurements AS ceilings
     ON
         measurements.audit_id = ceilings.audit_id
+        AND ceilings.family = 'epsilon'
         AND measurements.name = ceilings.name
         AND ceilings.metric = replace(measurements.metric, '_lower_bound', '') || '_ceiling'
 WHERE

@@ -36,6 +36,7 @@ DERIVED = {
     "risk_bound": "a rising function of two intervals that are simulated as bound and information",
     "share_undecided": "runs from 0 to the share itself: what more models may still place",
     "clopper_pearson_ceiling": "computed, not estimated",
+    "epsilon_ceiling": "computed, not estimated",
     "gaussian_dp_ceiling": "computed, not estimated",
     "one_run_ceiling": "computed, not estimated",
 } | {
