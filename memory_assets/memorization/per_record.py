@@ -28,7 +28,7 @@ from memory_assets.statistics.intervals import CONFIDENCE, mean_interval
 
 FORMULA_VERSION = 1
 MEMORIZED = 0.25
-"""Feldman and Zhang's threshold: from here on they call a record memorized."""
+"""Feldman and Zhang's threshold; a record is memorized, everywhere here, *above* it."""
 
 
 @dataclass(frozen=True)
