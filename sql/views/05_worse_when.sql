@@ -10,7 +10,7 @@ CASE
         regexp_matches(
             metric,
             'null|ceiling|threshold|nominal|achieved|jaccard|near_tie'
-            || '|^(in|out)_accuracy|^share_(useful|generalized|hard|undecided)'
+            || '|^(in|out|member)_accuracy|^share_(useful|generalized|hard|undecided)'
         )
         THEN NULL
     WHEN family = 'utility' AND NOT regexp_matches(metric, 'loss|gap') THEN 'lower'
