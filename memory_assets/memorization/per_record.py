@@ -52,14 +52,6 @@ class PerRecord:
     def records(self) -> int:
         return self.value.size
 
-    def most_exposed(self, count: int) -> list[tuple[int, int]]:
-        """The `count` records `(pair, side)` whose memorization is surest: by `low`, then `value`.
-
-        Ties keep the order of the records, so that the list is the same each time.
-        """
-        order = np.lexsort((-self.value.ravel(), -self.low.ravel()))[:count]
-        return [(int(place) // 2, int(place) % 2) for place in order]
-
 
 def score_records(signals: Signals, confidence: float = CONFIDENCE) -> PerRecord:
     """Score every record of the pool.
