@@ -30,6 +30,7 @@ INTERVALS: tuple[World, ...] = (
     pools.score_channel,
     epsilons.audits,
     epsilons.sharp,
+    texts.memorized_texts,
     texts.extraction,
     texts.tiers,
     texts.exposure,
@@ -141,7 +142,7 @@ def detection(_: bool) -> Iterator[str]:
     yield ""
     yield "Memorization: chance that one record is called memorized (above 0.25), exact"
     cells: dict[str, list[str]] = {}
-    for _, mem, chance in power.memorization():
+    for _depth, mem, chance in power.memorization():
         cells.setdefault(f"{mem:g}", []).append(f"{chance:.1%}")
     head = ["true memorization", *power.DEPTHS]
     yield from table(head, ([mem, *row] for mem, row in cells.items()))

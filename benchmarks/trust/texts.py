@@ -11,10 +11,37 @@ from benchmarks.trust.trials import Trial, trial
 from memory_assets.language.exposure import Exposure
 from memory_assets.language.secret_audit import _mean_exposure, reweighted
 from memory_assets.language.text_audit import Probes, known_bits, measure_extraction
+from memory_assets.memorization.counterfactual import counterfactual
+from memory_assets.memorization.per_record import MEMORIZED
+from memory_assets.pool.masks import draw_masks
+from memory_assets.pool.signals import Answers, Signals
 from memory_assets.statistics.intervals import rate
 
 TEXTS, WINDOWS = 300, 6
 REFERENCES = 1000
+PAIRS = 300
+GAINS = {"all just below": (MEMORIZED - 0.005,), "half above": (0.0, 0.2, MEMORIZED + 0.005, 0.4)}
+"""Shares of a text's tokens that models guess more of it for having trained on it, by world; the
+hard places are next to the threshold."""
+
+
+def memorized_texts(rng: np.random.Generator) -> Iterator[Trial]:
+    """Texts of 20 to 200 tokens, in pools whose models differ in quality over all of them."""
+    tokens = rng.integers(20, 201, (PAIRS, 2))
+    for models in (8, 32):
+        side = draw_masks(models, PAIRS, int(rng.integers(2**31)))
+        is_in = side[..., None] == np.arange(2)
+        better = rng.uniform(-0.02, 0.02, (models, 1, 1))
+        for which, kinds in GAINS.items():
+            gain = np.array(kinds)[np.arange(2 * PAIRS) % len(kinds)].reshape(PAIRS, 2)
+            accuracy = rng.binomial(tokens, 0.3 + gain * is_in + better) / tokens
+            answers = Answers.from_texts(accuracy[..., None] - 1, accuracy[..., None])
+            none = Answers.from_texts(*(np.zeros((models, 0, 1)),) * 2)
+            measured = counterfactual(Signals(answers, none, side)).measurements
+            (found,) = (m.estimate for m in measured if m.metric == f"share_above_{MEMORIZED}")
+            world = f"{models} models, {2 * PAIRS} texts, {which}"
+            truth = float((gain > MEMORIZED).mean())
+            yield trial(f"share_above_{MEMORIZED} of texts", world, found, truth)
 
 
 def extraction(rng: np.random.Generator) -> Iterator[Trial]:

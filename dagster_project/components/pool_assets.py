@@ -264,7 +264,7 @@ def _information(graph: SubjectGraph) -> dg.AssetsDefinition:
             value=Reference.to(made),
             data_version=dg.DataVersion(made.key),
             metadata={
-                "dagster/row_count": len(prepared.pairing.pairs),
+                "pairs": len(prepared.pairing.pairs),
                 "measurements": dg.MetadataValue.md(measurement_table(made.path)),
                 "path": dg.MetadataValue.path(str(made.path)),
             },

@@ -36,7 +36,7 @@ from memory_assets.statistics.estimate import Control, Measurement
 from memory_assets.statistics.intervals import rate
 from memory_assets.subjects import ClassifierSubject
 
-CONCLUSION_VERSION = "2"
+CONCLUSION_VERSION = "3"  # 2 had no accuracy on training records
 _CONTROL_SEED = 0
 TRAINED_HERE = Control("provenance", True, None, None, None, say("provenance.trained_here"))
 
@@ -103,12 +103,19 @@ def _controls(
 
 
 def _utility(target: Signals) -> list[Measurement]:
-    """Accuracy on held-out records: what the model earns its keep with."""
-    correct = target.held_out.correct[0, :, 0]
-    if not correct.size:
-        return []
-    estimate = rate(int(correct.sum()), correct.size)
-    return [Measurement("utility", "target", "held_out_accuracy", "probability", estimate, 1)]
+    """Accuracy on held-out records, what the model earns its keep with, and on the members of the
+    pairs, which is memory and stands beside it."""
+    answered = {
+        "held_out_accuracy": target.held_out.correct[0, :, 0],
+        "member_accuracy": target.pairs.correct[0, ..., 0][target.is_in[0]],
+    }
+    return [
+        Measurement(
+            "utility", "target", metric, "probability", rate(int(right.sum()), right.size), 1
+        )
+        for metric, right in answered.items()
+        if right.size
+    ]
 
 
 def _accounted(subject: ClassifierSubject, prepared: Prepared) -> list[Measurement]:

@@ -28,22 +28,7 @@ MEMORIZATION, INFORMATION = "memorization", "information"
 INFORMATION_VERSION = str(information.FORMULA_VERSION)
 _NULL_SEED = 0
 _FEWEST = 2
-_COLUMNS = (
-    "memorization",
-    "memorization_low",
-    "memorization_high",
-    "influence",
-    "influence_low",
-    "influence_high",
-)
-_PAIRS = pa.schema(
-    [
-        ("first_record", pa.string()),
-        ("second_record", pa.string()),
-        ("label_bits", pa.float64()),
-        ("score_bits", pa.float64()),
-    ]
-)
+_COLUMNS = ("memorization", "memorization_low", "memorization_high", "influence")
 
 
 def measurable(pool: Signals) -> bool:
@@ -61,10 +46,7 @@ def _unmeasured(prepared: Prepared, folder: Path) -> None:
     ids = prepared.pair_ids.ravel()
     empty = pa.nulls(len(ids), pa.float64())
     columns = {"record_id": ids.astype(object), **dict.fromkeys(_COLUMNS, empty)}
-    columns |= {
-        "held_out_helped": pa.nulls(len(ids), pa.int64()),
-        "kind": ["not measured"] * len(ids),
-    }
+    columns["kind"] = ["not measured"] * len(ids)
     folder.mkdir()
     pq.write_table(pa.table(columns), folder / "records.parquet")
     metric = ("memorization", "feldman_zhang", "mean_memorization", "probability")
@@ -84,9 +66,9 @@ def information_key(signals_key: str, prepared: Prepared) -> str:
 def memorization(prepared: Prepared, pool: Path, store: ArtifactStore) -> Artifact:
     """Memorization, influence and kind of every record of the audit set.
 
-    A folder with `records.parquet` (record_id, memorization and influence with their intervals,
-    kind) and `measurements.parquet`. Where the pool has too few models, or models that do not come
-    in couples, both say that nothing was measured.
+    A folder with `records.parquet` (record_id, memorization with its interval, influence, kind:
+    what the history keeps) and `measurements.parquet`. Where the pool has too few models, or models
+    that do not come in couples, both say that nothing was measured.
 
     Raises:
         InputError: signals that cannot be measured.
@@ -107,9 +89,6 @@ def memorization(prepared: Prepared, pool: Path, store: ArtifactStore) -> Artifa
             "memorization_low": found.records.low,
             "memorization_high": found.records.high,
             "influence": found.influence.mean,
-            "influence_low": found.influence.low,
-            "influence_high": found.influence.high,
-            "held_out_helped": found.influence.helped,
             "kind": found.kinds.astype(object),
         }
         folder.mkdir()
@@ -124,9 +103,9 @@ def memorization(prepared: Prepared, pool: Path, store: ArtifactStore) -> Artifa
 
 
 def informativeness(prepared: Prepared, pool: Path, store: ArtifactStore) -> Artifact:
-    """Bits that predictions give away about membership, by bound and by pair.
+    """Bits that predictions give away about membership, by bound.
 
-    A folder with `pairs.parquet` (both record ids, bits by channel) and `measurements.parquet`.
+    A folder with `measurements.parquet`.
 
     Raises:
         InputError: signals that cannot be measured.
@@ -136,27 +115,13 @@ def informativeness(prepared: Prepared, pool: Path, store: ArtifactStore) -> Art
         signals = load_signals(pool)
         if not measurable(signals):
             folder.mkdir()
-            pq.write_table(_PAIRS.empty_table(), folder / "pairs.parquet")
             _save([_not_run("information", "f_cmi", "information", "bits")], folder)
             return
         try:
             found = measure_information(signals, seed=_NULL_SEED)
         except ValueError as error:
             raise InputError(f"information: {error}") from error
-        ids = prepared.pair_ids.astype(object)
-        scores = found.score_bits
         folder.mkdir()
-        pq.write_table(
-            pa.table(
-                {
-                    "first_record": ids[:, 0],
-                    "second_record": ids[:, 1],
-                    "label_bits": found.label_bits,
-                    "score_bits": pa.nulls(len(ids), pa.float64()) if scores is None else scores,
-                }
-            ),
-            folder / "pairs.parquet",
-        )
         _save(found.measurements, folder)
 
     key = information_key(pool.stem, prepared)

@@ -22,7 +22,7 @@ from memory_assets.reports.inputs import TREND, ActionLine, ReportInput
 from memory_assets.reports.recited import read_recited
 from memory_assets.subjects import AuditedSubject
 
-REPORT_VERSION = "5"
+REPORT_VERSION = "6"
 _ACTIONS = """
     select model_version, kind, description, owner, status, due_on,
         cast(recorded_at as date) as recorded_on,

@@ -90,10 +90,11 @@ class TokenSignals:
             raise ValueError(f"not every sequence has scored tokens {start} to {stop}")
         return self.offsets[:-1, None] + np.arange(start, stop) - self.first
 
-    def take(self, rows: NDArray[np.intp]) -> TokenSignals:
-        """The sequences at `rows`, in that order."""
+    def take(self, rows: NDArray[np.intp], most: int | None = None) -> TokenSignals:
+        """The sequences at `rows`, in that order; of each the first `most` scored tokens."""
         rows = np.asarray(rows, dtype=np.int64)
         lengths = self.lengths[rows]
+        lengths = lengths if most is None else np.minimum(lengths, most)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
         return TokenSignals(self.first, offsets, *(getattr(self, n)[index] for n in _ARRAYS))

@@ -106,15 +106,13 @@ def recall_scores(
     room = model.context - len(shot) - (model.start is not None)
     first_windows = np.unique(side.windows.document, return_index=True)[1]
     heads = [side.windows.sequences[i][:room] for i in first_windows]
-    alone = side.by_window.take(first_windows)
+    alone = side.by_window.take(first_windows, room - side.by_window.first)
     behind = token_signals(model, [np.concatenate([shot, h]) for h in heads], progress=progress)
-    scored = np.array([len(head) - alone.first for head in heads])
-    plain = [alone.log_p[o : o + n].sum() for o, n in zip(alone.offsets[:-1], scored, strict=True)]
-    shifted = [
-        behind.log_p[stop - n : stop].sum()
-        for stop, n in zip(behind.offsets[1:], scored, strict=True)
+    conditioned = [
+        behind.log_p[stop - n : stop].sum(dtype=np.float64)
+        for stop, n in zip(behind.offsets[1:], alone.lengths, strict=True)
     ]
-    return np.array(shifted, np.float64) / np.minimum(np.array(plain, np.float64), -1e-12)
+    return scores.recall(alone, np.array(conditioned))
 
 
 def recall_shot(model: LanguageModel, side: Side) -> tuple[NDArray[np.int64], int]:

@@ -24,7 +24,9 @@ from memory_assets.pool.signals import Signals
 from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import CONFIDENCE, mean_interval
 
-FORMULA_VERSION = 1
+FORMULA_VERSION = 2
+"""1 ended the share of memorized texts where one text's 95% interval does: of texts just below the
+threshold some always lie above it by luck, and the whole interval lay above the truth."""
 
 Floats = NDArray[np.float64]
 
@@ -33,12 +35,13 @@ Floats = NDArray[np.float64]
 class Difference:
     """IN minus OUT of every text, arrays `[n, 2]` over (pair, side), with 95% intervals.
 
-    `by_couple` `[K/2]` is the mean over all texts, couple by couple.
+    `error` is the standard error; `by_couple` `[K/2]` the mean over all texts, couple by couple.
     """
 
     value: Floats
     low: Floats
     high: Floats
+    error: Floats
     by_couple: Floats
 
 
@@ -88,18 +91,22 @@ def _difference(values: Floats, signs: NDArray[np.float32], most: float = np.inf
     couples = len(by_text)
     mean = by_text.mean(axis=0)
     variance = by_text.var(axis=0, ddof=1)
-    spread = np.sqrt(np.maximum(variance, variance.mean()))
-    half = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, couples - 1) * spread / np.sqrt(couples)
+    error = np.sqrt(np.maximum(variance, variance.mean()) / couples)
+    half = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, couples - 1) * error
     low, high = np.maximum(mean - half, -most), np.minimum(mean + half, most)
-    return Difference(mean, low, high, by_text.mean(axis=(1, 2)))
+    return Difference(mean, low, high, error, by_text.mean(axis=(1, 2)))
 
 
 def _share_above(found: Difference, threshold: float) -> Estimate:
-    """Share of the texts whose whole interval lies above `threshold`, k of n.
+    """Share of the texts whose own interval lies above `threshold`, k of n texts.
 
-    The interval runs from these to those together with all whose interval holds it: what a larger
-    pool could still move.
+    The interval runs from the texts that surely lie above to those that possibly do, all of them at
+    once (Student's ends, Bonferroni over the texts): it covers the true share above `threshold`.
     """
-    n, k = found.value.size, int((found.low > threshold).sum())
-    possible = int((found.high > threshold).sum())
-    return Estimate(k / n, k / n, possible / n, n=n, k=k)
+    n = found.value.size
+    clear = int((found.low > threshold).sum())
+    tail = (1 - CONFIDENCE) / n / 2
+    half = scipy.stats.t.isf(tail, len(found.by_couple) - 1) * found.error
+    surely = int((found.value - half > threshold).sum())
+    possibly = int((found.value + half > threshold).sum())
+    return Estimate(clear / n, surely / n, possibly / n, n=n, k=clear)

@@ -51,9 +51,11 @@ def measure_gain(signals: Signals) -> list[Measurement]:
     """Held-out accuracy, and what the memorized records add to it.
 
     `held_out_gain_per_record` is the accuracy that one memorized record adds over the record that
-    stands in its place; `held_out_gain` that times the number of memorized records whose partner
-    is not, so all of them together, if their gains add up. Both are `unresolvable` with fewer than
-    8 models, with no memorized record, or where held-out accuracy never changes. n counts couples.
+    stands in its place; `held_out_gain` that times the mean number of records, over the two halves
+    of the pool, that a half calls memorized and whose partner it does not: so all of these
+    together, if their gains add up. Half of the models call fewer records memorized than the whole
+    pool does. Both are `unresolvable` with fewer than 8 models, with no memorized record, or where
+    held-out accuracy never changes. n counts couples.
 
     Raises:
         ValueError: no pair, fewer than two IN or OUT models, or models that are not in couples.

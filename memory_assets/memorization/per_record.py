@@ -28,7 +28,7 @@ from memory_assets.statistics.intervals import CONFIDENCE, mean_interval
 
 FORMULA_VERSION = 1
 MEMORIZED = 0.25
-"""Feldman and Zhang's threshold: from here on they call a record memorized."""
+"""Feldman and Zhang's threshold; a record is memorized, everywhere here, *above* it."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,6 @@ class PerRecord:
     @property
     def records(self) -> int:
         return self.value.size
-
-    def most_exposed(self, count: int) -> list[tuple[int, int]]:
-        """The `count` records `(pair, side)` whose memorization is surest: by `low`, then `value`.
-
-        Ties keep the order of the records, so that the list is the same each time.
-        """
-        order = np.lexsort((-self.value.ravel(), -self.low.ravel()))[:count]
-        return [(int(place) // 2, int(place) % 2) for place in order]
 
 
 def score_records(signals: Signals, confidence: float = CONFIDENCE) -> PerRecord:

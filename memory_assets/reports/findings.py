@@ -12,13 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from memory_assets.memorization.per_record import MEMORIZED
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.statistics.estimate import Estimate, Measurement
 
 RATES = ("tpr_at_fpr_0.001", "tpr_at_fpr_0.01", "tpr_at_fpr_0.1")
 """The headline metric is the first of these that the sample resolves."""
-MEMORIZED = 0.25
-"""Feldman and Zhang (2020) call a record memorized from this score on."""
 
 Outcome = Literal["pass", "fail", "inconclusive"]
 Direction = Literal["worse", "better", "unclear"]
@@ -50,8 +49,8 @@ class Memorization:
 
     @property
     def clear(self) -> NDArray[np.bool_]:
-        """Which records are memorized beyond doubt: the whole interval reaches `MEMORIZED`."""
-        return self.low >= MEMORIZED
+        """Which records are memorized beyond doubt: the whole interval lies above `MEMORIZED`."""
+        return self.low > MEMORIZED
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,7 @@ def quadrant(
         axes.axhline(0, color=MUTED, lw=0.8)
         axes.axvline(cut, color=MUTED, lw=0.8, ls="--")
         axes.axvspan(cut, 1.05, ymax=0.5, color=SHADE, zorder=0)
-        kept = memorization >= cut
+        kept = memorization > cut
         axes.scatter(memorization[~kept], influence[~kept], s=9, color="#8d9aad", lw=0)
         axes.scatter(
             memorization[kept], influence[kept], s=16, color=SERIES[1][0], marker="D", lw=0

@@ -6,15 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from memory_assets.memorization.per_record import MEMORIZED
 from memory_assets.reports import plots
 from memory_assets.reports.catalogue import Catalogue
-from memory_assets.reports.findings import (
-    MEMORIZED,
-    Memorization,
-    family,
-    memorization,
-    resolved,
-)
+from memory_assets.reports.findings import Memorization, family, memorization, resolved
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.markup import Html, bullets, el, join, picture
 from memory_assets.reports.retold import retold
@@ -36,7 +31,7 @@ def _quadrant(records: Memorization, t: Catalogue) -> Html | None:
     if not known.any():
         return None
     value, influence = records.value[known], records.influence[known]
-    kept = value >= MEMORIZED
+    kept = value > MEMORIZED
     useful = int((kept & (influence > 0)).sum())
     alt = t("memorization.quadrant_alt", useful=useful, leak=int(kept.sum()) - useful)
     svg = plots.quadrant(value, influence, MEMORIZED, t)
@@ -78,7 +73,7 @@ def memorization_section(found: ReportInput, t: Catalogue) -> Html | None:
     intro = t(f"memorization.intro_{found.bundle.audit.kind}")
     parts = [el("p", intro), _value_table("memorization", measured, t)]
     if records is not None:
-        strong = int((records.value >= MEMORIZED).sum())
+        strong = int((records.value > MEMORIZED).sum())
         counts = {
             "total": count(len(records.value)),
             "clear": int(records.clear.sum()),

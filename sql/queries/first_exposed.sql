@@ -13,7 +13,7 @@ WITH exposed AS (
     WHERE
         versions.subject = coalesce($subject, versions.subject)
         AND record_scores.member
-        AND record_scores.memorization_low >= coalesce(CAST($threshold AS DOUBLE), 0.25)
+        AND record_scores.memorization_low > coalesce(CAST($threshold AS DOUBLE), 0.25)
     GROUP BY ALL
 )
 

@@ -10,7 +10,7 @@ CASE
         regexp_matches(
             metric,
             'null|ceiling|threshold|nominal|achieved|jaccard|near_tie'
-            || '|^(in|out)_accuracy|^share_(useful|generalized|hard|undecided)'
+            || '|^(in|out|member)_accuracy|^share_(useful|generalized|hard|undecided)'
         )
         THEN NULL
     WHEN family = 'utility' AND NOT regexp_matches(metric, 'loss|gap') THEN 'lower'
@@ -21,4 +21,4 @@ END;
 -- Whether the interval of a figure speaks of retrained models and the very records at hand, so that
 -- it says nothing of other records: comparable only while the data are the same.
 CREATE OR REPLACE MACRO of_these_records(family, name) AS
-family = 'memorization' AND name IN ('feldman_zhang', 'gain', 'kinds');
+family = 'memorization' AND name IN ('feldman_zhang', 'gain', 'kinds', 'counterfactual');

@@ -171,6 +171,7 @@ def test_changes_compare_only_equal_formulas(answer: Answer) -> None:
         ("epsilon", "clopper_pearson_ceiling", None),
         ("utility", "held_out_accuracy", "lower"),
         ("utility", "held_out_loss", "higher"),
+        ("utility", "member_accuracy", None),
         ("gate", "auc", None),
     ],
 )

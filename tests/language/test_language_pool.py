@@ -110,6 +110,37 @@ def test_without_an_effect_few_intervals_leave_zero_out():
     assert ((found.low > 0) | (found.high < 0)).mean() < 0.06
 
 
+@pytest.mark.parametrize("models", [8, 32])
+def test_of_texts_just_below_the_line_none_is_surely_above_it(models):
+    """The true share above 0.25 is 0: no interval may lie wholly above it. Ends at each text's own
+    95% would, as luck carries some of 600 over the line in many pools."""
+    rng = np.random.default_rng(3)
+    covered = by_luck = 0
+    for seed in range(40):
+        side = draw_masks(models, 300, seed)
+        is_in = side[..., None] == np.arange(2)
+        values = (0.4 + 0.245 * is_in + rng.normal(0, 0.1, is_in.shape)).clip(0.01, 1.0)
+        rows = {m.metric: m.estimate for m in counterfactual(by_hand(values, side)).measurements}
+        share = rows["share_above_0.25"]
+        assert share.n == 600
+        assert share.value is not None
+        covered += share.ci_low == 0.0
+        by_luck += share.value > 0.0
+    assert covered >= 38
+    assert by_luck >= 10  # the texts themselves are called memorized by their own intervals
+
+
+def test_texts_far_above_the_line_are_surely_above_it():
+    side = draw_masks(32, 50, seed=4)
+    is_in = side[..., None] == np.arange(2)
+    known = np.arange(50)[:, None] < [20, 0]  # 20 of 100 texts, by heart
+    noise = np.random.default_rng(4).normal(0, 0.03, is_in.shape)
+    found = counterfactual(by_hand(0.3 + 0.6 * (is_in & known) + noise, side))
+    share = {m.metric: m.estimate for m in found.measurements}["share_above_0.25"]
+    assert (share.k, share.n) == (20, 100)
+    assert share.ci_low == share.ci_high == share.value == 0.2
+
+
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tokenizer")

@@ -1,12 +1,16 @@
 import zlib
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory_assets.language import scores
+from memory_assets.language import scores, text_audit
 from memory_assets.language.signals import TokenSignals
+from memory_assets.language.windows import Windows
+from memory_assets.records.texts import Texts
 
 
 def signals(*log_p, mean=None, variance=None):
@@ -51,6 +55,36 @@ def test_zlib_and_recall():
     size = [len(zlib.compress(t.encode())) for t in ("aaaa", "日本")]
     assert scores.zlib(s, ["aaaa", "日本"]) == pytest.approx([-4 / size[0], -6 / size[1]])
     assert scores.recall(s, np.array([-8.0, -3.0])) == pytest.approx([2, 0.5])
+
+
+@pytest.mark.parametrize("start", [None, 0])
+def test_recall_looks_at_the_beginning_of_a_text(monkeypatch, start):
+    """One text of two windows, one of one; behind a prefix of 3 tokens 5 of 8 are left for it."""
+    first = 1 if start is None else 0
+    context = 8 + (start is not None)
+    windows = Windows(
+        Texts(("a", "b"), ("", "")),
+        (np.arange(6), np.arange(6), np.arange(3)),
+        np.array([0, 0, 1]),
+    )
+    plain = [-9, -1, -2, -3, -4, -50], [-100] * 6, [-9, -2, -2]
+    behind = [-70] * 3 + [-9, -2, -4, -6, -8], [-70] * 3 + [-9, -1, -1]
+    alone = replace(signals(*(p[first:] for p in plain)), first=first)
+    read = []
+
+    def answer(*asked, **_):
+        read.extend(asked[1])
+        return replace(signals(*(p[first:] for p in behind)), first=first)
+
+    monkeypatch.setattr(text_audit, "token_signals", answer)
+    model = SimpleNamespace(context=context, start=start)
+    side = text_audit.Side(windows, alone, windows.by_text(alone))
+    found = text_audit.recall_scores(model, side, np.array([7, 7, 7]))
+    assert [list(ids) for ids in read] == [[7, 7, 7, 0, 1, 2, 3, 4], [7, 7, 7, 0, 1, 2]]
+    without, given = (10, 4), (20, 2)
+    nine = 9 * (1 - first)  # the first token is scored where the model has a start token
+    by_hand = [(g + nine) / (w + nine) for g, w in zip(given, without, strict=True)]
+    assert found == pytest.approx(by_hand)
 
 
 def test_reference_and_bits_compare_the_same_characters():

@@ -135,14 +135,6 @@ def test_share_of_memorized_records_covers_the_true_share():
         assert found.ci_low > 0
 
 
-def test_most_exposed_go_by_the_sure_end_of_the_interval():
-    scores = score_records(learners.interpolator(32, 30, seed=2))
-    listed = scores.most_exposed(10)
-    lows = [scores.low[place] for place in listed]
-    assert lows == sorted(scores.low.ravel(), reverse=True)[:10]
-    assert len(set(listed)) == 10
-
-
 def test_couples_are_needed_for_the_gap_but_not_for_a_record():
     side = np.array([[0], [0], [0], [1], [1]], dtype=np.uint8)
     signals = learners.pool(side, np.ones((5, 1, 2), dtype=bool))

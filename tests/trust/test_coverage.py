@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import coverage
-from benchmarks.trust import epsilons, pools, scores
+from benchmarks.trust import epsilons, pools, scores, texts
 from benchmarks.trust.trials import Trial, count
 from memory_assets.attacks.evaluate import evaluate
 from memory_assets.attacks.registry import select
@@ -28,6 +28,7 @@ REPEATS = {
     pools.score_channel: 60,
     epsilons.audits: 40,
     epsilons.sharp: 100,
+    texts.memorized_texts: 40,
 }
 BIASED = ("`ld_cmi` information, of the truth", "`ld_cmi` bound, of the truth")
 """Plug-in information is too high with few models; docs and report show its null beside it."""
