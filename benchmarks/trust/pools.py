@@ -128,7 +128,7 @@ def memorization(rng: np.random.Generator, models: int = 64, pairs: int = 60) ->
     }
     for metric, value in truth.items():
         yield trial(metric, world, found[metric], float(value))
-    kinds = _by_metric(measure_kinds(classify(scores, paying)))
+    kinds = _by_metric(measure_kinds(scores, paying, classify(scores, paying)))
     memorized = pool.memorization > MEMORIZED
     pays = memorized & (pool.helps > 0)
     shares = {

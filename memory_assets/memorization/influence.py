@@ -37,6 +37,9 @@ class Influence:
     partner, with the 95% interval `low`, `high` (couples of models as units); `clear` tells where
     it stands above 0 with a false discovery rate of 5% over the records. `helped` counts the
     held-out records that the record clearly helps, at that rate over all `tests`.
+
+    `surely_high` and `surely_pays` hold for all records at once (Bonferroni): the upper end of each
+    mean, and whether the record helps, on the whole or a single held-out record.
     """
 
     mean: NDArray[np.float64]
@@ -45,6 +48,8 @@ class Influence:
     clear: NDArray[np.bool_]
     helped: NDArray[np.int64]
     tests: int
+    surely_high: NDArray[np.float64]
+    surely_pays: NDArray[np.bool_]
 
 
 def step_up(p_values: NDArray[np.float64], counts: NDArray[np.int64], level: float) -> float:
@@ -62,21 +67,24 @@ def _blocks(found: Evaluation, signs: Signs) -> Iterator[tuple[slice, tuple]]:
         yield block, found.codes(signs[:, block])
 
 
-def _helped(found: Evaluation, signs: Signs) -> NDArray[np.int64]:
-    """How many held-out records each record clearly helps, `[n, 2]`."""
+def _helped(found: Evaluation, signs: Signs) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """How many held-out records each record clearly helps, and whether surely one, `[n, 2]`."""
     helped = np.zeros((signs.shape[1], 2), dtype=np.int64)
+    surely = np.zeros(helped.shape, dtype=np.bool_)
     if not found.evaluated:
-        return helped
+        return helped, surely
     counts = np.zeros(len(found.p_values), dtype=np.int64)
     for _, sides in _blocks(found, signs):
         for codes in sides:
             counts += np.bincount(codes.ravel(), minlength=len(counts))
     rejected = found.p_values <= step_up(found.p_values, counts, LEVEL)
+    beyond_doubt = found.p_values <= LEVEL / max(int(counts.sum()), 1)
     if rejected.any():
         for block, sides in _blocks(found, signs):
             for side, codes in enumerate(sides):
                 helped[block, side] = rejected[codes].sum(axis=1)
-    return helped
+                surely[block, side] = beyond_doubt[codes].any(axis=1)
+    return helped, surely
 
 
 def influence(signals: Signals) -> Influence:
@@ -96,18 +104,28 @@ def influence(signals: Signals) -> Influence:
     variance = ((change @ change) / couples - mean**2) / (couples - 1)
     spread = variance > 1e-12
     error = np.sqrt(np.where(spread, variance, 1.0))
-    half = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, couples - 1) * error
-    # Couples that all agree show no spread: then as much is allowed as they may have left unseen.
-    unseen = clopper_pearson(0, couples)[1]
-    above = np.where(spread, half, unseen * (1 - mean))
-    below = np.where(spread, half, unseen * (1 + mean))
+
+    def reach(confidence: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """How far the truth may lie above and below the mean `[n]`."""
+        half = scipy.stats.t.ppf((1 + confidence) / 2, couples - 1) * error
+        # Couples that all agree show no spread: then as much is allowed as they may have left
+        # unseen.
+        unseen = clopper_pearson(0, couples, confidence)[1]
+        above = np.where(spread, half, unseen * (1 - mean))
+        return above, np.where(spread, half, unseen * (1 + mean))
+
+    above, below = reach(CONFIDENCE)
     p = np.where(spread, scipy.stats.t.sf(mean / error, couples - 1), 1.0)
     p = np.stack([p, np.where(spread, 1 - p, 1.0)], axis=1)
+    most_above, most_below = reach(1 - (1 - CONFIDENCE) / p.size)
+    helped, surely_helps = _helped(found, signs)
     return Influence(
         mean=np.stack([mean, -mean], axis=1),
         low=np.maximum(np.stack([mean - below, -mean - above], axis=1), -1.0),
         high=np.minimum(np.stack([mean + above, -mean + below], axis=1), 1.0),
         clear=p <= step_up(p.ravel(), np.ones(p.size, dtype=np.int64), LEVEL),
-        helped=_helped(found, signs),
+        helped=helped,
         tests=2 * signs.shape[1] * found.evaluated,
+        surely_high=np.minimum(np.stack([mean + most_above, -mean + most_below], axis=1), 1.0),
+        surely_pays=surely_helps | (p <= LEVEL / p.size),
     )

@@ -19,11 +19,11 @@ import scipy
 from numpy.typing import NDArray
 
 from memory_assets.memorization.influence import Influence
-from memory_assets.memorization.per_record import MEMORIZED, PerRecord
+from memory_assets.memorization.per_record import MEMORIZED, PerRecord, bounds_of_all
 from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import CONFIDENCE
 
-FORMULA_VERSION = 1
+FORMULA_VERSION = 2  # 1 took a record's own interval for the ends of a share
 KINDS = ("useful memorization", "pure leakage", "generalized", "hard", "undecided")
 
 
@@ -39,17 +39,18 @@ class Limits:
     gain: float = 0.01
 
 
-def classify(
-    records: PerRecord, influence: Influence, limits: Limits | None = None
+def _place(
+    records: PerRecord,
+    memorization: tuple[NDArray[np.float64], NDArray[np.float64]],
+    pays: NDArray[np.bool_],
+    pays_not: NDArray[np.bool_],
+    confidence: float,
+    limits: Limits,
 ) -> NDArray[np.str_]:
-    """The kind of every record, one of `KINDS`, `[n, 2]`."""
-    limits = limits or Limits()
-    memorized = records.low > limits.memorized
-    not_memorized = records.high < limits.memorized
-    pays = influence.clear | (influence.helped > 0)
-    pays_not = ~pays & (influence.high < limits.gain)
+    low, high = memorization
+    memorized, not_memorized = low > limits.memorized, high < limits.memorized
     # Wilson's interval of the OUT rate lies above one half iff its score test rejects one half.
-    half = scipy.stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt(records.count_out) / 2
+    half = scipy.stats.norm.ppf((1 + confidence) / 2) * np.sqrt(records.count_out) / 2
     above_half = records.correct_out - records.count_out / 2
     known, unknown = above_half > half, above_half < -half
     return np.select(
@@ -64,17 +65,47 @@ def classify(
     )
 
 
-def measure_kinds(kinds: NDArray[np.str_]) -> list[Measurement]:
-    """Share of the records of each kind, k of n.
+def classify(
+    records: PerRecord, influence: Influence, limits: Limits | None = None
+) -> NDArray[np.str_]:
+    """The kind of every record by its own intervals, one of `KINDS`, `[n, 2]`."""
+    limits = limits or Limits()
+    pays = influence.clear | (influence.helped > 0)
+    pays_not = ~pays & (influence.high < limits.gain)
+    own = records.low, records.high
+    return _place(records, own, pays, pays_not, CONFIDENCE, limits)
 
-    The interval runs from the records placed there to those together with all undecided ones: what
-    a larger pool could still move. The share of undecided ones itself runs from 0.
+
+def _surely(
+    records: PerRecord, influence: Influence, kinds: NDArray[np.str_], limits: Limits
+) -> NDArray[np.str_]:
+    """The kinds that hold for all records at once; whatever may be another is undecided."""
+    pays = influence.clear | (influence.helped > 0)
+    pays_not = ~pays & (influence.surely_high < limits.gain)
+    level = 1 - (1 - CONFIDENCE) / records.records
+    every = bounds_of_all(records)
+    found = _place(records, every, influence.surely_pays, pays_not, level, limits)
+    return np.where(found == kinds, found, KINDS[4])
+
+
+def measure_kinds(
+    records: PerRecord,
+    influence: Influence,
+    kinds: NDArray[np.str_],
+    limits: Limits | None = None,
+) -> list[Measurement]:
+    """Share of the records of each kind, k of n, of records that `classify` placed in `kinds`.
+
+    The interval runs from the records that surely are of the kind, all records asked at once, to
+    all but those that surely are of another. The share of undecided ones runs from 0: a larger
+    pool could place them all.
     """
-    n, undecided = kinds.size, int((kinds == KINDS[4]).sum())
+    n, sure = kinds.size, _surely(records, influence, kinds, limits or Limits())
+    decided = int((sure != KINDS[4]).sum())
     found = []
     for kind in KINDS:
-        k = int((kinds == kind).sum())
-        low, high = (0, k) if kind == KINDS[4] else (k, k + undecided)
+        k, surely = int((kinds == kind).sum()), int((sure == kind).sum())
+        low, high = (0, k) if kind == KINDS[4] else (surely, n - (decided - surely))
         found.append(
             Measurement(
                 "memorization",

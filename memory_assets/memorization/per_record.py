@@ -90,19 +90,28 @@ def _exact_bounds(k: NDArray, n: NDArray, tail: float) -> tuple[NDArray, NDArray
     return low, high
 
 
-def share_memorized(scores: PerRecord, threshold: float = MEMORIZED) -> Estimate:
-    """Share of the records whose own interval lies above `threshold`, k of n records.
+def bounds_of_all(scores: PerRecord) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends `[n, 2]` between which every record's memorization lies, all of them at once (95%).
 
-    Records of one pool are not independent trials, so no binomial interval holds. This one asks
-    which records surely lie above or surely not, all of them at once (exact bounds on both rates,
-    Bonferroni over the records): it covers the true share of records above `threshold`.
+    Exact bounds on both rates, Bonferroni over the records.
     """
     tail = (1 - CONFIDENCE) / scores.records / 4
     in_low, in_high = _exact_bounds(scores.correct_in, scores.count_in, tail)
     out_low, out_high = _exact_bounds(scores.correct_out, scores.count_out, tail)
+    return in_low - out_high, in_high - out_low
+
+
+def share_memorized(scores: PerRecord, threshold: float = MEMORIZED) -> Estimate:
+    """Share of the records whose own interval lies above `threshold`, k of n records.
+
+    Records of one pool are not independent trials, so no binomial interval holds. This one asks
+    which records surely lie above or surely not, by `bounds_of_all`: it covers the true share of
+    records above `threshold`.
+    """
+    low, high = bounds_of_all(scores)
     clear = int((scores.low > threshold).sum())
-    surely = min(int((in_low - out_high > threshold).sum()), clear)
-    possibly = max(int((in_high - out_low > threshold).sum()), clear)
+    surely = min(int((low > threshold).sum()), clear)
+    possibly = max(int((high > threshold).sum()), clear)
     n = scores.records
     return Estimate(clear / n, surely / n, possibly / n, n=n, k=clear)
 

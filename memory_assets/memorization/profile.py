@@ -38,6 +38,6 @@ def profile(signals: Signals, limits: Limits | None = None) -> Profile:
     measurements = [
         *measure_records(signals, records),
         *measure_gain(signals),
-        *measure_kinds(kinds),
+        *measure_kinds(records, paying, kinds, limits),
     ]
     return Profile(records, paying, kinds, measurements)

@@ -26,7 +26,9 @@ def test_in_the_kinds_and_in_the_share():
     many = np.full((1, 2), 100)
     scores = PerRecord(LOWS + 0.1, LOWS, LOWS + 0.2, many, many, 0 * many, many)
     nothing = np.zeros((1, 2))
-    pays = Influence(nothing, nothing, nothing, nothing == 0, nothing.astype(int), 0)
+    pays = Influence(
+        nothing, nothing, nothing, nothing == 0, nothing.astype(int), 0, nothing, nothing == 0
+    )
     assert classify(scores, pays).tolist() == [["undecided", "useful memorization"]]
     assert share_memorized(scores).k == 1
 

@@ -10,7 +10,7 @@ from memory_assets.memorization.evaluation import _hypergeometric_tail, evaluati
 from memory_assets.memorization.gain import measure_gain
 from memory_assets.memorization.influence import influence, step_up
 from memory_assets.memorization.kinds import KINDS, Limits, classify, measure_kinds
-from memory_assets.memorization.per_record import score_records
+from memory_assets.memorization.per_record import MEMORIZED, score_records
 from memory_assets.memorization.profile import profile
 
 
@@ -137,13 +137,34 @@ def test_benjamini_hochberg_with_counts_is_that_of_the_list():
 def test_kinds_tell_memorization_that_pays_from_memorization_that_leaks():
     # Accuracy of 400 held-out records is steady enough for a gain of 2% to be ruled out.
     signals = planted(models=128, held_out=400)
-    kinds = classify(score_records(signals), influence(signals), Limits(gain=0.02))
+    records, paying, limits = score_records(signals), influence(signals), Limits(gain=0.02)
+    kinds = classify(records, paying, limits)
     assert kinds[0, 1] == "useful memorization"
     assert kinds[1, 0] == "pure leakage"
     assert kinds[5, 0] == "generalized"
-    shares = {m.metric: m.estimate for m in measure_kinds(kinds)}
+    shares = {m.metric: m.estimate for m in measure_kinds(records, paying, kinds, limits)}
     assert shares["share_useful_memorization"].k == 1
     assert sum(e.k or 0 for e in shares.values()) == kinds.size
+
+
+@pytest.mark.parametrize("models", [64, 256])
+def test_records_right_at_the_line_put_no_share_of_memorization_above_the_truth(models):
+    """Of 600 records that all lie just below 0.25, some seem memorized; none surely is."""
+    seeming = 0
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        side = learners.masks(models, 300, rng)
+        chance = np.where(learners.is_in(side), 0.745, 0.5)
+        correct = rng.random((models, 300, 2)) < chance
+        seen = rng.random((models, 50)) < 0.7
+        found = profile(learners.pool(side, correct, held_out=seen))
+        shares = {m.metric: m.estimate for m in found.measurements if m.name == "kinds"}
+        both = [shares[f"share_{kind}"] for kind in ("useful_memorization", "pure_leakage")]
+        assert [share.ci_low for share in both] == [0, 0]
+        seeming += (found.records.low > MEMORIZED).sum()
+        # Whatever is not surely of another kind may be of this one.
+        assert all(e.ci_low <= e.value <= e.ci_high for e in shares.values())
+    assert seeming
 
 
 def test_kinds_are_undecided_where_the_pool_is_small():
