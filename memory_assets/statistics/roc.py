@@ -59,10 +59,9 @@ class Rows:
 
 @dataclass(frozen=True)
 class Threshold:
-    """A score above `value` is called a member. `nominal_fpr` is what it was chosen to allow."""
+    """A score above `value` is called a member."""
 
     value: float
-    nominal_fpr: float
     chosen_on: tuple[Rows, ...]
 
 
@@ -166,7 +165,7 @@ class Roc:
         allowed = self.allowed(fpr)
         if allowed < 1:
             raise ValueError(f"FPR {fpr:g} cannot be seen in {self.non_members.size} non-members")
-        return Threshold(float(self.non_members[-allowed - 1]), fpr, (self.rows,))
+        return Threshold(float(self.non_members[-allowed - 1]), (self.rows,))
 
     def counts(self, value: float | Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Members and non-members strictly above each value."""

@@ -29,7 +29,7 @@ def shadow_threshold(shadows: Iterable[Roc], fpr: float) -> Threshold | None:
         return None
     each = [roc.threshold(fpr) for roc in rocs]
     value = float(np.median([t.value for t in each]))
-    return Threshold(value, fpr, tuple(rows for t in each for rows in t.chosen_on))
+    return Threshold(value, tuple(rows for t in each for rows in t.chosen_on))
 
 
 def positive_predictive_value(
