@@ -3,15 +3,14 @@
 A subject with a recipe has shadow models, too: the same assets as a classifier's.
 """
 
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from dagster_project.automation import on_change
 from dagster_project.checks import language_controls
+from dagster_project.components.concluding import began, control_list, how_it_got_here
 from dagster_project.components.money_assets import money_assets
 from dagster_project.components.options import SubjectGraph
 from dagster_project.components.pool_assets import (
@@ -23,12 +22,12 @@ from dagster_project.components.version_assets import (
     attack_scores_asset,
     attack_table,
     checkpoint_spec,
-    how_it_got_here,
     inline_png,
     roi_report_asset,
     same_records,
     target_signals_asset,
 )
+from dagster_project.confirmations import AUDIT_ID
 from dagster_project.failures import clear_failures
 from dagster_project.markdown import as_text
 from dagster_project.references import Reference
@@ -182,10 +181,9 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
     ) -> Result:
         from memory_assets.reports.plots import roc_png
 
-        run = context.instance.get_run_record_by_id(context.run.run_id)
-        began = run.start_time if run and run.start_time else time.time()
         version, store = context.partition_key, graph.store
         evidence = _evidence(shadows)
+        started = began(context)
         with clear_failures():
             found, weights = audit.language_findings(
                 graph.subject, graph.root, texts.path, version, store, context.log.info
@@ -196,7 +194,7 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
                 weights,
                 texts.path,
                 found.path,
-                datetime.fromtimestamp(began, UTC),
+                started,
                 store,
                 evidence,
             )
@@ -212,12 +210,7 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
             "reason": bundle.audit.reason,
             "attacks": dg.MetadataValue.md(attack_table(bundle.measurements)),
             "recited": dg.MetadataValue.md(measurement_table(made.path)),
-            "controls": dg.MetadataValue.md(
-                "\n".join(
-                    f"- **{c.control}**: {'passed' if c.passed else 'FAILED'}. {as_text(c.detail)}"
-                    for c in bundle.controls
-                )
-            ),
+            "controls": control_list(bundle.controls),
             "notices": dg.MetadataValue.md(
                 "\n".join(f"- {as_text(line)}" for line in notices[:_SHOWN]) or "none"
             ),
@@ -226,7 +219,7 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
             "measurements": len(bundle.measurements),
             "dagster/row_count": bundle.record_scores.num_rows,
             "path": dg.MetadataValue.path(str(made.path)),
-            "audit id": bundle.audit.audit_id,
+            AUDIT_ID: bundle.audit.audit_id,
             "reused": made.reused,
             **how_it_got_here(bundle),
         }

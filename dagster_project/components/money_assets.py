@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from dagster_project.cadence import RISK_ID
 from dagster_project.components.options import SubjectGraph
+from dagster_project.confirmations import RISK_ID
 from dagster_project.failures import clear_failures
 from dagster_project.references import Reference
 from dagster_project.sensors.neighbours import NAME as NEIGHBOURS

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from memory_assets.statistics.estimate import Estimate
 
 CONFIDENCE = 0.95
+Z95 = 1.959963984540054  # half a 95% interval of a normal, in standard deviations
 _MISS = 0.05  # not 1 - CONFIDENCE, whose last digit is off: what is stored would move
 
 

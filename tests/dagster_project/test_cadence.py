@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 from automation_projects import tiny_subject
 
-from dagster_project.cadence import AUDIT_ID, last_runs
 from dagster_project.components.options import SubjectGraph
+from dagster_project.confirmations import AUDIT_ID, last_runs
 from memory_assets.audits.record import cadence_in_force
 from memory_assets.history.money import RiskRun, write_risk
 from memory_assets.history.store import History
