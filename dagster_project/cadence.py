@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.kinds import kind_of
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError

@@ -104,7 +104,7 @@ def copy_in(source: Path, folder: Path, version: str) -> Path:
 
 def _report(subject: AuditedSubject, root: Path) -> tuple[str, ...]:
     """Tell the Dagster instance at once; returns the versions that are new to it."""
-    from dagster_project.components.options import SubjectGraph
+    from dagster_project.components.subject_graph import SubjectGraph
     from dagster_project.instance import open_instance
     from dagster_project.sensors.neighbours import report_neighbours
     from dagster_project.sensors.versions import report_versions

@@ -12,12 +12,12 @@ from dagster_project.automation import on_change
 from dagster_project.checks import language_controls
 from dagster_project.components.concluding import began, control_list, how_it_got_here
 from dagster_project.components.money_assets import money_assets
-from dagster_project.components.options import SubjectGraph
 from dagster_project.components.pool_assets import (
     exposed_table,
     measurement_table,
     shadow_assets,
 )
+from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.components.version_assets import (
     attack_scores_asset,
     attack_table,
@@ -45,7 +45,7 @@ _SHOWN = 20
 
 def _texts(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("texts", {"json"}, audit.texts_version(graph.subject)),
+        **graph.asset_arguments("texts", {"json"}, audit.texts_version(graph.subject)),
         deps=[graph.key("source")],
         description=(
             "The texts that the model was trained on, texts of the same kind that it never saw, "
@@ -78,7 +78,7 @@ def _texts(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
 
 def _dataset(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("dataset", {"parquet"}, pool.pairs_version(graph.subject)),
+        **graph.asset_arguments("dataset", {"parquet"}, pool.pairs_version(graph.subject)),
         ins={"texts": dg.AssetIn(graph.key("texts"))},
         description=(
             "The audit set: random pairs of a text that the model was trained on and one that it "
@@ -109,7 +109,9 @@ def _dataset(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
 
 def _memorization(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("memorization", {"parquet"}, pool.MEMORIZATION_VERSION, graph.behind_pool),
+        **graph.asset_arguments(
+            "memorization", {"parquet"}, pool.MEMORIZATION_VERSION, graph.behind_pool
+        ),
         ins={name: dg.AssetIn(graph.key(name)) for name in ("dataset", "shadow_signals")},
         description=(
             "How many more tokens of each text a model guesses, and how much lower its loss is, "
@@ -156,7 +158,7 @@ def _evidence(given: Mapping[str, Reference]) -> pool.ShadowEvidence | None:
 
 def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options(
+        **graph.asset_arguments(
             "leakage",
             {"parquet", "huggingface"},
             audit.leakage_version(graph.subject),

@@ -3,8 +3,8 @@
 import dagster as dg
 
 from dagster_project.components.concluding import began
-from dagster_project.components.options import SubjectGraph
 from dagster_project.components.pool_assets import pool_of
+from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.confirmations import AUDIT_ID
 from dagster_project.failures import clear_failures
 from dagster_project.references import Reference
@@ -27,7 +27,7 @@ OPTION_ASSETS = (
 
 def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options(
+        **graph.asset_arguments(
             "target_signals",
             {"pytorch", "safetensors"},
             f"{audit.SIGNALS_VERSION}.{audit.pool_version(graph.subject)}",
@@ -60,7 +60,7 @@ def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
 
 def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options(
+        **graph.asset_arguments(
             "leakage",
             {"parquet"},
             f"{CONCLUSION_VERSION}.{graph.subject.config_digest[:8]}",

@@ -12,7 +12,7 @@ from dagster_project.checks import CONTROLS, check_results, check_specs
 from dagster_project.components.columns import of_attack_scores, of_leakage
 from dagster_project.components.concluding import began, control_list, how_it_got_here
 from dagster_project.components.money_assets import money_assets
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.confirmations import AUDIT_ID
 from dagster_project.failures import clear_failures
 from dagster_project.pages import report_url
@@ -76,7 +76,7 @@ def checkpoint_spec(graph: SubjectGraph, kinds: set[str]) -> dg.AssetSpec:
 
 def target_signals_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options(
+        **graph.asset_arguments(
             "target_signals",
             {"safetensors"},
             audit.target_version(graph.subject),
@@ -128,7 +128,7 @@ def same_records(dataset: Reference, *signals: Reference) -> None:
 
 def attack_scores_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options(
+        **graph.asset_arguments(
             "attack_scores", {"parquet"}, audit.scores_version(graph.subject), graph.behind_pool
         ),
         partitions_def=graph.versions,
@@ -171,7 +171,7 @@ def attack_scores_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
 
 def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options(
+        **graph.asset_arguments(
             "leakage",
             {"parquet"},
             f"{CONCLUSION_VERSION}.{graph.subject.config_digest[:8]}",
@@ -245,7 +245,7 @@ def roi_report_asset(
     """The report of a version of any kind, with a check for each of its `controls`."""
 
     @dg.asset(
-        **graph.options(
+        **graph.asset_arguments(
             "roi_report", {"html"}, REPORT_VERSION, on_change(apart_from=[graph.key("leakage")])
         ),
         partitions_def=graph.versions,
