@@ -18,9 +18,8 @@ import scipy
 
 from memory_assets.controls.scoring import percent
 from memory_assets.errors import InputError
-from memory_assets.history.bundle import Verdict
 from memory_assets.sentences import say
-from memory_assets.statistics.estimate import Control, Estimate, Measurement
+from memory_assets.statistics.estimate import Control, Estimate, Measurement, Verdict
 from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson
 from memory_assets.statistics.summary import rate_of
 

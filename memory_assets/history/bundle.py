@@ -11,9 +11,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from memory_assets.statistics.estimate import Control, Estimate, Measurement
-
-Verdict = Literal["pass", "fail", "inconclusive", "insufficient evidence"]
+from memory_assets.statistics.estimate import Control, Estimate, Measurement, Verdict
 
 RECORD_SCORES = pa.schema(
     [

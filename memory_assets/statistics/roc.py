@@ -17,7 +17,7 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit, ndtri
 
-from memory_assets.statistics.estimate import Estimate
+from memory_assets.statistics.estimate import Estimate, number
 from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson, rate
 
 Floats = NDArray[np.float64]
@@ -35,13 +35,6 @@ def _placements(x: Floats, z: Floats) -> tuple[Floats, Floats]:
     x_upto = np.cumsum(np.bincount(below, minlength=z.size)[: z.size])
     x_below = np.cumsum(np.bincount(upto, minlength=z.size)[: z.size])
     return (below + upto) / (2 * z.size), 1 - (x_upto + x_below) / (2 * x.size)
-
-
-def number(value: float | None) -> float:
-    """The value of an estimate that must have one."""
-    if value is None:
-        raise ValueError("a rate without a value cannot be combined")
-    return value
 
 
 @dataclass(frozen=True)

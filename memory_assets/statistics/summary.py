@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.statistics.estimate import Estimate, Measurement, number
 from memory_assets.statistics.intervals import CONFIDENCE
-from memory_assets.statistics.roc import Roc, Threshold, number
+from memory_assets.statistics.roc import Roc, Threshold
 
 NOMINAL_FPR = (0.1, 0.01, 0.001)
 
