@@ -19,7 +19,8 @@ from memory_assets.pool.blocks import TRAINER_VERSION, load_block, train_rows, w
 from memory_assets.pool.query import target_signals
 from memory_assets.pool.signal_files import save_signals
 from memory_assets.records.prepared import Prepared
-from memory_assets.subjects import ClassifierSubject, RecipeSpec
+from memory_assets.subjects import ClassifierSubject
+from memory_assets.training_specs import RecipeSpec
 
 ORIGINAL = "original"
 

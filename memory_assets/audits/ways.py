@@ -14,12 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.audits.made_by import command_words, maker_files, tokenizer_files
 from memory_assets.audits.means import Means
 from memory_assets.digest import digest, digest_file
 from memory_assets.errors import InputError
 from memory_assets.language.recipe import LANGUAGE_TRAINER_VERSION, LanguageRecipe
 from memory_assets.language_subjects import LanguageModelSubject
+from memory_assets.made_by import command_words, tokenizer_files
 from memory_assets.models.callables import FitCallable, FitCommand
 from memory_assets.models.predictions import read_predictions
 from memory_assets.models.recipe import Recipe
@@ -346,8 +346,7 @@ class ByLanguageRecipe:
 
 def _code(subject: PooledSubject, root: Path) -> str:
     """Digest of the files that shadow models are made by; where they lie does not matter."""
-    files = maker_files(subject, root)
-    return digest({name: digest_file(file) for name, file in files.items()})
+    return digest({name: digest_file(file) for name, file in subject.makers(root).items()})
 
 
 def _language_way(subject: LanguageModelSubject, root: Path, device: str) -> ByLanguageRecipe:
