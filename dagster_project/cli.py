@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from dagster_project.commands import actions, forecasts, query
+from dagster_project.commands import actions, forecasts
 from dagster_project.commands.canaries import canaries
 from dagster_project.commands.common import (
     cell,
@@ -32,6 +32,7 @@ from dagster_project.commands.history import rebuild
 from dagster_project.commands.new import new
 from dagster_project.commands.profile import profile
 from dagster_project.commands.purge import purge
+from dagster_project.commands.query import query
 from dagster_project.commands.register import register
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError, printable
@@ -284,7 +285,7 @@ _FORECAST = {"list": forecasts.listed, "judge": forecasts.judge}
 app.command()(one_line_errors(new))
 app.command()(one_line_errors(canaries))
 app.command()(one_line_errors(purge))
-query.register(app, one_line_errors, print_table)
+app.command()(one_line_errors(query))
 app.command()(one_line_errors(register))
 app.command()(one_line_errors(profile))
 app.add_typer(_group("Corrective actions and sign-offs.", _ACTION), name="action")
