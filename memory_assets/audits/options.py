@@ -12,7 +12,7 @@ from pathlib import Path
 
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.audits.shadows import SIGNALS_VERSION, TENSORS, device_name
-from memory_assets.audits.ways import questions_about
+from memory_assets.audits.ways.protocol import questions_about
 from memory_assets.digest import digest, digest_file
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool.blocks import TRAINER_VERSION, load_block, train_rows, without_duplicates
