@@ -31,7 +31,7 @@ ATTACKS = (
 
 def _signals(folder: Path):
     """Signals of the pool and of the targets, and the prepared records."""
-    from memory_assets.audits.ways import questions_about
+    from memory_assets.audits.ways.protocol import questions_about
     from memory_assets.examples import digits
     from memory_assets.pool.blocks import build_block, cut_blocks, save_block
     from memory_assets.pool.masks import draw_masks

@@ -27,7 +27,7 @@ import torch
 from benchmarks._goals import Goals
 from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits import classifier, shadows
-from memory_assets.audits.ways import questions_about
+from memory_assets.audits.ways.protocol import questions_about
 from memory_assets.examples import digits
 from memory_assets.pool.blocks import cut_blocks
 from memory_assets.pool.masks import draw_masks

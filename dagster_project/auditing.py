@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_project.components.option_assets import OPTION_ASSETS
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.definitions import build_definitions
 from dagster_project.defs.portfolio.dashboard import KEY as DASHBOARD
 from dagster_project.executors import CONFIG, IN_PROCESS, executor_name, portable_job

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.kinds import kind_of
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError
@@ -16,43 +14,12 @@ from memory_assets.history.questions import ask
 from memory_assets.subjects import AuditedSubject
 
 EVERY_DAY = "0 5 * * *"
-AUDIT_ID = "audit id"
-"""Metadata of a `leakage` materialization: the audit that it came to."""
 
 _DUE = """
     SELECT audited_version
     FROM audits_due
     WHERE subject = $subject AND starts_with(reason, 'every ')
 """
-
-
-RISK_ID = "risk id"
-"""Metadata of a `risk` materialization: the risk calculation that it came to."""
-
-
-def last_runs(
-    instance: dg.DagsterInstance, released: Mapping[str, Sequence[str]], asset: str, ids: str
-) -> dict[str, datetime]:
-    """When each audit or price was last asked for, by its id, from what Dagster remembers.
-
-    `asset` is `leakage` or `risk`, `ids` the metadata that holds the id.
-    """
-    runs: dict[str, datetime] = {}
-    for subject, versions in released.items():
-        key = dg.AssetKey([subject, asset])
-        # Two questions for a subject, not one for each of hundreds of versions.
-        latest = instance.get_latest_storage_id_by_partition(
-            key, dg.DagsterEventType.ASSET_MATERIALIZATION, set(versions)
-        )
-        if not versions or not latest:
-            continue
-        wanted = dg.AssetRecordsFilter(asset_key=key, storage_ids=list(latest.values()))
-        for record in instance.fetch_materializations(wanted, limit=len(latest)).records:
-            event = record.asset_materialization
-            found = event.metadata.get(ids) if event else None
-            if found is not None:
-                runs[str(found.value)] = datetime.fromtimestamp(record.timestamp, UTC)
-    return runs
 
 
 def cadence_schedule(subject: AuditedSubject, root: Path) -> dg.ScheduleDefinition:

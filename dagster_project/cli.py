@@ -8,26 +8,34 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from dagster_project.commands import forecasts, money, query, register
+from dagster_project.commands import actions, forecasts
 from dagster_project.commands.canaries import canaries
+from dagster_project.commands.common import (
+    cell,
+    one_line_errors,
+    out,
+    print_table,
+    project_root,
+    say,
+)
+from dagster_project.commands.history import rebuild
 from dagster_project.commands.new import new
+from dagster_project.commands.profile import profile
 from dagster_project.commands.purge import purge
-from dagster_project.failures import StepFailed
+from dagster_project.commands.query import query
+from dagster_project.commands.register import register
 from memory_assets.artifacts import home
-from memory_assets.disk import explain
-from memory_assets.errors import InputError, place_of, printable
+from memory_assets.errors import InputError, printable
 from memory_assets.history.bundle import AuditBundle
 
 app = typer.Typer(
@@ -39,8 +47,6 @@ app = typer.Typer(
 _err = Console(stderr=True)
 _NOTICES = 8
 _LOG_SECONDS = 10  # between two lines on where an audit is, where nobody watches it live
-_DEBUG = "MEMORY_ASSETS_DEBUG"
-_WHOLE_LINES = 10_000  # characters: wider than any table
 
 
 class Format(StrEnum):
@@ -52,48 +58,6 @@ class Format(StrEnum):
 class Lang(StrEnum):
     en = "en"
     ja = "ja"
-
-
-def project_root() -> Path:
-    """The project whose `dagster_project/defs` is meant: here, or where the package stands."""
-    here = Path.cwd()
-    return here if (here / "dagster_project" / "defs").is_dir() else Path(__file__).parents[1]
-
-
-def _one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Whatever the user can put right is one line on standard error, and exit code 2."""
-
-    @wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except InputError as error:
-            print(f"memory-assets: {error}", file=sys.stderr)
-            raise typer.Exit(2) from None
-        except StepFailed as error:
-            print(f"memory-assets: {error}", file=sys.stderr)
-            raise typer.Exit(3) from None
-        except (typer.Exit, typer.Abort):
-            raise
-        except Exception as error:
-            if os.environ.get(_DEBUG):
-                raise
-            if (explained := explain(error, home())) is not None:
-                print(f"memory-assets: {explained}", file=sys.stderr)
-                raise typer.Exit(2) from None
-            print(
-                f"memory-assets: a fault of this program or machine: {place_of(error)}; "
-                f"its text could quote records, {_DEBUG}=1 shows it",
-                file=sys.stderr,
-            )
-            raise typer.Exit(3) from None
-
-    return wrapped
-
-
-def _out() -> Console:
-    """Standard output. What reads it through a pipe has no width, so nothing is wrapped there."""
-    return Console() if sys.stdout.isatty() else Console(width=_WHOLE_LINES)
 
 
 @contextmanager
@@ -118,39 +82,6 @@ def _log_lines() -> Callable[[str], None]:
     return tell
 
 
-def _say(text: str) -> None:
-    """One line that may hold names from outside: no markup, no escape sequence acts."""
-    _out().print(printable(text), markup=False, highlight=False)
-
-
-def _print_table(title: str, columns: list[str], rows: list[list[object]]) -> None:
-    """A table, or a line a field where the terminal is too narrow to keep its words whole."""
-    console = _out()
-    title = escape(printable(title))
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for i, name in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
-        table.add_column(_cell(name), justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    whole_words = console.measure(table, options=console.options.update(width=_WHOLE_LINES)).minimum
-    if whole_words <= console.width:
-        console.print(table)
-        return
-    console.print(title)
-    for row in rows:
-        fields = Table.grid(padding=(0, 2))
-        for name, value in zip(columns, row, strict=True):
-            fields.add_row(f"[bold]{_cell(name)}[/bold]", _cell(value))
-        console.print(fields, "")
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else escape(printable(str(value)))
-
-
 def _headline(bundle: AuditBundle) -> str:
     """The strongest attack at the smallest false positive rate that the sample resolves."""
     from memory_assets.reports.findings import headline
@@ -164,7 +95,7 @@ def _headline(bundle: AuditBundle) -> str:
 
 
 @app.command()
-@_one_line_errors
+@one_line_errors
 def audit(
     subjects: Annotated[
         list[str] | None, typer.Argument(help="Subjects to audit; all without any.")
@@ -185,20 +116,20 @@ def audit(
         [a.subject, a.version, a.bundle.audit.verdict, a.how, _headline(a.bundle)]
         for a in (*done.audits, *done.options)
     ]
-    _print_table("Audits", ["subject", "version", "verdict", "audit", "strongest attack"], rows)
+    print_table("Audits", ["subject", "version", "verdict", "audit", "strongest attack"], rows)
     for a in (*done.audits, *done.options):
-        _say(f"{a.subject} {a.version}: {a.bundle.audit.reason}")
+        say(f"{a.subject} {a.version}: {a.bundle.audit.reason}")
         for line in a.notices[:_NOTICES]:
-            _say(f"  note: {line}")
+            say(f"  note: {line}")
         if (more := len(a.notices) - _NOTICES) > 0:
-            _say(f"  and {more} notes more, at the asset {a.subject}/leakage")
-    _out().print(
+            say(f"  and {more} notes more, at the asset {a.subject}/leakage")
+    out().print(
         f"Shadow models: {done.blocks_trained} blocks trained, {done.blocks_reused} reused. "
         f"History: {done.audits_added} audits added."
     )
     last = done.audits[-1]
-    _out().print(
-        f"Next: memory-assets report {last.subject} --version {_cell(shlex.quote(last.version))}   "
+    out().print(
+        f"Next: memory-assets report {last.subject} --version {cell(shlex.quote(last.version))}   "
         "(the page to read)\n"
         "      memory-assets query leakage-by-version   (the numbers)\n"
         "      memory-assets ui   (the lineage)"
@@ -206,7 +137,7 @@ def audit(
 
 
 @app.command()
-@_one_line_errors
+@one_line_errors
 def gate(
     subject: Annotated[str, typer.Argument(help="The audited subject.")],
     version: Annotated[
@@ -229,20 +160,35 @@ def gate(
         print(",".join(fields))
         csv.writer(sys.stdout).writerow(no_formula(str(value)) for value in fields.values())
     else:
-        who = _cell(f"{decision.subject} {decision.version}")
-        _out().print(f"{who}: [bold]{decision.verdict}[/bold]")
-        _say(decision.reason)
+        who = cell(f"{decision.subject} {decision.version}")
+        out().print(f"{who}: [bold]{decision.verdict}[/bold]")
+        say(decision.reason)
         for worse in decision.regressions:
-            before, now = _cell(worse["previous_value"]), _cell(worse["value"])
+            before, now = cell(worse["previous_value"]), cell(worse["value"])
             figure = f"{worse['name']} {worse['metric']}"
-            _say(f"worse than {worse['previous_version']}: {figure} {before} -> {now}")
+            say(f"worse than {worse['previous_version']}: {figure} {before} -> {now}")
     passed = decision.verdict == "pass"
     if not (passed or (allow_inconclusive and decision.verdict == "inconclusive")):
         raise typer.Exit(1)
 
 
+def _verify(page: Path) -> None:
+    """Say whether a report still is what was written; exit 1 where it is not.
+
+    Raises:
+        InputError: the file cannot be read, or is not a report.
+    """
+    from memory_assets.reports.page import verify
+
+    if verify(page):
+        print(f"{page}: unchanged since it was written")
+        return
+    print(f"{page}: CHANGED since it was written")
+    raise typer.Exit(1)
+
+
 @app.command()
-@_one_line_errors
+@one_line_errors
 def report(
     subject: Annotated[str, typer.Argument(help="The audited subject.")],
     version: Annotated[
@@ -273,7 +219,7 @@ def report(
             + shlex.join(["memory-assets", "audit", subject])
         )
     if verify:
-        money.verify_report(page)
+        _verify(page)
         return
     if pdf:
         from memory_assets.reports.pdf import write_pdf
@@ -283,20 +229,20 @@ def report(
 
 
 @app.command()
-@_one_line_errors
+@one_line_errors
 def doctor() -> None:
     """Check this machine and project, and say what to do about what is missing."""
     from dagster_project.doctor import examine
 
     findings = examine(project_root())
     rows: list[list[object]] = [[f.state, f.subject, f.detail] for f in findings]
-    _print_table("Doctor", ["state", "what", "detail"], rows)
+    print_table("Doctor", ["state", "what", "detail"], rows)
     if any(f.state == "bad" for f in findings):
         raise typer.Exit(1)
 
 
 @app.command()
-@_one_line_errors
+@one_line_errors
 def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
 ) -> None:
@@ -315,20 +261,36 @@ def ui(
     with pages.pages(home(), port + 1) as address:
         if address is not None:
             os.environ.setdefault(pages.ADDRESS, address)
-        _out().print(f"Dagster on http://127.0.0.1:{port} - stop it with Ctrl-C")
-        _out().print(f"Reports on {address or 'no port: ' + str(port + 1) + ' is taken'}")
+        out().print(f"Dagster on http://127.0.0.1:{port} - stop it with Ctrl-C")
+        out().print(f"Reports on {address or 'no port: ' + str(port + 1) + ' is taken'}")
         raise typer.Exit(run_services(port))
 
 
-app.command()(_one_line_errors(new))
-app.command()(_one_line_errors(canaries))
-app.command()(_one_line_errors(purge))
+def _group(about: str, commands: Mapping[str, Callable[..., None]]) -> typer.Typer:
+    group = typer.Typer(no_args_is_help=True, help=about)
+    for name, command in commands.items():
+        group.command(name)(one_line_errors(command))
+    return group
 
 
-query.register(app, _one_line_errors, _print_table)
-register.register(app, _one_line_errors, project_root)
-money.register(app, _one_line_errors, _print_table, project_root)
-forecasts.register(app, _one_line_errors, _print_table)
+_ACTION = {
+    "add": actions.add,
+    "list": actions.listed,
+    "close": actions.close,
+    "sign": actions.sign,
+}
+_HISTORY = {"rebuild": rebuild}
+_FORECAST = {"list": forecasts.listed, "judge": forecasts.judge}
+
+app.command()(one_line_errors(new))
+app.command()(one_line_errors(canaries))
+app.command()(one_line_errors(purge))
+app.command()(one_line_errors(query))
+app.command()(one_line_errors(register))
+app.command()(one_line_errors(profile))
+app.add_typer(_group("Corrective actions and sign-offs.", _ACTION), name="action")
+app.add_typer(_group("The history's file.", _HISTORY), name="history")
+app.add_typer(_group("Forecasts, and what became of them.", _FORECAST), name="forecast")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from dagster_project.subjects import read_subjects
 from memory_assets.artifacts import home
 from memory_assets.disk import private_folder
 from memory_assets.errors import InputError
+from memory_assets.history.files import Files
 from memory_assets.models.checkpoints import list_versions
 
 PACKAGES = ("dagster", "dagster-webserver", "torch", "transformers", "duckdb", "great-tables")
@@ -63,7 +64,7 @@ def _state() -> list[Finding]:
         return [Finding("bad", "home", detail)]
     free = shutil.disk_usage(folder).free
     disk = f"{free / 1024**3:.1f} GiB free"
-    history = folder / "history.duckdb"
+    history = Files(folder).published
     return [
         Finding("ok", "home", str(folder)),
         Finding("ok" if free > _LITTLE_DISK else "note", "disk", disk),

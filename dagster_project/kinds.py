@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_project.components.option_assets import option_graphs
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.subject_graph import SubjectGraph
 from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits.language import standing_texts
 from memory_assets.audits.standing import Standing, standing_pool

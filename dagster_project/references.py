@@ -13,9 +13,9 @@ from urllib.parse import quote
 import dagster as dg
 
 from memory_assets.artifacts import Artifact, home
-from memory_assets.digests import damage
 from memory_assets.disk import explaining_disk, write_private
 from memory_assets.errors import InputError
+from memory_assets.integrity import damage
 
 _RUN_SCOPED_DAYS = 1.0
 

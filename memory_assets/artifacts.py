@@ -10,8 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from memory_assets.digests import damage, listing, write_listing
 from memory_assets.disk import explaining_disk, private_folder, remove, temporary_folder
+from memory_assets.integrity import damage, listing, write_listing
 
 _LOCK_STRIPES = 64
 _log = logging.getLogger(__name__)

@@ -12,6 +12,7 @@ from memory_assets.confined import files_in, hub_blobs, inside
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.language.recipe import LanguageRecipe
+from memory_assets.made_by import module_file, tokenizer_files
 from memory_assets.models.hub import snapshot
 from memory_assets.models.registry import HubId, Revision
 from memory_assets.spec import Spec
@@ -216,6 +217,13 @@ class LanguageModelSubject(PooledSubject):
                 raise InputError(f"{field}: {path} holds no file")
             found |= {f"{name}/{p.relative_to(path)}" if path.is_dir() else name: p for p in within}
         return found
+
+    def makers(self, root: Path) -> dict[str, Path]:
+        if self.recipe is None:
+            return {}
+        files = tokenizer_files(root / self.recipe.tokenizer)
+        model = module_file(self.recipe.model, "recipe.model")
+        return {self.recipe.model: model, **{f"tokenizer/{f.name}": f for f in files}}
 
     def folder_of(self, model: str | HubRevision, root: Path) -> Path:
         """The folder of another model that the owner names.

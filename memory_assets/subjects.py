@@ -15,11 +15,12 @@ from pydantic import (
 
 from memory_assets.attacks.registry import Attack, select
 from memory_assets.digest import digest
+from memory_assets.made_by import command_words, module_file, table_file
 from memory_assets.models.checkpoints import checkpoint_file, fingerprint
-from memory_assets.models.recipe import DpSgd, Recipe
 from memory_assets.models.registry import Registry
 from memory_assets.priced_subjects import PricedSubject
 from memory_assets.spec import Spec
+from memory_assets.training_specs import CommandSpec, PredictionsSpec, RecipeSpec
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Depth = Literal["quick", "standard", "thorough"]
@@ -52,54 +53,6 @@ class RecordsSpec(Spec):
         description="column or array of the class labels; of an npy file, the npy file beside it",
     )
     id: str | None = Field(default=None, description="column of record ids; row numbers without it")
-
-
-class DpSpec(Spec):
-    """Differentially private SGD: every record's gradient clipped, noise added to their sum."""
-
-    noise_multiplier: float = Field(default=1.0, ge=0)
-    max_grad_norm: float = Field(default=1.0, gt=0)
-
-
-class RecipeSpec(Spec):
-    """How the model was trained; the shadow models are trained the same way."""
-
-    model: str = Field(description="factory package.module:function of an untrained module")
-    model_args: dict[str, Any] = Field(default_factory=dict)
-    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
-    lr: float = Field(default=0.1, gt=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    weight_decay: float = Field(default=0.0, ge=0)
-    epochs: int = Field(default=30, ge=1)
-    batch_size: int = Field(default=64, ge=1)
-    schedule: Literal["constant", "cosine"] = "constant"
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    label_noise: float = Field(default=0.0, ge=0, lt=1)
-    shift: int = Field(default=0, ge=0, description="pixels by which training images are shifted")
-    flip: bool = Field(default=False, description="mirror training images")
-    deduplicate: bool = Field(default=False, description="leave out repeated records")
-    precision: Literal["float32", "bfloat16"] = "float32"
-    dp: DpSpec | None = Field(default=None, description="train with differential privacy")
-    seed: int = Field(default=0, ge=0)
-
-    def recipe(self) -> Recipe:
-        dp = None if self.dp is None else DpSgd(**self.dp.model_dump())
-        return Recipe(**self.model_dump(exclude={"dp"}), dp=dp)
-
-
-class CommandSpec(Spec):
-    """A training command, run once for every shadow model in a process and folder of its own."""
-
-    run: str = Field(min_length=1, description="the command; files that it names are the project's")
-    time_limit: float = Field(default=3600.0, gt=0, description="seconds a model may take")
-
-
-class PredictionsSpec(Spec):
-    """Outputs and no model: the versions in `checkpoints` are tables of the target's outputs."""
-
-    shadows: str | None = Field(
-        default=None, description="Parquet or CSV of shadow models' outputs, if there are any"
-    )
 
 
 class PoolSpec(Spec):
@@ -167,7 +120,7 @@ class AuditedSubject(PricedSubject):
         """
 
     def makers(self, root: Path) -> dict[str, Path]:
-        """The files that shadow models are made by, watched as well.
+        """The files that shadow models are made by, watched as well; not what those import.
 
         Raises:
             InputError: one of them is not there.
@@ -223,11 +176,6 @@ class PooledSubject(AuditedSubject):
     def attacks_on(self, models: int) -> tuple[Attack, ...]:
         """The attacks to run on a pool of so many models."""
         return select(self.attacks, models)
-
-    def makers(self, root: Path) -> dict[str, Path]:
-        from memory_assets.audits.made_by import maker_files
-
-        return maker_files(self, root)
 
 
 class ClassifierSubject(PooledSubject):
@@ -305,6 +253,16 @@ class ClassifierSubject(PooledSubject):
         from memory_assets.records.sources import source_files
 
         return source_files(self.records, root)
+
+    def makers(self, root: Path) -> dict[str, Path]:
+        if self.recipe is not None:
+            return {self.recipe.model: module_file(self.recipe.model, "recipe.model")}
+        if self.fit is not None:
+            return {self.fit: module_file(self.fit, "fit")}
+        if self.command is not None:
+            return command_words(self.command.run, root)[1]
+        shadows = self.predictions.shadows if self.predictions else None
+        return {} if shadows is None else {shadows: table_file(shadows, root)}
 
     @property
     def brings(self) -> tuple[str, ...]:

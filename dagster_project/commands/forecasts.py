@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
+from dagster_project.commands.common import print_table
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History
 
-PrintTable = Callable[[str, list[str], list[list[object]]], None]
 # Due and not judged first, then those whose time still runs, then what can only be corrected.
 _MADE = """
     select risk_id, model_version, option, event, computed_at, can_be_judged_at, state
@@ -50,52 +49,44 @@ def _forecast(
     raise InputError(f"{named}: {len(events)} forecasts start with {event!r}; there are: {known}")
 
 
-def register(app: typer.Typer, guarded: Callable[..., Any], table: PrintTable) -> None:
-    """Add the commands; `guarded` turns what the user can put right into one line."""
-    forecasts = typer.Typer(no_args_is_help=True, help="Forecasts, and what became of them.")
-    app.add_typer(forecasts, name="forecast")
+def listed(
+    subject: Annotated[str | None, typer.Option(help="Only this subject.")] = None,
+) -> None:
+    """Show what was forecast, and what can be judged by now."""
+    found = ask(home(), "forecasts_to_judge", {"subject": subject})
+    rows: list[list[object]] = [list(row.values()) for row in found.to_pylist()]
+    print_table("Forecasts", found.column_names, rows)
 
-    @forecasts.command("list")
-    @guarded
-    def listed(
-        subject: Annotated[str | None, typer.Option(help="Only this subject.")] = None,
-    ) -> None:
-        """Show what was forecast, and what can be judged by now."""
-        found = ask(home(), "forecasts_to_judge", {"subject": subject})
-        rows: list[list[object]] = [list(row.values()) for row in found.to_pylist()]
-        table("Forecasts", found.column_names, rows)
 
-    @forecasts.command("judge")
-    @guarded
-    def judge(
-        subject: Annotated[str, typer.Argument(help="The audited subject.")],
-        event: Annotated[str, typer.Argument(help="What was forecast; its first words will do.")],
-        happened: Annotated[
-            bool, typer.Option("--happened/--did-not-happen", help="What became of it.")
-        ],
-        option: Annotated[
-            str, typer.Option(help="The option of the profile that was in place.")
-        ] = "none",
-        version: Annotated[
-            str | None, typer.Option(help="Only forecasts made for this version.")
-        ] = None,
-        forecast: Annotated[
-            str | None, typer.Option(help="The one to judge, by its id in forecast list.")
-        ] = None,
-    ) -> None:
-        """Say what became of a forecast: of the oldest that is due, or the one that is named.
+def judge(
+    subject: Annotated[str, typer.Argument(help="The audited subject.")],
+    event: Annotated[str, typer.Argument(help="What was forecast; its first words will do.")],
+    happened: Annotated[
+        bool, typer.Option("--happened/--did-not-happen", help="What became of it.")
+    ],
+    option: Annotated[
+        str, typer.Option(help="The option of the profile that was in place.")
+    ] = "none",
+    version: Annotated[
+        str | None, typer.Option(help="Only forecasts made for this version.")
+    ] = None,
+    forecast: Annotated[
+        str | None, typer.Option(help="The one to judge, by its id in forecast list.")
+    ] = None,
+) -> None:
+    """Say what became of a forecast: of the oldest that is due, or the one that is named.
 
-        Saying it again of the same one replaces what was said.
-        """
-        made = _forecast(subject, version, option, event, forecast)
-        History(home()).record_outcome(
-            made["risk_id"], made["option"], made["event"], happened, getpass.getuser()
-        )
-        outcome = "happened" if happened else "did not happen"
-        day, until = made["computed_at"].date(), made["can_be_judged_at"]
-        print(
-            f"{subject} {made['model_version']}, forecast of {day} ({made['risk_id'][:12]}): "
-            f"{made['event']!r} {outcome}; memory-assets query forecasts_scored"
-        )
-        if not happened and until > datetime.now(UTC):
-            print(f"Its time runs until {until.date()}: that counts once it is said after that day")
+    Saying it again of the same one replaces what was said.
+    """
+    made = _forecast(subject, version, option, event, forecast)
+    History(home()).record_outcome(
+        made["risk_id"], made["option"], made["event"], happened, getpass.getuser()
+    )
+    outcome = "happened" if happened else "did not happen"
+    day, until = made["computed_at"].date(), made["can_be_judged_at"]
+    print(
+        f"{subject} {made['model_version']}, forecast of {day} ({made['risk_id'][:12]}): "
+        f"{made['event']!r} {outcome}; memory-assets query forecasts_scored"
+    )
+    if not happened and until > datetime.now(UTC):
+        print(f"Its time runs until {until.date()}: that counts once it is said after that day")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from dagster_project.commands.common import project_root
+
 _RECORDS, _TEXTS = "Of classifiers", "Of language models"
 
 
@@ -76,7 +78,6 @@ def new(
     ] = None,
 ) -> None:
     """Write a subject from a folder, and say what is missing for which measurement."""
-    from dagster_project.cli import project_root
     from dagster_project.scaffold import write_subject
     from dagster_project.starters.given import Given
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from dagster_project.commands.common import project_root
 from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.errors import InputError
 
@@ -20,7 +21,6 @@ def purge(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a subject's records, artifacts and reports; its figures stay in the history."""
-    from dagster_project.cli import project_root
     from dagster_project.purging import purge as forget
     from dagster_project.subjects import read_subjects
     from memory_assets.audits.purge import belongings

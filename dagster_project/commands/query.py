@@ -7,22 +7,20 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dagster_project.commands.common import print_table
 from memory_assets.artifacts import home
 from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 
 if TYPE_CHECKING:
     from memory_assets.history.questions import Question
-
-PrintTable = Callable[[str, list[str], list[list[object]]], None]
-
 
 _SHOWN = 1000
 _INDENT = " " * 4
@@ -104,65 +102,56 @@ def _as_parquet(answer: object) -> bytes:
     return sink.getvalue()
 
 
-def register(
-    app: typer.Typer,
-    one_line_errors: Callable[[Callable[..., object]], Callable[..., object]],
-    print_table: PrintTable,
+def query(
+    question: Annotated[
+        str | None, typer.Argument(help="A named question, or SQL; without it, the list.")
+    ] = None,
+    subject: Annotated[str | None, typer.Option(help="Only this subject.")] = None,
+    version: Annotated[str | None, typer.Option(help="Only this version.")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(help="A parameter of the question, name=value.")
+    ] = None,
+    output: Annotated[Output, typer.Option("--format", help="How to print it.")] = Output.table,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Write JSON, CSV or Parquet to this file.")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"Most rows; a table shows {_SHOWN:,}, files hold all."),
+    ] = None,
 ) -> None:
-    """Add the command to the app."""
+    """Ask the history: a named question of an auditor, or any SQL, read only."""
+    from memory_assets.history import questions
 
-    @app.command()
-    @one_line_errors
-    def query(
-        question: Annotated[
-            str | None, typer.Argument(help="A named question, or SQL; without it, the list.")
-        ] = None,
-        subject: Annotated[str | None, typer.Option(help="Only this subject.")] = None,
-        version: Annotated[str | None, typer.Option(help="Only this version.")] = None,
-        param: Annotated[
-            list[str] | None, typer.Option(help="A parameter of the question, name=value.")
-        ] = None,
-        output: Annotated[Output, typer.Option("--format", help="How to print it.")] = Output.table,
-        to: Annotated[
-            Path | None, typer.Option("--to", help="Write JSON, CSV or Parquet to this file.")
-        ] = None,
-        limit: Annotated[
-            int | None,
-            typer.Option(min=1, help=f"Most rows; a table shows {_SHOWN:,}, files hold all."),
-        ] = None,
-    ) -> None:
-        """Ask the history: a named question of an auditor, or any SQL, read only."""
-        from memory_assets.history import questions
-
-        if question is None:
-            print(_listed(questions.questions(), _width()))
-            return
-        if to is not None and output is Output.table:
-            raise InputError("--to: expected --format json, csv or parquet with it")
-        if to is not None:
-            _refuse_no_file(to)
-        elif output is Output.parquet and sys.stdout.isatty():
-            raise InputError("--format parquet: not for a terminal; give --to FILE, or pipe it on")
-        most = limit or (_SHOWN if output is Output.table else None)
-        given = _given(param or [], subject, version)
-        # One more than is shown tells whether there are more.
-        answer = questions.ask(home(), question, given, most and most + 1)
-        more, answer = most is not None and answer.num_rows > most, answer.slice(0, most)
-        if output is Output.table:
-            found = [list(row.values()) for row in answer.to_pylist()]
-            print_table(question, answer.column_names, found)
-            if more:
-                print(f"The first {most:,} rows; --limit N or --format csv for more of them.")
-            return
-        if output is Output.parquet:
-            content = _as_parquet(answer)
-        elif output is Output.json:
-            content = (questions.to_json(answer) + "\n").encode()
-        else:
-            content = questions.to_csv(answer).encode()
-        if to is not None:
-            _write(content, to)
-        elif output is Output.parquet:
-            sys.stdout.buffer.write(content)
-        else:
-            print(content.decode(), end="")
+    if question is None:
+        print(_listed(questions.questions(), _width()))
+        return
+    if to is not None and output is Output.table:
+        raise InputError("--to: expected --format json, csv or parquet with it")
+    if to is not None:
+        _refuse_no_file(to)
+    elif output is Output.parquet and sys.stdout.isatty():
+        raise InputError("--format parquet: not for a terminal; give --to FILE, or pipe it on")
+    most = limit or (_SHOWN if output is Output.table else None)
+    given = _given(param or [], subject, version)
+    # One more than is shown tells whether there are more.
+    answer = questions.ask(home(), question, given, most and most + 1)
+    more, answer = most is not None and answer.num_rows > most, answer.slice(0, most)
+    if output is Output.table:
+        found = [list(row.values()) for row in answer.to_pylist()]
+        print_table(question, answer.column_names, found)
+        if more:
+            print(f"The first {most:,} rows; --limit N or --format csv for more of them.")
+        return
+    if output is Output.parquet:
+        content = _as_parquet(answer)
+    elif output is Output.json:
+        content = (questions.to_json(answer) + "\n").encode()
+    else:
+        content = questions.to_csv(answer).encode()
+    if to is not None:
+        _write(content, to)
+    elif output is Output.parquet:
+        sys.stdout.buffer.write(content)
+    else:
+        print(content.decode(), end="")

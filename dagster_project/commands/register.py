@@ -6,12 +6,12 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dagster_project.commands.common import project_root
 from dagster_project.subjects import choose, read_subjects
 from memory_assets.confined import files_in
 from memory_assets.disk import is_alive, remove
@@ -104,7 +104,7 @@ def copy_in(source: Path, folder: Path, version: str) -> Path:
 
 def _report(subject: AuditedSubject, root: Path) -> tuple[str, ...]:
     """Tell the Dagster instance at once; returns the versions that are new to it."""
-    from dagster_project.components.options import SubjectGraph
+    from dagster_project.components.subject_graph import SubjectGraph
     from dagster_project.instance import open_instance
     from dagster_project.sensors.neighbours import report_neighbours
     from dagster_project.sensors.versions import report_versions
@@ -117,34 +117,25 @@ def _report(subject: AuditedSubject, root: Path) -> tuple[str, ...]:
 
 
 def register(
-    app: typer.Typer,
-    one_line_errors: Callable[[Callable[..., object]], Callable[..., object]],
-    project_root: Callable[[], Path],
+    subject: Annotated[str, typer.Argument(help="The subject that it is a version of.")],
+    file: Annotated[Path, typer.Argument(help="The checkpoint: a file, or its folder.")],
+    version: Annotated[
+        str | None, typer.Option(help="Name of the version; the file's without it.")
+    ] = None,
+    audit: Annotated[bool, typer.Option("--audit", help="Audit it now.")] = False,
 ) -> None:
-    """Add the command to the app."""
+    """Hand over a new version, for CI pipelines; a running daemon audits it by itself."""
+    root = project_root()
+    found = choose(read_subjects(root), [subject])[0]
+    if isinstance(found.checkpoints, Registry):
+        raise InputError(f"{subject}: its versions come from a registry; register it there")
+    name = version or (file.name if file.is_dir() else file.stem)
+    target = copy_in(file, root / found.checkpoints, name)
+    state = "new" if name in _report(found, root) else "known, with the same bytes"
+    print(f"{subject} {name}: {target}, {state}")
+    if audit:
+        from dagster_project.auditing import run_audits
 
-    @app.command(name="register")
-    @one_line_errors
-    def register_version(
-        subject: Annotated[str, typer.Argument(help="The subject that it is a version of.")],
-        file: Annotated[Path, typer.Argument(help="The checkpoint: a file, or its folder.")],
-        version: Annotated[
-            str | None, typer.Option(help="Name of the version; the file's without it.")
-        ] = None,
-        audit: Annotated[bool, typer.Option("--audit", help="Audit it now.")] = False,
-    ) -> None:
-        """Hand over a new version, for CI pipelines; a running daemon audits it by itself."""
-        root = project_root()
-        found = choose(read_subjects(root), [subject])[0]
-        if isinstance(found.checkpoints, Registry):
-            raise InputError(f"{subject}: its versions come from a registry; register it there")
-        name = version or (file.name if file.is_dir() else file.stem)
-        target = copy_in(file, root / found.checkpoints, name)
-        state = "new" if name in _report(found, root) else "known, with the same bytes"
-        print(f"{subject} {name}: {target}, {state}")
-        if audit:
-            from dagster_project.auditing import run_audits
-
-            done = run_audits([found], root, name, lambda _: None)
-            for one in done.audits:
-                print(f"{subject} {name}: {one.bundle.audit.verdict}: {one.bundle.audit.reason}")
+        done = run_audits([found], root, name, lambda _: None)
+        for one in done.audits:
+            print(f"{subject} {name}: {one.bundle.audit.verdict}: {one.bundle.audit.reason}")

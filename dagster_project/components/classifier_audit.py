@@ -9,8 +9,8 @@ import dagster as dg
 from pydantic import BaseModel
 
 from dagster_project.components.option_assets import option_assets
-from dagster_project.components.options import SubjectGraph
 from dagster_project.components.pool_assets import pool_assets
+from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.components.version_assets import version_assets
 from dagster_project.sensors.sources import brought_specs, source_sensor
 from dagster_project.sensors.versions import versions_sensor

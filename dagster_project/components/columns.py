@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.subject_graph import SubjectGraph
 
 Columns = dict[str, dg.TableColumnLineage | dg.TableSchema]
 

@@ -3,32 +3,31 @@
 A subject with a recipe has shadow models, too: the same assets as a classifier's.
 """
 
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from dagster_project.automation import on_change
 from dagster_project.checks import language_controls
+from dagster_project.components.concluding import began, control_list, how_it_got_here
 from dagster_project.components.money_assets import money_assets
-from dagster_project.components.options import SubjectGraph
 from dagster_project.components.pool_assets import (
     exposed_table,
     measurement_table,
     shadow_assets,
 )
+from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.components.version_assets import (
     attack_scores_asset,
     attack_table,
     checkpoint_spec,
-    how_it_got_here,
     inline_png,
     roi_report_asset,
     same_records,
     target_signals_asset,
 )
+from dagster_project.confirmations import AUDIT_ID
 from dagster_project.failures import clear_failures
 from dagster_project.markdown import as_text
 from dagster_project.references import Reference
@@ -46,7 +45,7 @@ _SHOWN = 20
 
 def _texts(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("texts", {"json"}, audit.texts_version(graph.subject)),
+        **graph.asset_arguments("texts", {"json"}, audit.texts_version(graph.subject)),
         deps=[graph.key("source")],
         description=(
             "The texts that the model was trained on, texts of the same kind that it never saw, "
@@ -79,7 +78,7 @@ def _texts(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
 
 def _dataset(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("dataset", {"parquet"}, pool.pairs_version(graph.subject)),
+        **graph.asset_arguments("dataset", {"parquet"}, pool.pairs_version(graph.subject)),
         ins={"texts": dg.AssetIn(graph.key("texts"))},
         description=(
             "The audit set: random pairs of a text that the model was trained on and one that it "
@@ -110,7 +109,9 @@ def _dataset(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
 
 def _memorization(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("memorization", {"parquet"}, pool.MEMORIZATION_VERSION, graph.behind_pool),
+        **graph.asset_arguments(
+            "memorization", {"parquet"}, pool.MEMORIZATION_VERSION, graph.behind_pool
+        ),
         ins={name: dg.AssetIn(graph.key(name)) for name in ("dataset", "shadow_signals")},
         description=(
             "How many more tokens of each text a model guesses, and how much lower its loss is, "
@@ -157,7 +158,7 @@ def _evidence(given: Mapping[str, Reference]) -> pool.ShadowEvidence | None:
 
 def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options(
+        **graph.asset_arguments(
             "leakage",
             {"parquet", "huggingface"},
             audit.leakage_version(graph.subject),
@@ -182,10 +183,9 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
     ) -> Result:
         from memory_assets.reports.plots import roc_png
 
-        run = context.instance.get_run_record_by_id(context.run.run_id)
-        began = run.start_time if run and run.start_time else time.time()
         version, store = context.partition_key, graph.store
         evidence = _evidence(shadows)
+        started = began(context)
         with clear_failures():
             found, weights = audit.language_findings(
                 graph.subject, graph.root, texts.path, version, store, context.log.info
@@ -196,7 +196,7 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
                 weights,
                 texts.path,
                 found.path,
-                datetime.fromtimestamp(began, UTC),
+                started,
                 store,
                 evidence,
             )
@@ -212,12 +212,7 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
             "reason": bundle.audit.reason,
             "attacks": dg.MetadataValue.md(attack_table(bundle.measurements)),
             "recited": dg.MetadataValue.md(measurement_table(made.path)),
-            "controls": dg.MetadataValue.md(
-                "\n".join(
-                    f"- **{c.control}**: {'passed' if c.passed else 'FAILED'}. {as_text(c.detail)}"
-                    for c in bundle.controls
-                )
-            ),
+            "controls": control_list(bundle.controls),
             "notices": dg.MetadataValue.md(
                 "\n".join(f"- {as_text(line)}" for line in notices[:_SHOWN]) or "none"
             ),
@@ -226,7 +221,7 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
             "measurements": len(bundle.measurements),
             "dagster/row_count": bundle.record_scores.num_rows,
             "path": dg.MetadataValue.path(str(made.path)),
-            "audit id": bundle.audit.audit_id,
+            AUDIT_ID: bundle.audit.audit_id,
             "reused": made.reused,
             **how_it_got_here(bundle),
         }

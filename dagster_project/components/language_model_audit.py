@@ -9,7 +9,7 @@ import dagster as dg
 from pydantic import BaseModel
 
 from dagster_project.components.language_assets import language_assets
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.sensors.sources import brought_specs, source_sensor
 from dagster_project.sensors.versions import versions_sensor
 from memory_assets.language_subjects import LanguageModelSubject

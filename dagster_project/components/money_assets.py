@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from dagster_project.cadence import RISK_ID
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.subject_graph import SubjectGraph
+from dagster_project.confirmations import RISK_ID
 from dagster_project.failures import clear_failures
 from dagster_project.references import Reference
 from dagster_project.sensors.neighbours import NAME as NEIGHBOURS
@@ -58,7 +58,7 @@ def _beside(graph: SubjectGraph) -> list[str]:
 
 def _risk(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("risk", {"numpy"}, _pricing_version(graph)),
+        **graph.asset_arguments("risk", {"numpy"}, _pricing_version(graph)),
         partitions_def=graph.versions,
         ins={"leakage": dg.AssetIn(graph.key("leakage"))},
         # An edited profile prices anew, and nothing else; so does an audit beside this one.
@@ -117,7 +117,7 @@ def _risk(graph: SubjectGraph) -> dg.AssetsDefinition:
 
 def _audit_plan(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("audit_plan", {"json"}, RISK_VERSION),
+        **graph.asset_arguments("audit_plan", {"json"}, RISK_VERSION),
         partitions_def=graph.versions,
         ins={"risk": dg.AssetIn(graph.key("risk"))},
         description=(

@@ -1,12 +1,11 @@
 """Mitigated recipes of a subject: each with a pool and target of its own, audited beside it."""
 
-import time
-from datetime import UTC, datetime
-
 import dagster as dg
 
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.concluding import began
 from dagster_project.components.pool_assets import pool_of
+from dagster_project.components.subject_graph import SubjectGraph
+from dagster_project.confirmations import AUDIT_ID
 from dagster_project.failures import clear_failures
 from dagster_project.references import Reference
 from memory_assets.audits import options
@@ -28,7 +27,7 @@ OPTION_ASSETS = (
 
 def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options(
+        **graph.asset_arguments(
             "target_signals",
             {"pytorch", "safetensors"},
             f"{audit.SIGNALS_VERSION}.{audit.pool_version(graph.subject)}",
@@ -61,7 +60,7 @@ def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
 
 def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options(
+        **graph.asset_arguments(
             "leakage",
             {"parquet"},
             f"{CONCLUSION_VERSION}.{graph.subject.config_digest[:8]}",
@@ -90,8 +89,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
         memorization: Reference,
         information: Reference,
     ) -> Result:
-        run = context.instance.get_run_record_by_id(context.run.run_id)
-        began = run.start_time if run and run.start_time else time.time()
+        started = began(context)
         prepared, store = Prepared.load(dataset.path), graph.store
         with clear_failures():
             scores = audit.attack_scores(
@@ -107,7 +105,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
                 attacks=scores.path,
                 memorization=memorization.path,
                 information=information.path,
-                started_at=datetime.fromtimestamp(began, UTC),
+                started_at=started,
                 trained_here=True,
             )
             made = conclude(graph.subject, graph.root, evidence, store)
@@ -121,7 +119,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
                 "model version": bundle.audit.model_version,
                 "measurements": len(bundle.measurements),
                 "path": dg.MetadataValue.path(str(made.path)),
-                "audit id": bundle.audit.audit_id,
+                AUDIT_ID: bundle.audit.audit_id,
                 "reused": made.reused,
             },
         )

@@ -8,7 +8,7 @@ import numpy as np
 
 from dagster_project.automation import on_change
 from dagster_project.components.columns import of_memorization
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.executors import cores
 from dagster_project.failures import clear_failures
 from dagster_project.markdown import as_text
@@ -27,7 +27,9 @@ Result = dg.MaterializeResult[Reference]
 
 def _dataset(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options("dataset", {"numpy", "parquet"}, classifier.records_version(graph.subject)),
+        **graph.asset_arguments(
+            "dataset", {"numpy", "parquet"}, classifier.records_version(graph.subject)
+        ),
         deps=[graph.key("source")],
         description=(
             "The records, who the model was trained on, and the audit set: random pairs of one "
@@ -130,7 +132,7 @@ def _shadow_models(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
         )
 
     @dg.graph_asset(
-        **graph.options(
+        **graph.asset_arguments(
             "shadow_models",
             {"pytorch"},
             audit.pool_version(graph.subject),
@@ -160,7 +162,7 @@ _ANSWERED: dict[type[PooledSubject], str] = {
 
 def _shadow_signals(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options(
+        **graph.asset_arguments(
             "shadow_signals", {"safetensors"}, audit.SIGNALS_VERSION, graph.behind_pool
         ),
         ins={
@@ -202,7 +204,7 @@ def _shadow_signals(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
 
 def _memorization(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options(
+        **graph.asset_arguments(
             "memorization", {"parquet"}, findings.MEMORIZATION_VERSION, graph.behind_pool
         ),
         ins=_of_the_pool(graph),
@@ -247,7 +249,7 @@ def exposed_table(records: dict[str, np.ndarray], beside: str) -> str:
 
 def _information(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options(
+        **graph.asset_arguments(
             "information", {"parquet"}, findings.INFORMATION_VERSION, graph.behind_pool
         ),
         ins=_of_the_pool(graph),

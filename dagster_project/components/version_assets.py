@@ -1,10 +1,7 @@
 """The part of a subject that is made for every version: its signals, scores, leakage, report."""
 
 import base64
-import shlex
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +10,12 @@ import dagster as dg
 from dagster_project.automation import on_change
 from dagster_project.checks import CONTROLS, check_results, check_specs
 from dagster_project.components.columns import of_attack_scores, of_leakage
+from dagster_project.components.concluding import began, control_list, how_it_got_here
 from dagster_project.components.money_assets import money_assets
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.subject_graph import SubjectGraph
+from dagster_project.confirmations import AUDIT_ID
 from dagster_project.failures import clear_failures
-from dagster_project.markdown import as_text
-from dagster_project.pages import question_url, report_url
+from dagster_project.pages import report_url
 from dagster_project.references import Reference
 from memory_assets.audits import shadows as audit
 from memory_assets.audits.conclusion import CONCLUSION_VERSION, Evidence, conclude
@@ -59,19 +57,6 @@ def inline_png(png: bytes) -> dg.MarkdownMetadataValue:
     )
 
 
-def how_it_got_here(bundle: AuditBundle) -> dict[str, dg.MetadataValue]:
-    """Where the history says what an audit was made from: the answer with its SQL, the command."""
-    subject, version = bundle.audit.subject, bundle.audit.model_version
-    named = ["--subject", subject, "--version", version]
-    asked = shlex.join(["memory-assets", "query", "how_was_it_made", *named])
-    return {
-        "how it got here": dg.MetadataValue.url(
-            question_url("how_was_it_made", subject=subject, version=version)
-        ),
-        "the same in a terminal": dg.MetadataValue.text(asked),
-    }
-
-
 def checkpoint_spec(graph: SubjectGraph, kinds: set[str]) -> dg.AssetSpec:
     """The versions of a subject as what they are: made elsewhere."""
     return dg.AssetSpec(
@@ -91,7 +76,7 @@ def checkpoint_spec(graph: SubjectGraph, kinds: set[str]) -> dg.AssetSpec:
 
 def target_signals_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options(
+        **graph.asset_arguments(
             "target_signals",
             {"safetensors"},
             audit.target_version(graph.subject),
@@ -143,7 +128,7 @@ def same_records(dataset: Reference, *signals: Reference) -> None:
 
 def attack_scores_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options(
+        **graph.asset_arguments(
             "attack_scores", {"parquet"}, audit.scores_version(graph.subject), graph.behind_pool
         ),
         partitions_def=graph.versions,
@@ -186,7 +171,7 @@ def attack_scores_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
 
 def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.options(
+        **graph.asset_arguments(
             "leakage",
             {"parquet"},
             f"{CONCLUSION_VERSION}.{graph.subject.config_digest[:8]}",
@@ -219,8 +204,6 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
         information: Reference,
     ) -> Result:
         same_records(dataset, shadow_signals, target_signals)
-        run = context.instance.get_run_record_by_id(context.run.run_id)
-        began = run.start_time if run and run.start_time else time.time()
         evidence = Evidence(
             version=context.partition_key,
             weights=target_signals.facts["weights"],
@@ -231,7 +214,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
             attacks=attack_scores.path,
             memorization=memorization.path,
             information=information.path,
-            started_at=datetime.fromtimestamp(began, UTC),
+            started_at=began(context),
         )
         with clear_failures():
             made = conclude(graph.subject, graph.root, evidence, graph.store)
@@ -243,17 +226,11 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
                 "verdict": bundle.audit.verdict,
                 "reason": bundle.audit.reason,
                 "measurements": len(bundle.measurements),
-                "controls": dg.MetadataValue.md(
-                    "\n".join(
-                        f"- **{c.control}**: {'passed' if c.passed else 'FAILED'}. "
-                        + as_text(c.detail)
-                        for c in bundle.controls
-                    )
-                ),
+                "controls": control_list(bundle.controls),
                 "dagster/row_count": bundle.record_scores.num_rows,
                 **of_leakage(graph),
                 "path": dg.MetadataValue.path(str(made.path)),
-                "audit id": bundle.audit.audit_id,
+                AUDIT_ID: bundle.audit.audit_id,
                 "reused": made.reused,
                 **how_it_got_here(bundle),
             },
@@ -268,7 +245,7 @@ def roi_report_asset(
     """The report of a version of any kind, with a check for each of its `controls`."""
 
     @dg.asset(
-        **graph.options(
+        **graph.asset_arguments(
             "roi_report", {"html"}, REPORT_VERSION, on_change(apart_from=[graph.key("leakage")])
         ),
         partitions_def=graph.versions,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.markdown import as_text
 from dagster_project.sensors.watching import DATA_VERSION
 from memory_assets.artifacts import home

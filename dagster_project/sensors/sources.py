@@ -12,7 +12,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.markdown import as_text
 from dagster_project.sensors.watching import (
     DATA_VERSION,

@@ -25,14 +25,14 @@ from memory_assets.controls.resolution import resolution
 from memory_assets.controls.verdict import Decision, Gate, decide
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
-from memory_assets.history.bundle import Audit, AuditBundle, Verdict, as_record_scores
+from memory_assets.history.bundle import Audit, AuditBundle, as_record_scores
 from memory_assets.models.checkpoints import list_versions, read_manifest
 from memory_assets.pool.blocks import common_rows
 from memory_assets.pool.signal_files import load_signals
 from memory_assets.pool.signals import Signals
 from memory_assets.records.prepared import Prepared
 from memory_assets.sentences import say
-from memory_assets.statistics.estimate import Control, Measurement
+from memory_assets.statistics.estimate import Control, Measurement, Verdict
 from memory_assets.statistics.intervals import rate
 from memory_assets.subjects import ClassifierSubject
 

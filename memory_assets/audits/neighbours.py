@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from memory_assets.history.files import Files
 from memory_assets.history.questions import ask
 from memory_assets.risk.evidence import INSUFFICIENT
 from memory_assets.subjects import AuditedSubject
@@ -61,7 +62,7 @@ def audits_beside(
     """
     newest: dict[str, str] = {}
     priors: set[str] = set()
-    if (home / "history.duckdb").is_file():
+    if Files(home).published.is_file():
         parameters = {"subject": subject.subject, "insufficient": INSUFFICIENT}
         for row in ask(home, _NEWEST, parameters).to_pylist():
             newest[row["model_version"]] = row["audit_id"]

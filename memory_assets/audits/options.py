@@ -12,14 +12,15 @@ from pathlib import Path
 
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.audits.shadows import SIGNALS_VERSION, TENSORS, device_name
-from memory_assets.audits.ways import questions_about
+from memory_assets.audits.ways.protocol import questions_about
 from memory_assets.digest import digest, digest_file
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool.blocks import TRAINER_VERSION, common_rows, load_block, train_rows
 from memory_assets.pool.query import target_signals
 from memory_assets.pool.signal_files import save_signals
 from memory_assets.records.prepared import Prepared
-from memory_assets.subjects import ClassifierSubject, RecipeSpec
+from memory_assets.subjects import ClassifierSubject
+from memory_assets.training_specs import RecipeSpec
 
 ORIGINAL = "original"
 

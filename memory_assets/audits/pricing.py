@@ -17,6 +17,7 @@ from memory_assets.audits.record import RISK_KIND
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import Audit, measurements_from
+from memory_assets.history.files import Files
 from memory_assets.history.money import RiskRun, write_risk
 from memory_assets.history.questions import ask
 from memory_assets.models.checkpoints import list_versions
@@ -51,7 +52,7 @@ class Neighbours:
 
 def recorded(home: Path, subject: str, version: str) -> Audited | None:
     """The newest audit of a version in the history; None where it has none."""
-    if not (home / "history.duckdb").is_file():
+    if not Files(home).published.is_file():
         return None
     rows = ask(
         home,

@@ -16,6 +16,7 @@ from memory_assets.digest import digest
 from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import Audit, AuditBundle
+from memory_assets.history.files import Files
 from memory_assets.history.questions import ask, to_csv, trend
 from memory_assets.reports.catalogue import LANGUAGES
 from memory_assets.reports.inputs import TREND, ActionLine, ReportInput
@@ -34,7 +35,7 @@ _ACTIONS = """
 
 def _until_then(store: ArtifactStore, audit: Audit) -> pa.Table:
     """The trend of a subject's audits up to this one; none before the first is recorded."""
-    if not (store.root / "history.duckdb").is_file():
+    if not Files(store.root).published.is_file():
         return TREND.empty_table()
     known = trend(store.root, audit.subject).rename_columns({"audited_at": "finished_at"})
     known = known.select(TREND.names)
@@ -43,7 +44,7 @@ def _until_then(store: ArtifactStore, audit: Audit) -> pa.Table:
 
 def _actions(store: ArtifactStore, audit: Audit) -> tuple[ActionLine, ...]:
     """The corrective actions and sign-offs of a subject as they stand, oldest first."""
-    if not (store.root / "history.duckdb").is_file():
+    if not Files(store.root).published.is_file():
         return ()
     asked = {
         "subject": audit.subject,

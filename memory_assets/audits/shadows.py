@@ -21,7 +21,8 @@ from memory_assets.attacks.registry import Attack
 from memory_assets.audits.means import Means
 from memory_assets.audits.privacy_loss import EPSILON_VERSION, measure_epsilon
 from memory_assets.audits.results import AttackResults
-from memory_assets.audits.ways import TrainingWay, Way, way_of
+from memory_assets.audits.ways.choice import way_of
+from memory_assets.audits.ways.protocol import TrainingWay, Way
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.language.recipe import LANGUAGE_TRAINER_VERSION

@@ -19,8 +19,7 @@ import numpy as np
 from memory_assets.controls.scoring import FAMILY_LEVEL, Attacks, attack_aucs
 from memory_assets.pool.signals import Answers, Signals
 from memory_assets.sentences import say
-from memory_assets.statistics.estimate import Control, Estimate
-from memory_assets.statistics.roc import number
+from memory_assets.statistics.estimate import Control, Estimate, number
 
 
 def one_model(signals: Signals, model: int, side: np.ndarray) -> Signals:

@@ -18,8 +18,7 @@ from scipy.special import expit
 from memory_assets.controls.scoring import FAMILY_LEVEL, Attacks, attack_aucs
 from memory_assets.pool.signals import Answers, Signals
 from memory_assets.sentences import say
-from memory_assets.statistics.estimate import Control
-from memory_assets.statistics.roc import number
+from memory_assets.statistics.estimate import Control, number
 
 _DEVIATIONS = 3.0
 """The memorisers' margin lies so far from 0, in standard deviations and at least in nats."""

@@ -18,20 +18,7 @@ from memory_assets.controls.scoring import percent
 from memory_assets.controls.verdict import Gate, gated
 from memory_assets.sentences import said_together, say
 from memory_assets.statistics.estimate import Control, Measurement
-
-_MISS = 0.05
-
-
-def clean_probes(rate: float) -> int:
-    """Probes without a hit that show a rate of at most `rate` with 95% confidence.
-
-    Raises:
-        ValueError: a rate outside (0, 1).
-    """
-    if not 0 < rate < 1:
-        raise ValueError(f"a rate must lie in (0, 1), got {rate}")
-    # The nudge keeps a product that is a whole number from being rounded up by its last digit.
-    return math.ceil(math.log(_MISS) / math.log1p(-rate) - 1e-9)
+from memory_assets.statistics.intervals import clean_probes, open_rate
 
 
 def resolution(measurements: Sequence[Measurement], gate: Gate) -> Control:
@@ -56,7 +43,7 @@ def resolution(measurements: Sequence[Measurement], gate: Gate) -> Control:
                 break
             if m.estimate.k is None or not 0 < threshold < 1:
                 continue
-            open_rates.append(1 - _MISS ** (1 / m.estimate.n))
+            open_rates.append(open_rate(m.estimate.n))
             smallest = min(smallest, m.estimate.n)
             if m.estimate.n < (needed := clean_probes(threshold)):
                 limit = percent(threshold)

@@ -10,7 +10,6 @@ inconclusive, and says how many records would settle it if the rates stay as the
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -19,10 +18,10 @@ import scipy
 
 from memory_assets.controls.scoring import percent
 from memory_assets.errors import InputError
-from memory_assets.history.bundle import Verdict
 from memory_assets.sentences import say
-from memory_assets.statistics.estimate import Control, Estimate, Measurement
+from memory_assets.statistics.estimate import Control, Estimate, Measurement, Verdict
 from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson
+from memory_assets.statistics.summary import rate_of
 
 FORMULA_VERSION = 1
 _MOST_RECORDS = 10**9
@@ -115,7 +114,8 @@ def _widened(estimate: Estimate, rows: int) -> Estimate:
     return replace(estimate, ci_low=min(low, estimate.ci_low))
 
 
-def _side(estimate: Estimate, limit: float) -> Outcome:
+def side_of(estimate: Estimate, limit: float) -> Outcome:
+    """Passed with the whole interval below the limit, failed with all of it above."""
     below = estimate.ci_high is not None and estimate.ci_high < limit
     if below and estimate.status != "at_ceiling":
         return "pass"
@@ -134,8 +134,8 @@ def _needed(m: Measurement, limit: float, rows: int) -> int | None:
     """Records with which this row, its value unchanged, would leave the limit on one side."""
     e = m.estimate
     if e.value is None:
-        aimed = re.search(r"_(0?\.\d+|\d+e-\d+)$", m.metric)
-        return math.ceil(1 / float(aimed[1]) - 1e-9) if aimed else None
+        aimed = rate_of(m.metric)
+        return None if aimed is None else math.ceil(1 / aimed - 1e-9)
     if e.value == limit:
         return None
     end = e.ci_high if e.value < limit else e.ci_low
@@ -188,7 +188,7 @@ def _judge(metric: str, limit: float, rows: list[Measurement], family: int) -> G
     rows = [replace(m, estimate=_widened(m.estimate, family)) for m in rows]
     sides = {outcome: [] for outcome in ("pass", "fail", "inconclusive")}
     for m in rows:
-        sides[_side(m.estimate, limit)].append(m)
+        sides[side_of(m.estimate, limit)].append(m)
 
     def highest(candidates: list[Measurement], end: str) -> Measurement:
         return max(candidates, key=lambda m: getattr(m.estimate, end) or m.estimate.value or 0.0)

@@ -6,15 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from memory_assets.statistics.estimate import Control, Estimate, Measurement
-
-Verdict = Literal["pass", "fail", "inconclusive", "insufficient evidence"]
-VERDICTS: tuple[str, ...] = get_args(Verdict)
+from memory_assets.statistics.estimate import Control, Estimate, Measurement, Verdict
 
 RECORD_SCORES = pa.schema(
     [

@@ -12,9 +12,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from memory_assets.digests import damage
 from memory_assets.errors import InputError
 from memory_assets.history.files import plain_error
+from memory_assets.integrity import damage
 
 
 @dataclass(frozen=True)

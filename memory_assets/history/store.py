@@ -11,7 +11,6 @@ from typing import Literal, TypeVar
 import duckdb
 
 from memory_assets.digest import digest
-from memory_assets.digests import damage
 from memory_assets.errors import InputError
 from memory_assets.history import files
 from memory_assets.history.files import Files
@@ -19,6 +18,7 @@ from memory_assets.history.load import KINDS, Head, known, load, read_head
 from memory_assets.history.schema import is_current, migrate
 from memory_assets.history.takeover import take_over
 from memory_assets.history.writer import Writer, database
+from memory_assets.integrity import damage
 
 _T = TypeVar("_T")
 _SAME_RUN = timedelta(days=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +101,6 @@ def audit_language_model(
         InputError: a model that cannot be opened safely, or no usable member text.
     """
     options = options or LanguageOptions()
-    started = time.perf_counter()
     notices: list[str] = []
     asked = manifest is not None
     if manifest is not None:
@@ -174,8 +172,6 @@ def audit_language_model(
         ),
         config_digest=digest(options, other.digest if other is not None else None, AUDIT_VERSION),
         device=model.device,
-        estimated_seconds=clock.estimate,
-        seconds=time.perf_counter() - started,
     )
 
 

@@ -34,8 +34,6 @@ class LanguageAudit:
     data_digest: str
     config_digest: str
     device: str
-    estimated_seconds: float
-    seconds: float
 
 
 @dataclass

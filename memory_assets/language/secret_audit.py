@@ -17,9 +17,8 @@ from memory_assets.language.preflight import fit_values, value_start
 from memory_assets.language.windows import name_some
 from memory_assets.records.secrets import Secret
 from memory_assets.sentences import say
-from memory_assets.statistics.estimate import Control, Estimate, Measurement
+from memory_assets.statistics.estimate import Control, Estimate, Measurement, number
 from memory_assets.statistics.intervals import rate, skewed_mean_interval
-from memory_assets.statistics.roc import number
 
 _CONTROL_LEVEL = 0.01
 _MIN_REFERENCES = 100

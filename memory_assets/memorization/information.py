@@ -32,9 +32,8 @@ from scipy.special import entr, rel_entr
 from memory_assets.memorization.couples import check_sides, shuffled
 from memory_assets.memorization.score_channel import LN2, mapped, measure_scores
 from memory_assets.pool.signals import Signals
-from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.statistics.estimate import Estimate, Measurement, number
 from memory_assets.statistics.intervals import CONFIDENCE, mean_interval
-from memory_assets.statistics.roc import number
 
 FORMULA_VERSION = 1
 SHUFFLES = 40

@@ -57,15 +57,6 @@ class _ManifestRow(BaseModel):
     note: str = ""
 
 
-@dataclass(frozen=True)
-class CheckpointFile:
-    """One version of a model on disk, identified by its bytes."""
-
-    version: str
-    path: Path
-    digest: str
-
-
 def checkpoint_file(path: Path) -> Path:
     """The weights of a version: the file itself, or the one safetensors file of a folder."""
     if path.is_file():
@@ -260,12 +251,6 @@ def is_whole(file: Path) -> bool:
         return file.suffix in (".pt", ".pth", ".bin") and zipfile.is_zipfile(file)
     except (SafetensorError, InputError, OSError):
         return False
-
-
-def identify(version: str, path: Path) -> CheckpointFile:
-    """A version with the digest of its bytes; the digest is its data version in the lineage."""
-    file = checkpoint_file(path)
-    return CheckpointFile(version, file, digest_file(file))
 
 
 def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:

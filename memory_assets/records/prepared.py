@@ -38,11 +38,6 @@ class Prepared:
         """Record ids of the audit set, `[n, 2]`."""
         return self.data.ids[self.pairing.pairs]
 
-    @property
-    def pair_members(self) -> NDArray[np.bool_]:
-        """Which record of each pair the target trained on, `[n, 2]`."""
-        return self.members[self.pairing.pairs]
-
     def save(self, folder: Path) -> None:
         """Write `records.parquet` (id, label, member, part, pair, side) and `x.npy`."""
         folder.mkdir()

@@ -8,7 +8,6 @@ from memory_assets.reports.findings import (
     family,
     gate_rows,
     headline,
-    rate_of,
     strongest_first,
     trend_rows,
 )
@@ -25,6 +24,7 @@ from memory_assets.reports.tables import (
     table,
 )
 from memory_assets.risk.evidence import INSUFFICIENT
+from memory_assets.statistics.summary import rate_of
 
 _EVIDENCE = ("auc", "tpr_at_fpr_0.1", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001", "balanced_accuracy")
 _MOST_VERSIONS = 12

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -12,14 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from memory_assets.controls.verdict import Outcome, side_of
 from memory_assets.memorization.per_record import MEMORIZED
 from memory_assets.reports.inputs import ReportInput
-from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.statistics.estimate import Measurement
 
 RATES = ("tpr_at_fpr_0.001", "tpr_at_fpr_0.01", "tpr_at_fpr_0.1")
 """The headline metric is the first of these that the sample resolves."""
 
-Outcome = Literal["pass", "fail", "inconclusive"]
 Direction = Literal["worse", "better", "unclear"]
 
 
@@ -63,12 +62,6 @@ class Change:
     direction: Direction
 
 
-def rate_of(metric: str) -> float | None:
-    """The false positive rate in the name of a metric such as `tpr_at_fpr_0.01`."""
-    found = re.search(r"_(0?\.\d+|\d+e-\d+)$", metric)
-    return float(found[1]) if found else None
-
-
 def family(found: ReportInput, name: str) -> list[Measurement]:
     """The measurements of one family over all records."""
     return [m for m in found.bundle.measurements if m.family == name]
@@ -99,13 +92,6 @@ def strongest_first(found: ReportInput) -> list[str]:
     return sorted(rows, key=lambda name: -rows[name])
 
 
-def _outcome(estimate: Estimate, limit: float) -> Outcome:
-    if estimate.ci_high is not None and estimate.ci_high < limit:
-        return "inconclusive" if estimate.status == "at_ceiling" else "pass"
-    above = estimate.ci_low is not None and estimate.ci_low > limit
-    return "fail" if above else "inconclusive"
-
-
 def gate_rows(found: ReportInput) -> list[GateRow]:
     """Each limit with the row of the family `gate` that decided it, as the audit stored it.
 
@@ -116,7 +102,7 @@ def gate_rows(found: ReportInput) -> list[GateRow]:
     for metric, limit in found.gate.items():
         own = {m.metric: m for m in family(found, "gate")}
         measured, needed = own.get(metric), own.get(f"{metric}:records_needed")
-        outcome = _outcome(measured.estimate, limit) if measured else "inconclusive"
+        outcome = side_of(measured.estimate, limit) if measured else "inconclusive"
         records = needed.estimate.value if needed else None
         rows.append(
             GateRow(metric, limit, measured, outcome, None if records is None else round(records))

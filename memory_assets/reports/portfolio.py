@@ -9,12 +9,13 @@ from memory_assets.disk import write_private
 from memory_assets.reports import plots
 from memory_assets.reports.catalogue import Catalogue, catalogue
 from memory_assets.reports.evidence import heat_figure
-from memory_assets.reports.findings import RATES, attacks_of, rate_of
+from memory_assets.reports.findings import RATES, attacks_of
 from memory_assets.reports.inputs import AuditLine, PortfolioInput
 from memory_assets.reports.markup import Html, el, join, picture
 from memory_assets.reports.page import chapters, document, when
 from memory_assets.reports.summary import SYMBOLS, verdict_key
 from memory_assets.reports.tables import estimate_cell, metric_label, number, table
+from memory_assets.statistics.summary import rate_of
 
 _MOST_VERSIONS = 12
 _MOST_REGRESSIONS = 5

@@ -11,7 +11,6 @@ from memory_assets.reports.findings import (
     gate_rows,
     headline,
     memorization,
-    rate_of,
     resolved,
 )
 from memory_assets.reports.inputs import ReportInput
@@ -19,6 +18,7 @@ from memory_assets.reports.markup import Html, bullets, el, join
 from memory_assets.reports.recital import RECITED, TIER
 from memory_assets.reports.tables import chosen, count, number, percent
 from memory_assets.statistics.estimate import Measurement
+from memory_assets.statistics.summary import rate_of
 
 SYMBOLS = {"pass": "✓", "fail": "✕", "inconclusive": "?", "insufficient": "!", "unlimited": "–"}
 

@@ -11,9 +11,9 @@ import pyarrow as pa
 from great_tables import GT
 
 from memory_assets.reports.catalogue import Catalogue
-from memory_assets.reports.findings import rate_of
 from memory_assets.reports.markup import Html, el
 from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.statistics.summary import rate_of
 
 _NEXT_TO_NOTHING = 5e-6
 _MANY = 1000.0

@@ -230,7 +230,6 @@ def _returns(mine: Account, as_is: Account, scenario: Scenario) -> dict[str, Fig
 
 def account(mine: Account, as_is: Account, scenario: Scenario) -> OptionResult:
     """All figures of one option, against the model as it is."""
-    curve = mine.gross_tail.exceedance()
     return OptionResult(
         name=mine.option.name,
         measured=mine.option.measured or mine.option is AS_IS,
@@ -238,6 +237,5 @@ def account(mine: Account, as_is: Account, scenario: Scenario) -> OptionResult:
         **_leakage(mine, scenario),
         **_losses(mine, scenario),
         **_returns(mine, as_is, scenario),
-        exceedance=curve,
-        retained_exceedance=mine.retained_tail.exceedance() if mine.insured else curve,
+        exceedance=mine.gross_tail.exceedance(),
     )

@@ -134,13 +134,3 @@ def membership_posteriors(
         _updated(of_tpr, attack.tp, attack.members),
         _updated(of_fpr, attack.fp, attack.non_members),
     )
-
-
-def clean_probes_needed(rate: float, confidence: float = 0.95) -> int:
-    """How many probes without one hit show, at this confidence, that a leak rate is at most `rate`.
-
-    The exact form of the rule of three (about 3/rate at 95%).
-    """
-    if not (0 < rate < 1 and 0 < confidence < 1):
-        raise InputError(f"rate {rate} and confidence {confidence} must lie between 0 and 1")
-    return math.ceil(math.log(1 - confidence) / math.log1p(-rate))

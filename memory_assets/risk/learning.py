@@ -1,4 +1,4 @@
-"""Governance learns: one release's posterior opens the next, and forecasts are held to account."""
+"""Governance learns: one release's posterior opens the next, and forecasts can be judged."""
 
 from __future__ import annotations
 
@@ -81,31 +81,3 @@ class Forecast:
             raise InputError(
                 f"forecast of {self.event!r}: probability is {self.probability}; expected 0 to 1"
             )
-
-
-@dataclass(frozen=True)
-class Score:
-    """The Brier score of `n` forecasts (0 is perfect) and its gain on saying the base rate.
-
-    `skill` is `1 - brier/base`; None where all outcomes are the same and there is no base to beat.
-    """
-
-    n: int
-    brier: float
-    base: float
-    skill: float | None
-
-
-def score(outcomes: Sequence[tuple[Forecast, bool]]) -> Score:
-    """Score past forecasts against what happened (Brier 1950).
-
-    Raises:
-        InputError: no forecast has an outcome yet.
-    """
-    if not outcomes:
-        raise InputError("no forecast has an outcome yet: record what happened first")
-    n = len(outcomes)
-    brier = sum((f.probability - happened) ** 2 for f, happened in outcomes) / n
-    rate = sum(happened for _, happened in outcomes) / n
-    base = rate * (1 - rate)
-    return Score(n, brier, base, 1 - brier / base if base > 0 else None)

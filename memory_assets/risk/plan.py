@@ -78,30 +78,6 @@ class AuditValue:
     evpi: float
 
 
-def yes_no_audit(
-    prior: float, sensitivity: float, false_alarm: float, loss: float, choices: Choices
-) -> AuditValue:
-    """The worth of an audit that says yes or no, when a model leaks or does not.
-
-    With g the least cost at a belief, `EVPI = g(pi) - pi g(1) - (1 - pi) g(0)` and
-    `EVSI = g(pi) - sum_a P(a) g(pi|a)` over the answers a; `loss` is a year's if the model leaks.
-    """
-
-    def least(belief: float) -> float:
-        return float(choices.least(belief * loss))
-
-    flagged = prior * sensitivity + (1 - prior) * false_alarm
-    informed = 0.0
-    for chance, leaks in (
-        (flagged, prior * sensitivity),
-        (1 - flagged, prior * (1 - sensitivity)),
-    ):
-        if chance > 0:
-            informed += chance * least(leaks / chance)
-    perfect = prior * least(1.0) + (1 - prior) * least(0.0)
-    return AuditValue(max(least(prior) - informed, 0.0), max(least(prior) - perfect, 0.0))
-
-
 def depth_value(prior: Beta, slope: float, choices: Choices, probes: int) -> AuditValue:
     """The worth of `probes` probes when the yearly loss is `slope` times the leak rate.
 

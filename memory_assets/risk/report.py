@@ -75,7 +75,6 @@ class OptionResult:
     payback: Figure
     break_even_queries: Figure
     exceedance: tuple[Exceedance, ...]
-    retained_exceedance: tuple[Exceedance, ...]
 
     def figures(self) -> Iterator[tuple[str, Figure]]:
         """Every figure by its name."""

@@ -151,11 +151,6 @@ def tornado(
     return tuple(sorted(swings, key=lambda s: (-s.width, s.name)))
 
 
-def top_inputs(
-    profile: Profile,
-    evidence: Evidence | None = None,
-    rates: tuple[LeakRate, ...] = (),
-    count: int = 3,
-) -> tuple[Swing, ...]:
-    """The inputs that matter most: where better knowledge pays first."""
-    return tornado(profile, evidence, rates)[:count]
+def top_inputs(profile: Profile) -> tuple[Swing, ...]:
+    """The three inputs that matter most: where better knowledge pays first."""
+    return tornado(profile)[:3]

@@ -13,8 +13,7 @@ import numpy as np
 
 from memory_assets.risk.distribution import Basis, Floats
 from memory_assets.risk.figure import Figure
-
-_Z95 = 1.959963984540054
+from memory_assets.statistics.intervals import Z95
 
 
 @dataclass(frozen=True)
@@ -68,18 +67,18 @@ class AnnualLosses:
 
     @staticmethod
     def _around(value: float, error: float) -> Simulated:
-        return Simulated(value, max(value - _Z95 * error, 0.0), value + _Z95 * error, error)
+        return Simulated(value, max(value - Z95 * error, 0.0), value + Z95 * error, error)
 
     def _quantile(self, level: float) -> tuple[float, float, float]:
         """Quantile and its interval: the level's own error carried to the loss (Woodruff 1952)."""
         value = self._order(level)
         error = self._error((self._losses <= value).astype(np.float64))
-        return value, self._order(level - _Z95 * error), self._order(level + _Z95 * error)
+        return value, self._order(level - Z95 * error), self._order(level + Z95 * error)
 
     def value_at_risk(self, level: float) -> Simulated:
         """The loss that a year exceeds with probability `1 - level`."""
         value, low, high = self._quantile(level)
-        return Simulated(value, low, high, (high - low) / (2 * _Z95))
+        return Simulated(value, low, high, (high - low) / (2 * Z95))
 
     def tail_mean(self, level: float) -> Simulated:
         """CVaR: `VaR + E[(X - VaR)+]/(1 - level)`, the mean of the worst `1 - level` of years.

@@ -14,8 +14,7 @@ from memory_assets.risk.options import Option
 from memory_assets.risk.profile import Profile, Value
 from memory_assets.risk.simulation import Streams
 from memory_assets.statistics.estimate import Estimate
-
-_Z95 = 1.959963984540054
+from memory_assets.statistics.intervals import Z95
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ def estimate_draws(estimate: Estimate, u: Floats) -> Floats | None:
         return None
     low = estimate.value if estimate.ci_low is None else estimate.ci_low
     high = estimate.value if estimate.ci_high is None else estimate.ci_high
-    z = ndtri(np.clip(u, 1e-12, 1 - 1e-12)) / _Z95
+    z = ndtri(np.clip(u, 1e-12, 1 - 1e-12)) / Z95
     side = np.where(z < 0, estimate.value - low, high - estimate.value)
     return np.clip(estimate.value + z * side, 0.0, 1.0)
 

@@ -11,6 +11,9 @@ Status = Literal["ok", "unresolvable", "vacuous", "at_ceiling", "not_run"]
 `at_ceiling`: as large as this sample can ever show, the truth may be larger. `not_run`: no attempt.
 """
 
+Verdict = Literal["pass", "fail", "inconclusive", "insufficient evidence"]
+"""What an audit comes to. Without valid controls there is no verdict but the last."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -53,6 +56,13 @@ class Estimate:
     def not_run(cls) -> Estimate:
         """Listed so that a reader sees what was not measured."""
         return cls(None, None, None, n=0, status="not_run")
+
+
+def number(value: float | None) -> float:
+    """The value of an estimate that must have one."""
+    if value is None:
+        raise ValueError("a rate without a value cannot be combined")
+    return value
 
 
 @dataclass(frozen=True)

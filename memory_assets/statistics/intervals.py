@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike
@@ -9,6 +11,8 @@ from numpy.typing import ArrayLike
 from memory_assets.statistics.estimate import Estimate
 
 CONFIDENCE = 0.95
+Z95 = 1.959963984540054  # half a 95% interval of a normal, in standard deviations
+_MISS = 0.05  # not 1 - CONFIDENCE, whose last digit is off: what is stored would move
 
 
 def clopper_pearson(k: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -39,6 +43,25 @@ def rate(k: int, n: int, confidence: float = CONFIDENCE) -> Estimate:
     """
     low, high = clopper_pearson(k, n, confidence)
     return Estimate(k / n, low, high, n=n, k=int(k))
+
+
+def clean_probes(rate: float) -> int:
+    """Probes without a hit that show a rate of at most `rate` with 95% confidence.
+
+    The exact form of the rule of three, about 3/rate.
+
+    Raises:
+        ValueError: a rate outside (0, 1).
+    """
+    if not 0 < rate < 1:
+        raise ValueError(f"a rate must lie in (0, 1), got {rate}")
+    # The nudge keeps a product that is a whole number from being rounded up by its last digit.
+    return math.ceil(math.log(_MISS) / math.log1p(-rate) - 1e-9)
+
+
+def open_rate(n: int) -> float:
+    """The largest rate that `n` probes without a hit leave open, with 95% confidence."""
+    return 1 - _MISS ** (1 / n)
 
 
 def mean_interval(

@@ -17,7 +17,7 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit, ndtri
 
-from memory_assets.statistics.estimate import Estimate
+from memory_assets.statistics.estimate import Estimate, number
 from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson, rate
 
 Floats = NDArray[np.float64]
@@ -37,13 +37,6 @@ def _placements(x: Floats, z: Floats) -> tuple[Floats, Floats]:
     return (below + upto) / (2 * z.size), 1 - (x_upto + x_below) / (2 * x.size)
 
 
-def number(value: float | None) -> float:
-    """The value of an estimate that must have one."""
-    if value is None:
-        raise ValueError("a rate without a value cannot be combined")
-    return value
-
-
 @dataclass(frozen=True)
 class Rows:
     """Which scores these are: the digest of the whole set, and which part of it."""
@@ -59,10 +52,9 @@ class Rows:
 
 @dataclass(frozen=True)
 class Threshold:
-    """A score above `value` is called a member. `nominal_fpr` is what it was chosen to allow."""
+    """A score above `value` is called a member."""
 
     value: float
-    nominal_fpr: float
     chosen_on: tuple[Rows, ...]
 
 
@@ -166,7 +158,7 @@ class Roc:
         allowed = self.allowed(fpr)
         if allowed < 1:
             raise ValueError(f"FPR {fpr:g} cannot be seen in {self.non_members.size} non-members")
-        return Threshold(float(self.non_members[-allowed - 1]), fpr, (self.rows,))
+        return Threshold(float(self.non_members[-allowed - 1]), (self.rows,))
 
     def counts(self, value: float | Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Members and non-members strictly above each value."""

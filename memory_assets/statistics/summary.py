@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.statistics.estimate import Estimate, Measurement, number
 from memory_assets.statistics.intervals import CONFIDENCE
-from memory_assets.statistics.roc import Roc, Threshold, number
+from memory_assets.statistics.roc import Roc, Threshold
 
 NOMINAL_FPR = (0.1, 0.01, 0.001)
 
@@ -16,6 +17,12 @@ FORMULA_VERSION = 2
 """Of the rates: since 2 the interval of a TPR at an FPR reckons with the threshold, too."""
 _REVISED = {f"tpr_at_fpr_{a:g}": FORMULA_VERSION - 1 for a in NOMINAL_FPR}
 """Revisions of a rate come on top of the version of the score that it is read off."""
+
+
+def rate_of(metric: str) -> float | None:
+    """The false positive rate in the name of a metric such as `tpr_at_fpr_0.01`."""
+    found = re.search(r"_(0?\.\d+|\d+e-\d+)$", metric)
+    return float(found[1]) if found else None
 
 
 def shadow_threshold(shadows: Iterable[Roc], fpr: float) -> Threshold | None:
@@ -29,7 +36,7 @@ def shadow_threshold(shadows: Iterable[Roc], fpr: float) -> Threshold | None:
         return None
     each = [roc.threshold(fpr) for roc in rocs]
     value = float(np.median([t.value for t in each]))
-    return Threshold(value, fpr, tuple(rows for t in each for rows in t.chosen_on))
+    return Threshold(value, tuple(rows for t in each for rows in t.chosen_on))
 
 
 def positive_predictive_value(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memory_assets.attacks.registry import select
-from memory_assets.audits.ways import questions_about
+from memory_assets.audits.ways.protocol import questions_about
 from memory_assets.controls.scoring import FAMILY_LEVEL, attack_aucs
 from memory_assets.examples import digits
 from memory_assets.pool.blocks import build_block, cut_blocks, save_block

@@ -14,9 +14,11 @@ from ways_world import RECIPE, World, make_world
 
 from memory_assets import artifacts
 from memory_assets.artifacts import Artifact, ArtifactStore
-from memory_assets.audits import shadows, ways
+from memory_assets.audits import shadows
 from memory_assets.audits.coverage import not_run
 from memory_assets.audits.standing import standing_pool
+from memory_assets.audits.ways import by_recipe
+from memory_assets.audits.ways.by_outputs import ByFit
 from memory_assets.errors import InputError
 from memory_assets.pool.blocks import Block, build_block
 from memory_assets.pool.signal_files import load_signals
@@ -65,7 +67,7 @@ def test_another_size_trains_only_the_models_that_it_adds(
         seen.extend(block.indices)
         return build_block(block, *rest, **more)
 
-    monkeypatch.setattr(ways, "build_block", watched)
+    monkeypatch.setattr(by_recipe, "build_block", watched)
     for name in ("first", "fresh"):
         (tmp_path / name).mkdir()
     first, fresh = (make_world(tmp_path / name) for name in ("first", "fresh"))
@@ -151,14 +153,14 @@ def test_signals_are_not_kept_under_the_name_of_a_smaller_pool(
     monkeypatch.setattr(ways_world, "BROKEN", {seed_of(1)})
     subject = world.subject(fit="ways_world:watched_fit")
     world.train(subject)
-    ask = ways.ByFit.ask_pool
+    ask = ByFit.ask_pool
 
     def meanwhile(*args) -> None:
         ways_world.BROKEN.clear()
         world.train(subject)
         ask(*args)
 
-    monkeypatch.setattr(ways.ByFit, "ask_pool", meanwhile)
+    monkeypatch.setattr(ByFit, "ask_pool", meanwhile)
     with pytest.raises(InputError, match="trained meanwhile; run the audit again"):
         signals(world, subject)
     assert signals(world, subject).models == 4

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from memory_assets.controls.resolution import clean_probes, resolution
+from memory_assets.controls.resolution import resolution
 from memory_assets.controls.verdict import Gate, decide
 from memory_assets.errors import InputError
 from memory_assets.statistics.estimate import Control, Estimate, Measurement
-from memory_assets.statistics.intervals import clopper_pearson, rate
+from memory_assets.statistics.intervals import clean_probes, clopper_pearson, rate
 
 METRIC = "tpr_at_fpr_0.01"
 HELD = Control("negative", True, 0.5, 0.45, 0.55, "Nothing was found.")
@@ -174,11 +174,6 @@ def test_false_verdicts_are_rare_on_the_limit():
     ]
     assert said.count("fail") <= 0.05 * 120
     assert said.count("pass") == 0
-
-
-def test_rule_of_three():
-    assert clean_probes(0.01) == 299
-    assert clean_probes(0.001) == 2995
 
 
 @pytest.mark.parametrize(("limit", "needed"), [(0.01, 368), (0.001, 3688)])

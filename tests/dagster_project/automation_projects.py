@@ -18,7 +18,7 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 
 from dagster_project.automation import RUN_BY_AUTOMATION
 from dagster_project.components.classifier_audit import ClassifierAudit
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.definitions import with_portfolio
 from dagster_project.sensors.sources import source_sensor
 from dagster_project.sensors.versions import versions_sensor

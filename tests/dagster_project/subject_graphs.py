@@ -7,8 +7,8 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_project.components.option_assets import option_assets
-from dagster_project.components.options import SubjectGraph
 from dagster_project.components.pool_assets import pool_assets
+from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.components.version_assets import version_assets
 from dagster_project.references import reference_io_manager
 from memory_assets.subjects import ClassifierSubject

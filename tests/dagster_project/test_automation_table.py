@@ -20,8 +20,8 @@ from automation_projects import (
 )
 
 from dagster_project import auditing
-from dagster_project.cadence import RISK_ID
 from dagster_project.components.option_assets import OPTION_ASSETS
+from dagster_project.confirmations import RISK_ID
 from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits.pricing import Audited, price_version
 from memory_assets.history.bundle import AuditBundle

@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 from automation_projects import tiny_subject
 
-from dagster_project.cadence import AUDIT_ID, last_runs
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.subject_graph import SubjectGraph
+from dagster_project.confirmations import AUDIT_ID, last_runs
 from memory_assets.audits.record import cadence_in_force
 from memory_assets.history.money import RiskRun, write_risk
 from memory_assets.history.store import History
@@ -43,16 +43,22 @@ def test_the_plan_decides_where_it_is_sooner(home: Path, tmp_path: Path, every_y
     History(home).append_all([written(tmp_path / "b", made)])
     History(home).append_all([priced(tmp_path / "risk", made.audit.audit_id, every_years)])
     assert cadence_in_force(home, subject) == days
-    policy = SubjectGraph(subject, tmp_path).options("leakage", set(), "1")["freshness_policy"]
+    policy = SubjectGraph(subject, tmp_path).asset_arguments("leakage", set(), "1")[
+        "freshness_policy"
+    ]
     assert policy.fail_window.to_timedelta() == timedelta(days=days)
-    assert "freshness_policy" not in SubjectGraph(subject, tmp_path).options("dataset", set(), "1")
+    assert "freshness_policy" not in SubjectGraph(subject, tmp_path).asset_arguments(
+        "dataset", set(), "1"
+    )
 
 
 def test_a_history_that_cannot_be_read_does_not_keep_the_graph_from_loading(home, tmp_path):
     History(home).append_all([])
     (home / "history.duckdb").write_bytes(b"no database")
     subject = tiny_subject("digits", cadence_days=90)
-    policy = SubjectGraph(subject, tmp_path).options("leakage", set(), "1")["freshness_policy"]
+    policy = SubjectGraph(subject, tmp_path).asset_arguments("leakage", set(), "1")[
+        "freshness_policy"
+    ]
     assert policy.fail_window.to_timedelta() == timedelta(days=90)
 
 

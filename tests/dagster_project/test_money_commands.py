@@ -76,7 +76,7 @@ def test_a_profile_that_is_not_there_and_one_with_a_mistake_are_one_line(tmp_pat
     assert "healthcare-jp" in refused("profile", "healthcare-jpp")
     text = profile_file("retail-eu", tmp_path).read_text()
     (tmp_path / "ours.toml").write_text(text.replace('currency = "EUR"', 'currency = "EURO"'))
-    monkeypatch.setattr("dagster_project.cli.project_root", lambda: tmp_path)
+    monkeypatch.setattr("dagster_project.commands.profile.project_root", lambda: tmp_path)
     monkeypatch.chdir(tmp_path)
     line = refused("profile", str(tmp_path / "ours.toml"))
     assert "ours.toml" in line

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dagster_project.components.option_assets import OPTION_ASSETS, option_graphs
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.subject_graph import SubjectGraph
 from memory_assets.artifacts import home
 from memory_assets.audits import shadows
 from memory_assets.audits.record import record_audits

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from dagster_project import cli
+from dagster_project.commands.common import print_table
 
 COLUMNS = ["action_id", "model_version", "description", "owner", "due_on"]
 ROW = ["a1b2c3d4e5f6", "v2", "stop early", "team:ml", "2027-01-31"]
@@ -17,7 +18,7 @@ def printed(monkeypatch, capsys):
     def print_row(width: int, terminal: bool) -> list[str]:
         monkeypatch.setenv("COLUMNS", str(width))
         monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
-        cli._print_table("Actions", COLUMNS, [list(ROW)])
+        print_table("Actions", COLUMNS, [list(ROW)])
         return capsys.readouterr().out.splitlines()
 
     return print_row

@@ -168,13 +168,13 @@ def test_a_rebuild_leaves_a_damaged_audit_out_and_says_so(warm: Warm, home: Path
 
 def test_what_was_verified_is_not_read_again(tmp_path: Path, monkeypatch) -> None:
     """The price of verification is one reading of an artifact by process."""
-    import memory_assets.digests as digests
+    import memory_assets.integrity as integrity
 
     store, read = ArtifactStore(tmp_path), []
     made = store.get_or_build("signals", "ab" * 32, lambda path: path.write_bytes(b"x" * 100))
-    digests._sound.clear()
-    own = digests.digest_file
-    monkeypatch.setattr(digests, "digest_file", lambda path: read.append(path) or own(path))
+    integrity._sound.clear()
+    own = integrity.digest_file
+    monkeypatch.setattr(integrity, "digest_file", lambda path: read.append(path) or own(path))
     for _ in range(3):
         assert store.is_sound("signals", "ab" * 32)
     assert read == [made.path]

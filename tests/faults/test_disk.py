@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from warm_project import Run, Warm, published_audits, results
 
-from memory_assets.digests import damage
+from memory_assets.integrity import damage
 
 MONTH = 30 * 86_400
 

@@ -213,12 +213,12 @@ def _child(request: dict) -> int:
         set_back(*request["clock"])
     import typer
 
-    from dagster_project.cli import _one_line_errors
+    from dagster_project.commands.common import one_line_errors
 
     work: Callable[..., None] = globals()[request["call"]]
     try:
         # What an audit says to its user, whichever way it was started.
-        _one_line_errors(work)(*request["arguments"])
+        one_line_errors(work)(*request["arguments"])
     except typer.Exit as end:
         return end.exit_code
     except SystemExit as end:

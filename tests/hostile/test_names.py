@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from dagster_project.cli import app
-from dagster_project.components.version_assets import how_it_got_here
+from dagster_project.components.concluding import how_it_got_here
 from dagster_project.markdown import as_text
 from memory_assets.errors import InputError, printable
 from memory_assets.history.questions import ask, questions, to_csv, to_json

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from dagster_project import auditing, cli
 from dagster_project.cli import app
 from dagster_project.components.language_assets import language_assets
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.definitions import with_portfolio
 from dagster_project.subjects import read_subjects
 from memory_assets.errors import InputError

@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import (
     Manifest,
-    identify,
+    checkpoint_file,
     list_versions,
     load_checkpoint,
     read_manifest,
@@ -101,11 +101,11 @@ def test_versions_are_files_or_folders_in_natural_order(tmp_path):
     (tmp_path / "v1").mkdir()
     (tmp_path / "v1" / "model.safetensors").write_bytes(b"y")
     assert list(list_versions(tmp_path)) == ["v1", "v2", "v10"]
-    assert identify("v1", tmp_path / "v1").path.name == "model.safetensors"
+    assert checkpoint_file(tmp_path / "v1").name == "model.safetensors"
 
 
 def test_a_folder_with_two_files_is_no_version(tmp_path):
     for name in ("a.safetensors", "b.safetensors"):
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(InputError, match=r"2 .safetensors files"):
-        identify("v1", tmp_path)
+        checkpoint_file(tmp_path)

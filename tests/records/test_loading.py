@@ -65,7 +65,7 @@ def test_prepared_records_come_back_as_they_were(tmp_path):
     again = Prepared.load(tmp_path / "records")
     assert again.key == prepared.key
     assert isinstance(again.data, Dataset)
-    assert (again.pair_members == prepared.pair_members).all()
+    assert (again.members == prepared.members).all()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from memory_assets.risk.plan import (
     cadence,
     depth_value,
     plan_audits,
-    yes_no_audit,
 )
 
 CONTROL = Choices((Control("filter", efficacy=0.8, cost=6e6),))
@@ -32,12 +31,6 @@ PLAN = {
     "hazard": 0.3,
     "releases": 4.0,
 }
-
-
-def test_the_yes_no_audit_by_hand():
-    worth = yes_no_audit(0.1, 0.8, 0.05, 50e6, CONTROL)
-    assert worth.evsi == pytest.approx(2.45e6)
-    assert worth.evpi == pytest.approx(3.4e6)
 
 
 @pytest.mark.parametrize(

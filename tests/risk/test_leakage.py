@@ -12,7 +12,6 @@ from memory_assets.errors import InputError
 from memory_assets.risk.distribution import Beta
 from memory_assets.risk.evidence import Membership, Stratum
 from memory_assets.risk.leakage import (
-    clean_probes_needed,
     exposed_records,
     leak_rates,
     membership_posteriors,
@@ -67,14 +66,6 @@ def test_a_declared_share_that_was_not_probed_is_refused():
 def test_impossible_counts_are_refused(k, n):
     with pytest.raises(InputError, match=r"0 <= k <= n"):
         Stratum("s", k, n)
-
-
-@pytest.mark.parametrize(("rate", "probes"), [(0.01, 299), (0.001, 2995)])
-def test_rule_of_three(rate, probes):
-    assert clean_probes_needed(rate) == probes
-    assert probes == pytest.approx(3 / rate, rel=0.01)
-    # One probe fewer leaves more than 5% for a rate that high.
-    assert (1 - rate) ** probes <= 0.05 < (1 - rate) ** (probes - 1)
 
 
 @pytest.mark.parametrize(("n", "p"), [(50, 0.3), (2000, 0.004), (100_000, 0.0002), (1e6, 0.05)])

@@ -1,4 +1,4 @@
-"""Discounted posteriors and scored forecasts."""
+"""Discounted posteriors, and forecasts that are probabilities."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from memory_assets.errors import InputError
 from memory_assets.risk.distribution import Beta
 from memory_assets.risk.evidence import Evidence, Membership, Stratum
 from memory_assets.risk.leakage import leak_rates
-from memory_assets.risk.learning import Forecast, Learned, discounted, learn, score
+from memory_assets.risk.learning import Forecast, Learned, discounted, learn
 
 
 def test_discounting_keeps_a_share_of_the_evidence():
@@ -64,29 +64,6 @@ def test_attacks_at_other_thresholds_are_not_added_up():
     assert counts(learned.membership["0.01"][0]) == [(5.5, 20.5)]
 
 
-def forecast(p: float) -> Forecast:
-    return Forecast("a", "none", "incident", p, 1.0)
-
-
-def test_brier_by_hand():
-    found = score([(forecast(0.8), True), (forecast(0.4), False), (forecast(0.1), False)])
-    assert found.n == 3
-    assert found.brier == pytest.approx((0.04 + 0.16 + 0.01) / 3)
-    assert found.base == pytest.approx(2 / 9)
-    assert found.skill == pytest.approx(1 - found.brier / found.base)
-
-
-def test_agreement_with_scikit_learn():
-    from sklearn.metrics import brier_score_loss
-
-    pairs = [(0.2, False), (0.7, True), (0.9, True), (0.4, True), (0.05, False)]
-    ours = score([(forecast(p), y) for p, y in pairs]).brier
-    assert ours == pytest.approx(brier_score_loss([y for _, y in pairs], [p for p, _ in pairs]))
-
-
-def test_no_skill_without_a_base_to_beat():
-    assert score([(forecast(0.2), False)]).skill is None
-    with pytest.raises(InputError, match="no forecast has an outcome"):
-        score([])
+def test_a_forecast_is_a_probability():
     with pytest.raises(InputError, match=r"probability is 1\.2"):
-        forecast(1.2)
+        Forecast("a", "none", "incident", 1.2, 1.0)

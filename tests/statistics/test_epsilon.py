@@ -23,7 +23,7 @@ from memory_assets.statistics.roc import Roc, Threshold
 
 
 def _fixed(*values):
-    return Bonferroni(tuple(Threshold(v, 0.1, ()) for v in values))
+    return Bonferroni(tuple(Threshold(v, ()) for v in values))
 
 
 @pytest.mark.parametrize(("n", "published"), [(100, 3.28), (1000, 5.60), (10_000, 7.90)])

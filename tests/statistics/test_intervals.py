@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from memory_assets.statistics.intervals import (
+    clean_probes,
     clopper_pearson,
     mean_interval,
+    open_rate,
     rate,
     skewed_mean_interval,
 )
@@ -31,10 +33,13 @@ def test_agrees_with_scipy_exact_test():
     assert clopper_pearson(81, 263) == pytest.approx((reference.low, reference.high), rel=1e-10)
 
 
-def test_clean_probes_needed_for_a_claimed_rate():
-    # One-sided 95%: 299 clean probes bound the rate by 1%, 2,995 by 0.1%.
-    assert clopper_pearson(0, 299, confidence=0.90)[1] <= 0.01 < clopper_pearson(0, 298, 0.90)[1]
-    assert clopper_pearson(0, 2995, 0.90)[1] <= 0.001 < clopper_pearson(0, 2994, 0.90)[1]
+@pytest.mark.parametrize(("rate", "probes"), [(0.01, 299), (0.001, 2995)])
+def test_clean_probes_needed_for_a_claimed_rate(rate, probes):
+    assert clean_probes(rate) == probes
+    assert probes == pytest.approx(3 / rate, rel=0.01)
+    # One-sided 95%: one probe fewer leaves more than 5% for a rate that high.
+    assert open_rate(probes) <= rate < open_rate(probes - 1)
+    assert open_rate(probes) == pytest.approx(clopper_pearson(0, probes, confidence=0.90)[1])
 
 
 @given(n=st.integers(1, 40), p=st.floats(0.001, 0.999))

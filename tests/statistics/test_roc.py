@@ -153,7 +153,7 @@ def test_a_threshold_is_refused_on_the_rows_it_was_chosen_on():
             reported.at(threshold)
     tpr, fpr = second.at(first.threshold(0.1))
     assert (tpr.n, fpr.n) == (150, 150)
-    assert roc.at(Threshold(0.0, 0.1, ()))[0].n == 300
+    assert roc.at(Threshold(0.0, ()))[0].n == 300
 
 
 def test_halves_part_the_rows():
@@ -180,13 +180,13 @@ def test_shadow_threshold_is_the_median_of_their_own():
 
 def test_ppv_by_hand():
     roc = Roc.of([1.0] * 80 + [0.0] * 20, [1.0] * 5 + [0.0] * 95)
-    ppv = positive_predictive_value(roc, Threshold(0.5, 0.05, ()), prior=0.01)
+    ppv = positive_predictive_value(roc, Threshold(0.5, ()), prior=0.01)
     assert ppv.value == pytest.approx(0.01 * 0.8 / (0.01 * 0.8 + 0.99 * 0.05))
     assert ppv.ci_low < ppv.value < ppv.ci_high
-    nothing = positive_predictive_value(roc, Threshold(2.0, 0.05, ()), prior=0.01)
+    nothing = positive_predictive_value(roc, Threshold(2.0, ()), prior=0.01)
     assert nothing.status == "unresolvable"
     with pytest.raises(ValueError, match="prior"):
-        positive_predictive_value(roc, Threshold(0.5, 0.05, ()), prior=1.0)
+        positive_predictive_value(roc, Threshold(0.5, ()), prior=1.0)
 
 
 def test_gaussian_scores_have_the_known_curve():

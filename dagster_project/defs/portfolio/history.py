@@ -6,8 +6,8 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_project.automation import on_any_version
-from dagster_project.cadence import AUDIT_ID, RISK_ID, last_runs
-from dagster_project.components.options import SubjectGraph
+from dagster_project.components.subject_graph import SubjectGraph
+from dagster_project.confirmations import AUDIT_ID, RISK_ID, last_runs
 from dagster_project.failures import clear_failures
 from dagster_project.kinds import kind_of
 from memory_assets.artifacts import home

@@ -78,7 +78,7 @@ class SubjectGraph(Generic[S]):
         late = timedelta(days=days)
         return dg.FreshnessPolicy.time_window(fail_window=late, warn_window=late * 0.9)
 
-    def options(
+    def asset_arguments(
         self,
         name: str,
         kinds: set[str],

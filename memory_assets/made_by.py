@@ -7,8 +7,6 @@ import shlex
 from pathlib import Path
 
 from memory_assets.errors import InputError
-from memory_assets.language_subjects import LanguageModelSubject
-from memory_assets.subjects import ClassifierSubject, PooledSubject
 
 
 def module_file(reference: str, field: str) -> Path:
@@ -55,30 +53,12 @@ def tokenizer_files(folder: Path) -> list[Path]:
     return files
 
 
-def maker_files(subject: PooledSubject, root: Path) -> dict[str, Path]:
-    """Every file that a subject names for its shadow models; what those import is not looked at.
+def table_file(shadows: str, root: Path) -> Path:
+    """The file of shadow models' outputs.
 
     Raises:
-        InputError: one of them is not there.
+        InputError: it is not there.
     """
-    if isinstance(subject, LanguageModelSubject):
-        if subject.recipe is None:
-            return {}
-        name = subject.recipe.model
-        tokens = {
-            f"tokenizer/{f.name}": f for f in tokenizer_files(root / subject.recipe.tokenizer)
-        }
-        return {name: module_file(name, "recipe.model"), **tokens}
-    assert isinstance(subject, ClassifierSubject)
-    if subject.recipe is not None:
-        return {subject.recipe.model: module_file(subject.recipe.model, "recipe.model")}
-    if subject.fit is not None:
-        return {subject.fit: module_file(subject.fit, "fit")}
-    if subject.command is not None:
-        return command_words(subject.command.run, root)[1]
-    shadows = subject.predictions.shadows if subject.predictions else None
-    if shadows is None:
-        return {}
     if not (root / shadows).is_file():
         raise InputError(f"predictions.shadows: no file {root / shadows}")
-    return {shadows: root / shadows}
+    return root / shadows

@@ -1,0 +1,99 @@
+"""What every command does the same way: where the project is, how it prints, how it fails."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dagster_project.failures import StepFailed
+from memory_assets.artifacts import home
+from memory_assets.disk import explain
+from memory_assets.errors import InputError, place_of, printable
+
+_DEBUG = "MEMORY_ASSETS_DEBUG"
+_WHOLE_LINES = 10_000  # characters: wider than any table
+
+
+def project_root() -> Path:
+    """The project whose `dagster_project/defs` is meant: here, or where the package stands."""
+    here = Path.cwd()
+    return here if (here / "dagster_project" / "defs").is_dir() else Path(__file__).parents[2]
+
+
+def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Whatever the user can put right is one line on standard error, and exit code 2."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except InputError as error:
+            print(f"memory-assets: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except StepFailed as error:
+            print(f"memory-assets: {error}", file=sys.stderr)
+            raise typer.Exit(3) from None
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            if os.environ.get(_DEBUG):
+                raise
+            if (explained := explain(error, home())) is not None:
+                print(f"memory-assets: {explained}", file=sys.stderr)
+                raise typer.Exit(2) from None
+            print(
+                f"memory-assets: a fault of this program or machine: {place_of(error)}; "
+                f"its text could quote records, {_DEBUG}=1 shows it",
+                file=sys.stderr,
+            )
+            raise typer.Exit(3) from None
+
+    return wrapped
+
+
+def out() -> Console:
+    """Standard output. What reads it through a pipe has no width, so nothing is wrapped there."""
+    return Console() if sys.stdout.isatty() else Console(width=_WHOLE_LINES)
+
+
+def say(text: str) -> None:
+    """One line that may hold names from outside: no markup, no escape sequence acts."""
+    out().print(printable(text), markup=False, highlight=False)
+
+
+def cell(value: object) -> str:
+    """A value as a cell: names from outside show as they are, numbers with four digits."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else escape(printable(str(value)))
+
+
+def print_table(title: str, columns: list[str], rows: list[list[object]]) -> None:
+    """A table, or a line a field where the terminal is too narrow to keep its words whole."""
+    console = out()
+    title = escape(printable(title))
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for i, name in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
+        table.add_column(cell(name), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(value) for value in row))
+    whole_words = console.measure(table, options=console.options.update(width=_WHOLE_LINES)).minimum
+    if whole_words <= console.width:
+        console.print(table)
+        return
+    console.print(title)
+    for row in rows:
+        fields = Table.grid(padding=(0, 2))
+        for name, value in zip(columns, row, strict=True):
+            fields.add_row(f"[bold]{cell(name)}[/bold]", cell(value))
+        console.print(fields, "")

@@ -1,0 +1,80 @@
+"""A classifier with a recipe: its shadow models train here, and its versions are weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_assets.audits.means import Means
+from memory_assets.audits.ways.protocol import BlockFiles, questions_about
+from memory_assets.digest import digest
+from memory_assets.models.recipe import Recipe
+from memory_assets.pool.blocks import BLOCK_SIZE, Block, Known, build_block, complete
+from memory_assets.pool.devices import own_device
+from memory_assets.pool.query import Questions, pool_signals, target_signals
+from memory_assets.pool.signals import Signals
+from memory_assets.records.prepared import Prepared
+
+
+@dataclass(frozen=True)
+class ByRecipe:
+    """The pool trains by the owner's recipe; versions are weights.
+
+    `code` digests the file of the model's factory; what that imports is not looked at.
+    """
+
+    recipe: Recipe
+    code: str
+    device: str
+    queries: str
+
+    @property
+    def outside(self) -> str:
+        return ""
+
+    def asked_by(self) -> Any:
+        return [self.code, self.recipe.model_args, self.device, self.queries]
+
+    def _questions(self, prepared: Prepared) -> Questions:
+        return replace(questions_about(prepared), queries=self.queries)
+
+    def block_key(self, block: Block, prepared: Prepared, masks: NDArray[np.uint8]) -> str:
+        data, pairing = prepared.data.digest, prepared.pairing.key
+        return digest(self.code, block.key(data, pairing, masks, self.recipe, self.device))
+
+    def train(
+        self,
+        block: Block,
+        prepared: Prepared,
+        masks: NDArray[np.uint8],
+        known: Known,
+        scratch: Path,
+        means: Means,
+    ) -> dict[str, NDArray]:
+        del scratch, means
+        data, pairing = prepared.data, prepared.pairing
+        with own_device(self.device, block.start // BLOCK_SIZE) as device:
+            records = data.x, data.y, pairing.pairs, pairing.common
+            return complete(
+                block, known, lambda part: build_block(part, self.recipe, *records, masks, device)
+            )
+
+    def unanswered(self, file: Path) -> list[int]:
+        del file
+        return []
+
+    def ask_pool(
+        self, blocks: BlockFiles, prepared: Prepared, masks: NDArray[np.uint8], path: Path
+    ) -> None:
+        pool_signals(self.recipe, blocks, self._questions(prepared), masks, path, self.device)
+
+    def ask_target(self, version: Path, prepared: Prepared) -> Signals:
+        from memory_assets.models.checkpoints import load_checkpoint
+
+        state = load_checkpoint(version, self.recipe)
+        side = prepared.pairing.target_side
+        return target_signals(self.recipe, state, self._questions(prepared), side, self.device)

@@ -1,0 +1,58 @@
+"""How a classifier was trained, as its owner writes it; its shadow models are made the same way."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from memory_assets.models.recipe import DpSgd, Recipe
+from memory_assets.spec import Spec
+
+
+class DpSpec(Spec):
+    """Differentially private SGD: every record's gradient clipped, noise added to their sum."""
+
+    noise_multiplier: float = Field(default=1.0, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+
+
+class RecipeSpec(Spec):
+    """How the model was trained; the shadow models are trained the same way."""
+
+    model: str = Field(description="factory package.module:function of an untrained module")
+    model_args: dict[str, Any] = Field(default_factory=dict)
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    lr: float = Field(default=0.1, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    epochs: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    schedule: Literal["constant", "cosine"] = "constant"
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    label_noise: float = Field(default=0.0, ge=0, lt=1)
+    shift: int = Field(default=0, ge=0, description="pixels by which training images are shifted")
+    flip: bool = Field(default=False, description="mirror training images")
+    deduplicate: bool = Field(default=False, description="leave out repeated records")
+    precision: Literal["float32", "bfloat16"] = "float32"
+    dp: DpSpec | None = Field(default=None, description="train with differential privacy")
+    seed: int = Field(default=0, ge=0)
+
+    def recipe(self) -> Recipe:
+        dp = None if self.dp is None else DpSgd(**self.dp.model_dump())
+        return Recipe(**self.model_dump(exclude={"dp"}), dp=dp)
+
+
+class CommandSpec(Spec):
+    """A training command, run once for every shadow model in a process and folder of its own."""
+
+    run: str = Field(min_length=1, description="the command; files that it names are the project's")
+    time_limit: float = Field(default=3600.0, gt=0, description="seconds a model may take")
+
+
+class PredictionsSpec(Spec):
+    """Outputs and no model: the versions in `checkpoints` are tables of the target's outputs."""
+
+    shadows: str | None = Field(
+        default=None, description="Parquet or CSV of shadow models' outputs, if there are any"
+    )
