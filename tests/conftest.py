@@ -6,6 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's affair: benchmarks time, tests do not.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 Tally = Callable[[str, int], None]
 _COUNTS = pytest.StashKey[Counter[str]]()

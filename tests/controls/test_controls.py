@@ -17,7 +17,7 @@ from memory_assets.statistics.roc import Roc
 
 
 @given(seed=st.integers(0, 10**6), n=st.integers(2, 60))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_paired_auc_is_the_auc_with_ties(seed, n):
     rng = np.random.default_rng(seed)
     x, z = rng.integers(0, 6, (2, n))

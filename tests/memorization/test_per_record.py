@@ -78,7 +78,7 @@ def test_opposed_couples_widen_the_interval():
     assert wide.high[0, 0] == pytest.approx(np.sqrt(2) * narrow.high[0, 0])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(couples=st.integers(2, 12), pairs=st.integers(1, 15), seed=st.integers(0, 10**6))
 def test_mean_memorization_is_the_generalization_gap(couples, pairs, seed):
     rng = np.random.default_rng(seed)

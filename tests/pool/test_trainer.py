@@ -148,7 +148,7 @@ def test_block_composition_changes_no_bit(name: str, changes: dict) -> None:
             np.testing.assert_array_equal(part[key], whole[key][chosen], err_msg=key)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     inputs=st.integers(1, 12),
     hidden=st.integers(1, 40),

@@ -55,7 +55,6 @@ def test_the_worth_of_the_truth_by_numerical_integration():
     assert choices.least_if_known(prior, 1e9) == pytest.approx(numeric, rel=1e-4)
 
 
-@settings(deadline=None)
 @given(
     a=st.floats(0.3, 5),
     b=st.floats(5, 500),
@@ -122,7 +121,7 @@ def test_an_alarm_that_would_change_the_choice_sets_the_cadence():
     assert plan.audits_per_release == pytest.approx(max(1 / (4 * between.years), plan.depth > 0))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     fixed=st.floats(1e2, 1e6),
     probe=st.floats(0.01, 1e3),

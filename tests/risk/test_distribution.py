@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -49,7 +49,6 @@ def test_a_degenerate_range_is_its_value():
     assert (Uniform(low=4, high=4).quantile(U) == 4).all()
 
 
-@settings(deadline=None)
 @given(
     a=st.floats(0.2, 50),
     b=st.floats(0.2, 5000),
@@ -64,7 +63,6 @@ def test_more_hits_and_higher_uniforms_never_lower_a_rate(a, b, hits, u):
     assert ((fewer >= 0) & (fewer <= 1)).all()
 
 
-@settings(deadline=None)
 @given(
     points=st.lists(st.floats(0, 1e9), min_size=3, max_size=3),
     shift=st.floats(0, 1e6),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -76,7 +76,6 @@ def test_exposed_records_follow_the_binomial(n, p):
     np.testing.assert_allclose(ours, theirs, atol=2, rtol=0.001)
 
 
-@settings(deadline=None)
 @given(n=st.floats(1, 1e7), p=st.floats(0, 1), more=st.floats(1, 10), u=st.floats(0.0001, 0.9999))
 def test_exposed_records_grow_with_records_and_rate(n, p, more, u):
     here = float(exposed_records(n, p, u))
@@ -102,7 +101,6 @@ def test_an_attack_that_guesses_gives_no_membership_away():
     assert float(membership_rate(0.3, 0.0, 0.1)) == pytest.approx(0.3)
 
 
-@settings(deadline=None)
 @given(tpr=st.floats(0, 1), fpr=st.floats(0, 1), prior=st.floats(0.001, 0.999), d=st.floats(0, 0.5))
 def test_membership_rate_is_monotone_and_below_the_tpr(tpr, fpr, prior, d):
     here = float(membership_rate(tpr, fpr, prior))

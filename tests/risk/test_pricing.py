@@ -148,7 +148,7 @@ def test_doubling_an_input_never_lowers_a_loss(evidence, name, region):
         assert value(after, "expected_loss") > value(before, "expected_loss")
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(k=st.integers(0, 100), more=st.integers(1, 100), seed=st.integers(0, 1000))
 def test_a_higher_leak_rate_never_lowers_a_loss(k, more, seed):
     base = load_profile("retail-eu")
@@ -170,7 +170,7 @@ def test_a_better_membership_attack_costs_more(evidence, profile):
     assert value(noisy, "expected_loss") < value(base, "expected_loss")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     miss=st.floats(0, 1),
     tighter=st.floats(0, 1),
@@ -196,7 +196,7 @@ def test_open_weights_have_no_filter(evidence, profile):
     assert value(report, "leaks", "filter") == value(report, "leaks")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(cover=st.floats(0, 1), deductible=st.floats(0, 1e8), limit=st.floats(0, 1e9))
 def test_insurance_never_raises_the_retained_loss(cover, deductible, limit):
     found = Evidence("a", "fail", strata=(Stratum("all", 5, 300),))

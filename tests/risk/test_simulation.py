@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -167,7 +167,6 @@ def test_insurance_pays_a_share_between_deductible_and_limit():
     np.testing.assert_allclose(insured(losses, terms), [0, 0, 8, 40])
 
 
-@settings(deadline=None)
 @given(
     x=st.lists(st.floats(0, 1e12), min_size=1, max_size=20),
     cover=st.floats(0, 1),
