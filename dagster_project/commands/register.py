@@ -68,7 +68,7 @@ def _bring_back(folder: Path) -> None:
     """Finish what killed processes of this machine left: a version that stood aside comes back."""
     for left in folder.glob(".*@*@*"):
         name, host, pid = left.stem[1:].rsplit("@", 2)
-        if host != socket.gethostname() or not pid.isdigit() or is_alive(int(pid)):
+        if host != socket.gethostname() or not pid.isdecimal() or is_alive(int(pid)):
             continue
         if left.suffix == ".old" and not (folder / name).exists():
             left.replace(folder / name)
