@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memory_assets.artifacts import home
-from memory_assets.errors import InputError
+from memory_assets.errors import InputError, printable
 from memory_assets.history.questions import ask
 from memory_assets.history.store import Action, History
 
@@ -241,4 +241,4 @@ def register(
         done = History(home()).rebuild(bundles(home()))
         print(f"{done.appended} audits and prices read again, {done.kept} kept from the old file")
         for folder in done.damaged:
-            print(f"left out, damaged: {folder}; audit its version again")
+            print(printable(f"left out, damaged: {folder}; audit its version again"))
