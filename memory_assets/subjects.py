@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     Field,
@@ -19,7 +19,7 @@ from memory_assets.models.checkpoints import checkpoint_file, fingerprint
 from memory_assets.models.recipe import DpSgd, Recipe
 from memory_assets.models.registry import Registry
 from memory_assets.priced_subjects import PricedSubject
-from memory_assets.spec import Spec
+from memory_assets.spec import Settings, Spec
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Depth = Literal["quick", "standard", "thorough"]
@@ -65,7 +65,7 @@ class RecipeSpec(Spec):
     """How the model was trained; the shadow models are trained the same way."""
 
     model: str = Field(description="factory package.module:function of an untrained module")
-    model_args: dict[str, Any] = Field(default_factory=dict)
+    model_args: Settings = Field(default_factory=dict)
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     lr: float = Field(default=0.1, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
@@ -250,7 +250,7 @@ class ClassifierSubject(PooledSubject):
     depth: Depth | None = Field(
         default=None, description="quick (4 shadow models), standard (64) or thorough (256)"
     )
-    options: dict[str, dict[str, Any]] = Field(
+    options: dict[str, Settings] = Field(
         default_factory=dict,
         description="mitigations of the recipe to audit beside it, by name, with their settings",
     )
@@ -282,9 +282,10 @@ class ClassifierSubject(PooledSubject):
                 f"options change a recipe, and the model came by {given[0]}; "
                 "bring a recipe or leave options out"
             )
-        for name, settings in self.options.items():
-            assert self.recipe is not None
-            self.recipe.recipe().with_options(name, settings)
+        if self.recipe is not None:
+            recipe = self.recipe.recipe()
+            for name, settings in self.options.items():
+                recipe.with_options(name, settings)
         return self
 
     @property
