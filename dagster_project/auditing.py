@@ -61,7 +61,8 @@ class Audited:
 class AuditRun:
     """What one call did: the audits, and how many blocks of shadow models it trained.
 
-    `audits` are those of versions, `options` those of mitigated recipes.
+    `audits` are those of versions, `options` those of mitigated recipes. `wrong` says, a line each,
+    what lies among the versions that could not be audited; the others were.
     """
 
     audits: tuple[Audited, ...]
@@ -69,6 +70,7 @@ class AuditRun:
     blocks_trained: int
     blocks_reused: int
     audits_added: int
+    wrong: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -238,6 +240,7 @@ def run_audits(
         )
         audits: list[Audited] = []
         options: list[Audited] = []
+        wrong: list[str] = []
         trained = reused = added = 0
         for subject in subjects:
             lock = store.lock(f"audit-{subject.subject}")
@@ -246,6 +249,9 @@ def run_audits(
                 graph, kind = SubjectGraph(subject, root), kind_of(subject)
                 report_sources(graph, instance)
                 seen = report_versions(subject, root, graph.versions, instance)
+                wrong += seen.wrong
+                if seen.wrong and not seen.present:
+                    continue  # nothing there can be audited, and the other subjects can
                 versions = _versions(subject, list(seen.present), version)
                 made = runner.pool(subject, graph)
                 trained, reused = trained + made[0], reused + made[1]
@@ -271,4 +277,4 @@ def run_audits(
                     keys = [graph.key(asset) for asset in MONEY_ASSETS]
                     runner.run(f"{subject.subject} {name}", keys, name)
         added += runner.record()
-    return AuditRun(tuple(audits), tuple(options), trained, reused, added)
+    return AuditRun(tuple(audits), tuple(options), trained, reused, added, tuple(wrong))

@@ -102,7 +102,10 @@ def audit(
     ] = None,
     version: Annotated[str | None, typer.Option(help="Audit this version only.")] = None,
 ) -> None:
-    """Audit every version of these models; what exists is reused, nothing is trained twice."""
+    """Audit every version of these models; what exists is reused, nothing is trained twice.
+
+    A file that cannot be a version holds back no other; it is named, and the exit code is 2.
+    """
     from dagster_project.subjects import choose, read_subjects
 
     root = project_root()
@@ -127,13 +130,17 @@ def audit(
         f"Shadow models: {done.blocks_trained} blocks trained, {done.blocks_reused} reused. "
         f"History: {done.audits_added} audits added."
     )
-    last = done.audits[-1]
-    out().print(
-        f"Next: memory-assets report {last.subject} --version {cell(shlex.quote(last.version))}   "
-        "(the page to read)\n"
-        "      memory-assets query leakage-by-version   (the numbers)\n"
-        "      memory-assets ui   (the lineage)"
-    )
+    for last in done.audits[-1:]:
+        quoted = cell(shlex.quote(last.version))
+        out().print(
+            f"Next: memory-assets report {last.subject} --version {quoted}   (the page to read)\n"
+            "      memory-assets query leakage-by-version   (the numbers)\n"
+            "      memory-assets ui   (the lineage)"
+        )
+    for line in done.wrong[:_NOTICES]:
+        print(f"memory-assets: {printable(line)}", file=sys.stderr)
+    if done.wrong:
+        raise typer.Exit(2)
 
 
 @app.command()

@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 import logging
 import os
-import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
@@ -45,9 +45,15 @@ class Settings(BaseModel):
     @field_validator("webhook")
     @classmethod
     def _address(cls, url: str | None) -> str | None:
-        if url is not None and urlsplit(url).scheme not in ("http", "https"):
-            raise ValueError("expected an address that begins with http:// or https://")
-        return url
+        # What urlsplit says of an address quotes it.
+        with suppress(ValueError):
+            plain = url is None or (url.isascii() and url.isprintable() and " " not in url)
+            if plain and (url is None or urlsplit(url).scheme in ("http", "https")):
+                return url
+        raise ValueError(
+            "expected an address that begins with http:// or https://, without spaces and signs "
+            "beyond ASCII"
+        )
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,9 @@ class Notice:
 
     def as_dict(self) -> dict[str, str]:
         return asdict(self)
+
+
+_NOTICES = TypeAdapter(Notice)
 
 
 def read_settings(root: Path) -> Settings:
@@ -86,7 +95,7 @@ def read_settings(root: Path) -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         # The address may hold a token: the value is not repeated.
-        raise InputError(f"{path} or {_URL}: {where}: {first['msg']}") from error
+        raise InputError(f"{path} or {_URL}: {where}: {first['msg']}") from None
 
 
 def _body(notice: Notice, form: str) -> bytes:
@@ -104,19 +113,20 @@ def post(notice: Notice, settings: Settings) -> bool:
     """
     if settings.webhook is None or notice.event not in settings.events:
         return True
-    request = urllib.request.Request(
-        settings.webhook,
-        data=_body(notice, settings.format),
-        headers={"Content-Type": "application/json; charset=utf-8"},
-        method="POST",
-    )
     try:
+        request = urllib.request.Request(
+            settings.webhook,
+            data=_body(notice, settings.format),
+            headers={"Content-Type": "application/json; charset=utf-8"},
+            method="POST",
+        )
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS):
             return True
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whoever answers decides what the client makes of it
         # Of an error only its kind and code: its text may hold the address.
-        code = getattr(error, "code", "")
-        log.warning("webhook not reached: %s %s", type(error).__name__, code)
+        code = getattr(error, "code", None)
+        known = code if isinstance(code, int) else ""
+        log.warning("webhook not reached: %s %s", type(error).__name__, known)
         return False
 
 
@@ -137,8 +147,16 @@ def put_aside(notice: Notice, home: Path) -> None:
 
 
 def put_by(home: Path) -> dict[Path, Notice]:
-    """The notices that were put aside, by their files; whoever takes one removes its file."""
+    """The notices that were put aside, by their files; whoever takes one removes its file.
+
+    A file that is none is named in the log and called `.damaged`: it holds back no other.
+    """
     found = {}
     for path in sorted((home / _ASIDE).glob("*.json")):
-        found[path] = Notice(**json.loads(path.read_text(encoding="utf-8")))
+        try:
+            found[path] = _NOTICES.validate_json(path.read_bytes(), strict=True)
+        except (ValidationError, OSError) as error:
+            log.warning("%s: not a notice (%s); it is left out", path, type(error).__name__)
+            with suppress(OSError):
+                path.replace(path.with_suffix(".damaged"))
     return found

@@ -75,7 +75,7 @@ def explaining_disk(root: Path) -> Iterator[None]:
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # a number that no process has
         return False
     except PermissionError:
         return True
@@ -106,7 +106,7 @@ def _writer() -> str:
 def _is_left(path: Path, writer: str) -> bool:
     """Whether its writer is dead. Of another machine's, only age tells: each container is one."""
     host, _, pid = writer.rpartition("@")
-    if not host or not pid.isdigit():
+    if not host or not pid.isdecimal():
         return False
     if host == socket.gethostname():
         return not is_alive(int(pid))

@@ -15,7 +15,7 @@ from memory_assets.language.recipe import LanguageRecipe
 from memory_assets.made_by import module_file, tokenizer_files
 from memory_assets.models.hub import snapshot
 from memory_assets.models.registry import HubId, Revision
-from memory_assets.spec import Spec
+from memory_assets.spec import Settings, Spec
 from memory_assets.subjects import PooledSubject
 
 if TYPE_CHECKING:  # brings Faker along, which a project without language models need not wait for
@@ -108,7 +108,7 @@ class LanguageRecipeSpec(Spec):
     """How the model was trained; the shadow models are trained the same way."""
 
     model: str = Field(description="factory package.module:function of an untrained causal model")
-    model_args: dict[str, Any] = Field(default_factory=dict)
+    model_args: Settings = Field(default_factory=dict)
     tokenizer: str = Field(description="folder of the tokenizer that all of the models have")
     window: int = Field(default=128, ge=2, description="tokens of a piece that it trained on")
     batch_tokens: int = Field(default=1024, ge=2)

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
+
+from memory_assets.digest import digest
+
+
+def _plain_data(values: dict[str, Any]) -> dict[str, Any]:
+    try:
+        digest(values)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "expected numbers, texts, true, false and lists and mappings of them; "
+            "no infinity, date or set"
+        ) from None
+    return values
+
+
+Settings = Annotated[dict[str, Any], AfterValidator(_plain_data)]
+"""What somebody else's function is given: any names, and values that a digest can be made of."""
 
 
 class Spec(BaseModel):
-    """An unknown key is an error: a setting that is silently ignored is worse than none."""
+    """An unknown key is an error: a setting that is silently ignored is worse than none.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    So is a number that is none: JSON has no infinity, and every digest is one of JSON.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @classmethod
     def __get_pydantic_json_schema__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     Field,
@@ -19,7 +19,7 @@ from memory_assets.made_by import command_words, module_file, table_file
 from memory_assets.models.checkpoints import checkpoint_file, fingerprint
 from memory_assets.models.registry import Registry
 from memory_assets.priced_subjects import PricedSubject
-from memory_assets.spec import Spec
+from memory_assets.spec import Settings, Spec
 from memory_assets.training_specs import CommandSpec, PredictionsSpec, RecipeSpec
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -198,7 +198,7 @@ class ClassifierSubject(PooledSubject):
     depth: Depth | None = Field(
         default=None, description="quick (4 shadow models), standard (64) or thorough (256)"
     )
-    options: dict[str, dict[str, Any]] = Field(
+    options: dict[str, Settings] = Field(
         default_factory=dict,
         description="mitigations of the recipe to audit beside it, by name, with their settings",
     )
@@ -230,9 +230,10 @@ class ClassifierSubject(PooledSubject):
                 f"options change a recipe, and the model came by {given[0]}; "
                 "bring a recipe or leave options out"
             )
-        for name, settings in self.options.items():
-            assert self.recipe is not None
-            self.recipe.recipe().with_options(name, settings)
+        if self.recipe is not None:
+            recipe = self.recipe.recipe()
+            for name, settings in self.options.items():
+                recipe.with_options(name, settings)
         return self
 
     @property

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from memory_assets.models.recipe import DpSgd, Recipe
-from memory_assets.spec import Spec
+from memory_assets.spec import Settings, Spec
 
 
 class DpSpec(Spec):
@@ -21,7 +21,7 @@ class RecipeSpec(Spec):
     """How the model was trained; the shadow models are trained the same way."""
 
     model: str = Field(description="factory package.module:function of an untrained module")
-    model_args: dict[str, Any] = Field(default_factory=dict)
+    model_args: Settings = Field(default_factory=dict)
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     lr: float = Field(default=0.1, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)

@@ -7,6 +7,7 @@ are refused before anything is built.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ MOST_BYTES = 1 << 18
 MOST_VALUES = 20_000
 """After aliases are written out."""
 DEEPEST = 40
+MOST_DIGITS = 100
+"""Python turns no number of more than 4,300 digits into text, and reads one of base 60 slowly."""
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_HALF_A_SIGN = re.compile("[\ud800-\udfff]")
 
 
 class _Refused(Exception):  # noqa: N818 - it says what happened
@@ -43,6 +48,14 @@ class _Loader(yaml.SafeLoader):
             self.depth -= 1
 
 
+def _check_scalar(node: yaml.ScalarNode) -> None:
+    line = f"line {node.start_mark.line + 1}"
+    if node.tag in _NUMBERS and len(node.value) > MOST_DIGITS:
+        raise _Refused(f"{line}: a number of more than {MOST_DIGITS} digits")
+    if _HALF_A_SIGN.search(node.value):
+        raise _Refused(f"{line}: half of a surrogate pair, which no text can hold")
+
+
 def _values(node: yaml.Node, known: dict[yaml.Node, int]) -> int:
     """How many values a node stands for, aliases written out; `known` says it of others."""
     if node in known:
@@ -51,6 +64,8 @@ def _values(node: yaml.Node, known: dict[yaml.Node, int]) -> int:
         return known[node]
     known[node] = 0
     total = 1
+    if isinstance(node, yaml.ScalarNode):
+        _check_scalar(node)
     if isinstance(node, yaml.SequenceNode):
         total += sum(_values(child, known) for child in node.value)
     elif isinstance(node, yaml.MappingNode):
@@ -89,8 +104,15 @@ def parse_yaml(text: str, source: object) -> Any:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}: " if mark else ""
         raise InputError(f"{source}: not YAML: {line}{_problem(error)}") from None
-    except (yaml.YAMLError, ValueError, TypeError, LookupError, OverflowError) as error:
-        # A character that YAML does not allow, a date that no calendar has, a number too long.
+    except (
+        yaml.YAMLError,
+        ValueError,
+        TypeError,
+        LookupError,
+        OverflowError,
+        AttributeError,
+    ) as error:
+        # A character that YAML does not allow, a date that no calendar has or that is none.
         raise InputError(f"{source}: not YAML ({type(error).__name__})") from None
     finally:
         if loader is not None:

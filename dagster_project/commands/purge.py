@@ -52,6 +52,8 @@ def purge(
         f"kept: {went.audits} audits with their figures in the history, {went.shared} artifacts "
         "that other subjects use, and your own files (records, checkpoints)"
     )
+    for path in went.unreadable:
+        print(f"kept: {path} does not read, and may be of {subject}; delete it if it is")
     if done.mixed_runs:
         print(f"kept: the logs of {done.mixed_runs} runs that also audited other subjects")
     if subject in subjects:

@@ -138,7 +138,7 @@ def query(
     answer = questions.ask(home(), question, given, most and most + 1)
     more, answer = most is not None and answer.num_rows > most, answer.slice(0, most)
     if output is Output.table:
-        found = [list(row.values()) for row in answer.to_pylist()]
+        found = [list(row.values()) for row in questions.rows(answer)]
         print_table(question, answer.column_names, found)
         if more:
             print(f"The first {most:,} rows; --limit N or --format csv for more of them.")

@@ -13,14 +13,22 @@ import typer
 
 from dagster_project.commands.common import project_root
 from dagster_project.subjects import choose, read_subjects
-from memory_assets.confined import files_in
+from memory_assets.confined import files_in, version_name
 from memory_assets.disk import is_alive, remove
-from memory_assets.errors import InputError
-from memory_assets.models.checkpoints import list_versions
+from memory_assets.errors import InputError, printable
+from memory_assets.models.checkpoints import (
+    LEFT_OUT,
+    SUFFIX,
+    TABLES,
+    holds_outputs,
+    list_versions,
+)
 from memory_assets.models.registry import Registry
+from memory_assets.models.torch_files import SUFFIXES
 from memory_assets.subjects import AuditedSubject
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+_FILES = (SUFFIX, *SUFFIXES, *TABLES)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -68,12 +76,31 @@ def _bring_back(folder: Path) -> None:
     """Finish what killed processes of this machine left: a version that stood aside comes back."""
     for left in folder.glob(".*@*@*"):
         name, host, pid = left.stem[1:].rsplit("@", 2)
-        if host != socket.gethostname() or not pid.isdigit() or is_alive(int(pid)):
+        if host != socket.gethostname() or not pid.isdecimal() or is_alive(int(pid)):
             continue
         if left.suffix == ".old" and not (folder / name).exists():
             left.replace(folder / name)
         elif left.suffix in (".old", ".tmp"):
             remove(left)
+
+
+def _refuse_no_version(source: Path, version: str) -> None:
+    """Raise InputError for what would lie among the versions and be none."""
+    if source.is_dir():
+        if Path(version).suffix in (*LEFT_OUT, *TABLES):
+            raise InputError(
+                f"--version {version!r}: a folder called so is left out; choose another name"
+            )
+        return
+    if not source.is_file():
+        raise InputError(f"{source}: no such file or folder")
+    if source.suffix not in _FILES:
+        raise InputError(f"{source}: not a checkpoint; expected a file of {', '.join(_FILES)}")
+    if source.suffix in TABLES and not holds_outputs(source):
+        raise InputError(
+            f"{source}: not the outputs of one model; expected columns logit_0, logit_1 ... or "
+            "prob_0, prob_1 ..., and none called model"
+        )
 
 
 def copy_in(source: Path, folder: Path, version: str) -> Path:
@@ -83,13 +110,14 @@ def copy_in(source: Path, folder: Path, version: str) -> Path:
     call left that was killed is put right first.
 
     Raises:
-        InputError: no such file, a name that no file can have, a version that is there as another
-            kind of file, or a folder with no file or a link that leads out of it.
+        InputError: no such file, one that is no version, a name that no version can have, a version
+            that is there as another kind of file, or a folder with no file or a link that leads
+            out of it.
     """
     if not _VERSION.fullmatch(version):
         raise InputError(f"--version {version!r}: expected letters, digits and . _ + - only")
-    if not (source.is_file() or source.is_dir()):
-        raise InputError(f"{source}: no such file or folder")
+    version_name(version, "--version")
+    _refuse_no_version(source, version)
     folder.mkdir(parents=True, exist_ok=True)
     _bring_back(folder)
     there = list_versions(folder).get(version)
@@ -130,12 +158,15 @@ def register(
     if isinstance(found.checkpoints, Registry):
         raise InputError(f"{subject}: its versions come from a registry; register it there")
     name = version or (file.name if file.is_dir() else file.stem)
+    if file.is_dir():
+        found.weights(file)  # a folder without any would wait among the versions for ever
     target = copy_in(file, root / found.checkpoints, name)
     state = "new" if name in _report(found, root) else "known, with the same bytes"
-    print(f"{subject} {name}: {target}, {state}")
+    print(printable(f"{subject} {name}: {target}, {state}"))
     if audit:
         from dagster_project.auditing import run_audits
 
         done = run_audits([found], root, name, lambda _: None)
         for one in done.audits:
-            print(f"{subject} {name}: {one.bundle.audit.verdict}: {one.bundle.audit.reason}")
+            audit_said = f"{one.bundle.audit.verdict}: {one.bundle.audit.reason}"
+            print(printable(f"{subject} {name}: {audit_said}"))

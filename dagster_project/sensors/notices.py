@@ -182,7 +182,12 @@ def failures_sensor(root: Path) -> dg.SensorDefinition:
             f"run:{run.run_id}",
         )
         note(notice)
-        if not post(notice, read_settings(root)):
+        try:
+            taken = post(notice, read_settings(root))
+        except InputError as error:  # of the settings: they can be put right, a notice not
+            context.log.warning(str(error))
+            taken = False
+        if not taken:
             put_aside(notice, home())
 
     return failed_audits

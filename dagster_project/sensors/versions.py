@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dagster as dg
@@ -20,9 +20,11 @@ from dagster_project.sensors.watching import (
     to_cursor,
 )
 from memory_assets.errors import InputError
-from memory_assets.models.checkpoints import fingerprint_of, is_whole, list_versions
+from memory_assets.models.checkpoints import fingerprint_of, is_whole, look_for_versions
 from memory_assets.models.registry import Registry, mirror
 from memory_assets.subjects import AuditedSubject
+
+_SAID = 8  # lines in a row on what lies in a folder and is no version
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,14 @@ class Observation:
     """What a look at a folder found.
 
     `known` is what to remember for the next look, `present` every version that was read. One that
-    is still being written is among neither `present` nor `events`, but is `known`.
+    is still being written is among neither `present` nor `events`, but is `known`. `wrong` says, a
+    line each, what else lies there that is no version, or one twice.
     """
 
     known: Mapping[str, Known]
     present: tuple[str, ...]
     events: tuple[dg.AssetMaterialization, ...]
+    wrong: tuple[str, ...] = ()
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -74,7 +78,8 @@ def observe(
         mirror(subject.checkpoints)
     known: dict[str, Known] = {}
     events: list[dg.AssetMaterialization] = []
-    for version, path in list_versions(root / subject.checkpoints).items():
+    listing = look_for_versions(root / subject.checkpoints)
+    for version, path in listing.versions.items():
         last = before.get(version, Known())
         known[version] = last
         try:
@@ -89,7 +94,7 @@ def observe(
             where = files[0] if len(files) == 1 else path
             events.append(_event(subject, version, where, now))
     present = tuple(version for version, one in known.items() if one.files)
-    return Observation(known, present, tuple(events))
+    return Observation(known, present, tuple(events), listing.wrong)
 
 
 def versions_sensor(
@@ -126,7 +131,7 @@ def versions_sensor(
         )
         if not (requests or found.events or beside):
             context.update_cursor(to_cursor(found.known))
-            return dg.SkipReason("no new or changed version")
+            return dg.SkipReason("; ".join(("no new or changed version", *found.wrong[:_SAID])))
         return dg.SensorResult(
             asset_events=[*found.events, *beside],
             dynamic_partitions_requests=requests,
@@ -145,12 +150,11 @@ def report_versions(
     """What the sensor does, at once and without a daemon: the command line's way in.
 
     The digest last reported is read from the instance, so an unchanged file reports nothing.
+    What is `wrong` in the folder holds back nothing else there.
 
     Raises:
-        InputError: a file whose name cannot name a version, or a link that leads out.
+        InputError: the versions are in a registry, and it does not answer.
     """
-    if not isinstance(subject.checkpoints, Registry):
-        list_versions(root / subject.checkpoints, strict=True)
     partitions = instance.get_dynamic_partitions(str(versions.name))
     found = observe(subject, root, {}, at_once=True)
     if new := [v for v in found.present if v not in partitions]:
@@ -158,4 +162,4 @@ def report_versions(
     events = [event for event in found.events if not is_reported(event, instance)]
     for event in events:
         instance.report_runless_asset_event(event)
-    return Observation(found.known, found.present, tuple(events))
+    return replace(found, events=tuple(events))

@@ -5,18 +5,23 @@ Artifacts are found by content, so two subjects may share one: it goes with the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits.record import AUDIT_KIND, RISK_KIND
 from memory_assets.audits.shadows import BLOCK_KIND
 from memory_assets.disk import remove
+from memory_assets.history.load import BundleError
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History
+
+_Place = tuple[str, str]
+"""Kind and name of an artifact in the store."""
 
 _SCORES = """
     select count(*) as n from record_scores inner join audits using (audit_id)
@@ -31,7 +36,8 @@ class Belongings:
     """What a home holds of a subject. `artifacts` are its alone, `shared` counts the others.
 
     `folders` are reports, references and what training left; `size` is in bytes; `record_scores`
-    counts rows of the history that go, `audits` those that stay.
+    counts rows of the history that go, `audits` those that stay. `unreadable` are damaged audits
+    and prices that nobody claimed: they may be the subject's.
     """
 
     artifacts: tuple[Path, ...]
@@ -40,6 +46,7 @@ class Belongings:
     size: int
     record_scores: int
     audits: int
+    unreadable: tuple[Path, ...]
     known: bool
 
 
@@ -48,17 +55,43 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def _bundles(store: ArtifactStore, subject: str) -> Iterator[tuple[str, str]]:
-    """Its audits and prices by what they say themselves, claimed or not."""
-    own: set[str] = set()
-    for head in store.path(AUDIT_KIND, "").glob("*/audits.parquet"):
-        row = pq.read_table(head, columns=["audit_id", "subject"]).to_pylist()[0]
-        if row["subject"] == subject:
-            own.add(row["audit_id"])
-            yield AUDIT_KIND, head.parent.name
-    for head in store.path(RISK_KIND, "").glob("*/risk_runs.parquet"):
-        if own & set(pq.read_table(head, columns=["audit_id"])["audit_id"].to_pylist()):
-            yield RISK_KIND, head.parent.name
+@dataclass(frozen=True)
+class _Bundles:
+    """Audits and prices of a subject by what they say themselves, claimed or not.
+
+    `unreadable` are damaged heads of anybody's: they say nothing.
+    """
+
+    own: tuple[_Place, ...]
+    unreadable: tuple[_Place, ...]
+
+
+def _rows(head: Path, *columns: str) -> list[dict[str, str]]:
+    """The rows of a bundle's head; none where it does not read."""
+    try:
+        return pq.read_table(head, columns=list(columns)).to_pylist()
+    except (pa.ArrowException, KeyError, ValueError, OSError):
+        return []
+
+
+def _bundles(store: ArtifactStore, subject: str) -> _Bundles:
+    ids: set[str] = set()
+    own: list[_Place] = []
+    unreadable: list[_Place] = []
+    for head in sorted(store.path(AUDIT_KIND, "").glob("*/audits.parquet")):
+        rows = _rows(head, "audit_id", "subject")
+        if not rows:
+            unreadable.append((AUDIT_KIND, head.parent.name))
+        elif rows[0]["subject"] == subject:
+            ids.add(rows[0]["audit_id"])
+            own.append((AUDIT_KIND, head.parent.name))
+    for head in sorted(store.path(RISK_KIND, "").glob("*/risk_runs.parquet")):
+        rows = _rows(head, "audit_id")
+        if not rows:
+            unreadable.append((RISK_KIND, head.parent.name))
+        elif ids & {row["audit_id"] for row in rows}:
+            own.append((RISK_KIND, head.parent.name))
+    return _Bundles(tuple(own), tuple(unreadable))
 
 
 def belongings(root: Path, subject: str) -> Belongings:
@@ -68,7 +101,8 @@ def belongings(root: Path, subject: str) -> Belongings:
         InputError: the history cannot be read.
     """
     store = ArtifactStore(root)
-    own = {*store.claims(subject), *_bundles(store, subject)}
+    bundles = _bundles(store, subject)
+    own = {*store.claims(subject), *bundles.own}
     others = {claim for name in store.owners() if name != subject for claim in store.claims(name)}
     artifacts = [store.path(kind, name) for kind, name in sorted(own - others)]
     scratch = [root / "commands" / n[:16] for kind, n in own - others if kind == BLOCK_KIND]
@@ -91,23 +125,33 @@ def belongings(root: Path, subject: str) -> Belongings:
         size=sum(map(_size, (*whole, *there))),
         record_scores=counted["scores"],
         audits=counted["audits"],
+        unreadable=tuple(store.path(*one) for one in bundles.unreadable if one not in own | others),
         known=bool(own or counted["audits"] or counted["planned"]),
     )
+
+
+def _record(history: History, folders: list[Path]) -> None:
+    try:
+        history.append_all(folders)
+    except BundleError:  # what is damaged cannot be recorded any more; the others can
+        for folder in folders:
+            with suppress(BundleError):
+                history.append(folder)
+        history.publish()
 
 
 def purge_home(root: Path, subject: str) -> Belongings:
     """Delete a subject's records and artifacts; what was counted and measured of it stays.
 
-    An audit that was concluded and not recorded yet is recorded first. Stopped in the middle, the
-    next call finishes.
+    An audit that was concluded and not recorded yet is recorded first, unless it is damaged.
+    Stopped in the middle, the next call finishes.
 
     Raises:
         InputError: the history cannot be read or written.
     """
     store, history = ArtifactStore(root, owner=subject), History(root)
-    named = sorted(_bundles(store, subject))  # audits before what prices them
-    if named:
-        history.append_all(store.path(kind, name) for kind, name in named)
+    if named := [store.path(*one) for one in _bundles(store, subject).own]:
+        _record(history, named)
     found = belongings(root, subject)
     if found.record_scores:
         history.forget_records(subject)

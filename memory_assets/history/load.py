@@ -12,9 +12,18 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from memory_assets.disk import explain
 from memory_assets.errors import InputError
 from memory_assets.history.files import plain_error
 from memory_assets.integrity import damage
+
+
+class BundleError(InputError):
+    """A folder that is no bundle, or a damaged one: the fault of that folder alone."""
+
+
+class NoAuditError(BundleError):
+    """A price of an audit that the history lacks."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,7 @@ def read_head(folder: Path) -> Head:
     """Find out what lies in a folder.
 
     Raises:
-        InputError: the folder holds no bundle, or not exactly one.
+        BundleError: the folder holds no bundle, or not exactly one.
     """
     for kind in KINDS:
         path = folder / f"{kind.head}.parquet"
@@ -81,13 +90,13 @@ def read_head(folder: Path) -> Head:
             break
     else:
         names = " or ".join(f"{kind.head}.parquet" for kind in KINDS)
-        raise InputError(f"{folder} holds no audit: expected {names} in it")
+        raise BundleError(f"{folder} holds no audit: expected {names} in it")
     try:
         ids = pq.read_table(path, columns=[kind.key])[kind.key].to_pylist()
-    except (pa.ArrowException, KeyError, OSError) as error:
-        raise InputError(f"{path} cannot be read: {plain_error(error)}; audit again") from None
+    except (pa.ArrowException, KeyError, ValueError, OSError) as error:
+        raise BundleError(f"{path} cannot be read: {plain_error(error)}; audit again") from None
     if len(ids) != 1 or not ids[0]:
-        raise InputError(f"{path} must hold one row with its {kind.key}, found {len(ids)}")
+        raise BundleError(f"{path} must hold one row with its {kind.key}, found {len(ids)}")
     return Head(kind, str(ids[0]), folder)
 
 
@@ -126,11 +135,15 @@ def _stage(con: duckdb.DuckDBPyConnection, head: Head) -> None:
                 f"SELECT count(*) - count(DISTINCT ({columns})) FROM staged_{table}",
             )
         except duckdb.Error as error:
-            raise InputError(f"{path} cannot be read: {plain_error(error)}; audit again") from None
+            if refused := explain(error, head.folder):
+                raise refused from None
+            if isinstance(error, duckdb.OutOfMemoryException):
+                raise InputError(f"{path}: {plain_error(error)}; give it more memory") from None
+            raise BundleError(f"{path} cannot be read: {plain_error(error)}; audit again") from None
         if foreign:
-            raise InputError(f"{path}: {foreign} rows belong to another {head.kind.key}")
+            raise BundleError(f"{path}: {foreign} rows belong to another {head.kind.key}")
         if repeated:
-            raise InputError(f"{path}: {repeated} rows repeat another one in {columns}")
+            raise BundleError(f"{path}: {repeated} rows repeat another one in {columns}")
 
 
 def _insert(con: duckdb.DuckDBPyConnection, head: Head) -> None:
@@ -143,7 +156,7 @@ def _insert(con: duckdb.DuckDBPyConnection, head: Head) -> None:
             duckdb.ConversionException,
         ) as error:
             path = head.folder / f"{table}.parquet"
-            raise InputError(f"{path}: {plain_error(error)}") from None
+            raise BundleError(f"{path}: {plain_error(error)}") from None
         con.execute(
             f"INSERT INTO contents SELECT ?, ?, count(*) FROM staged_{table}",
             [head.bundle_id, table],
@@ -154,16 +167,16 @@ def load(con: duckdb.DuckDBPyConnection, head: Head) -> bool:
     """Insert a bundle whole, or nothing of it; False when the database has it already.
 
     Raises:
-        InputError: the bundle is damaged or not whole, repeats a row, breaks a constraint of the
+        BundleError: the bundle is damaged or not whole, repeats a row, breaks a constraint of the
             schema, or prices an audit that the history does not have.
     """
     if known(con, head.kind, [head.bundle_id]):
         return False
     if what := damage(head.folder):
-        raise InputError(f"{head.folder} is damaged ({what}); audit its version again")
+        raise BundleError(f"{head.folder} is damaged ({what}); audit its version again")
     _stage(con, head)
     if head.kind is RISK and _scalar(con, _UNKNOWN_AUDITS):
-        raise InputError(f"{head.folder} prices an audit that history lacks; append it first")
+        raise NoAuditError(f"{head.folder} prices an audit that history lacks; append it first")
     con.execute("BEGIN")
     try:
         _insert(con, head)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import io
+import itertools
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +16,9 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
+from duckdb.sqltypes import DuckDBPyType
 
 from memory_assets.errors import InputError
 from memory_assets.history import files
@@ -26,6 +30,11 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _PARAMETER = re.compile(r"\$(\w+): (.+)")
 # What may follow a statement; in front of a limit it may not.
 _END = re.compile(r";\s*(?:--[^\n]*\s*)*\Z")
+# Types of DuckDB that Arrow, Python, CSV and Parquet all have.
+_CARRIED = re.compile(
+    r"boolean|u?(tiny|small|big|huge)int|u?integer|float|double|decimal|varchar|uuid|null|date"
+    r"|timestamp.*"
+)
 # A reader sees the history and nothing else of the machine.
 _READ_ONLY = files.SETTINGS | {
     "enable_external_access": False,
@@ -114,7 +123,7 @@ def ask(
             con.execute("SET lock_configuration = true")
             refuse_other_schema(con)
             bound = _bound(con, sql, parameters or {})
-            answer = con.sql(_END.sub("", sql), params=bound)
+            answer = _carried(con.sql(_END.sub("", sql), params=bound))
             return (answer if most is None else answer.limit(most)).to_arrow_table()
     except files.STATEMENT_ERRORS as error:
         raise InputError(f"the question does not run: {files.plain_error(error)}") from None
@@ -139,6 +148,36 @@ def _bound(
     return {name: parameters.get(name) for name in wanted}
 
 
+def _as_text(of: DuckDBPyType) -> DuckDBPyType:
+    """A type with text in place of what Arrow, Python or a file has no equal of."""
+    if of.id in ("list", "array", "map"):
+        inner = [_as_text(child) for _, child in of.children if isinstance(child, DuckDBPyType)]
+        if of.id == "map":
+            return duckdb.map_type(*inner)
+        # An array's length says nothing that its values do not.
+        return duckdb.list_type(inner[0])
+    if of.id == "struct":
+        parts = {n: _as_text(c) for n, c in of.children if isinstance(c, DuckDBPyType)}
+        return duckdb.struct_type(parts)
+    return of if _CARRIED.fullmatch(of.id) else duckdb.sqltype("VARCHAR")
+
+
+def _carried(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """An answer that every format holds: of such types, and no two columns of one name."""
+    names: list[str] = []
+    for name in answer.columns:
+        same = (f"{name}_{i}" for i in itertools.count(1))
+        names.append(next(n for n in itertools.chain([name], same) if n not in names))
+    wanted = [_as_text(of) for of in answer.types]
+    if (names, wanted) == (answer.columns, answer.types):
+        return answer
+    columns = (
+        f'CAST(#{i} AS {of}) AS "{name.replace(chr(34), chr(34) * 2)}"'
+        for i, (name, of) in enumerate(zip(names, wanted, strict=True), start=1)
+    )
+    return answer.project(", ".join(columns))
+
+
 def trend(root: Path, subject: str) -> pa.Table:
     """Every leakage figure of a subject's versions in order of release, from `leakage_trend`."""
     return ask(
@@ -152,15 +191,44 @@ def trend(root: Path, subject: str) -> pa.Table:
     )
 
 
-def _plain(value: Any) -> str:
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """A column in Python's terms; as text where it holds a day that Python has not (infinity)."""
+    try:
+        return column.to_pylist()
+    except (OverflowError, ValueError):
+        given = pa.table({"a": column})
+        with duckdb.connect(config=_READ_ONLY) as con:
+            con.execute("SET TimeZone = 'UTC'")
+            text = con.from_arrow(given).project("CAST(a AS VARCHAR) AS a").to_arrow_table()
+        return text["a"].to_pylist()
+
+
+def rows(table: pa.Table) -> list[dict[str, Any]]:
+    """An answer's rows, each a value by the name of its column."""
+    columns = [_values(column) for column in table.columns]
+    return [dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: times in ISO 8601, null for numbers that are none."""
+    if isinstance(value, dict):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     if isinstance(value, datetime | date):
         return value.isoformat()
-    return str(value)
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 def to_json(table: pa.Table) -> str:
-    """A list of objects; every number with all its digits, times in ISO 8601, null for nothing."""
-    return json.dumps(table.to_pylist(), ensure_ascii=False, indent=2, default=_plain)
+    """A list of objects; every number with all its digits, times in ISO 8601, null for nothing.
+
+    Null also stands for NaN and infinities, which JSON has not.
+    """
+    found = _plain(rows(table))
+    return json.dumps(found, ensure_ascii=False, indent=2, allow_nan=False)
 
 
 def no_formula(text: str) -> str:
@@ -168,16 +236,36 @@ def no_formula(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
+def _cell(value: Any) -> str | None:
+    """A text, or JSON of what has parts."""
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(_plain(value), ensure_ascii=False)
+    return None if value is None else no_formula(str(value))
+
+
+def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column that CSV can hold, texts and what has parts as `_cell`."""
+    of = column.type
+    if pa.types.is_date(of) or pa.types.is_timestamp(of):
+        try:
+            pc.call_function("min_max", [column]).as_py()
+        except (OverflowError, ValueError):
+            return pa.chunked_array([[_cell(value) for value in _values(column)]], pa.string())
+        return column
+    if pa.types.is_nested(of) or pa.types.is_string(of) or pa.types.is_large_string(of):
+        return pa.chunked_array([[_cell(value) for value in _values(column)]], pa.large_string())
+    return column
+
+
 def to_csv(table: pa.Table) -> str:
     """A header and a line a row; every number with all its digits, nothing for null.
 
-    A text that a spreadsheet would take for a formula gets a quote before it: names of records and
-    versions come from outside.
+    Lists and other values with parts are JSON. A text that a spreadsheet would take for a formula
+    gets a quote before it: names of records and versions come from outside, and a pivot makes
+    columns of them.
     """
-    for i, column in enumerate(table.columns):
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-            safe = [None if text is None else no_formula(text) for text in column.to_pylist()]
-            table = table.set_column(i, table.column_names[i], pa.array(safe, column.type))
+    names = [no_formula(name) for name in table.column_names]
+    flat = pa.table([_flat(column) for column in table.columns], names=names)
     target = io.BytesIO()
-    pa_csv.write_csv(table, target)
+    pa_csv.write_csv(flat, target)
     return target.getvalue().decode()

@@ -14,27 +14,20 @@ from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.history import files
 from memory_assets.history.files import Files
-from memory_assets.history.load import KINDS, Head, known, load, read_head
+from memory_assets.history.load import (
+    KINDS,
+    Head,
+    known,
+    load,
+    read_head,
+)
+from memory_assets.history.rebuilding import Rebuilt, load_whole, read_heads
 from memory_assets.history.schema import is_current, migrate
 from memory_assets.history.takeover import take_over
 from memory_assets.history.writer import Writer, database
-from memory_assets.integrity import damage
 
 _T = TypeVar("_T")
 _SAME_RUN = timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class Rebuilt:
-    """`appended` bundles were read again; `kept` were taken over, their folders being gone.
-
-    `damaged` folders hold other bytes than were written, and were not read: what they were is
-    among those kept, or lost where no old file reads.
-    """
-
-    appended: int
-    kept: int
-    damaged: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -325,22 +318,24 @@ class History:
         """Make the database anew from bundle folders and publish it; the content is the same.
 
         What only the old file holds (the audit plan, actions, outcomes, audits whose folders are
-        gone) is taken over from it or from its published copy, whichever reads.
+        gone) is taken over from it or from its published copy, whichever reads. What is damaged is
+        left out and named; so is what prices an audit that is nowhere any more.
         """
-        given = [Path(folder) for folder in folders]
-        damaged = tuple(folder for folder in given if damage(folder))
-        heads = _in_order(folder for folder in given if folder not in damaged)
+        heads, damaged = read_heads(map(Path, folders))
         writer = self._writer
         with writer.alone():
             old = writer.sound_copy()
             with writer.files.temporary() as new:
                 with database(new) as con:
                     migrate(con)
-                    appended = sum(load(con, head) for head in heads)
+                    appended, waiting = load_whole(con, heads, damaged)
                     kept = take_over(con, old) if old else 0
+                    # Of a damaged audit, the old file may have kept what they price.
+                    more, lost = load_whole(con, waiting, damaged)
                 writer.install(new)
             writer.publish()
-        return Rebuilt(appended, kept, damaged)
+        damaged += [head.folder for head in lost]
+        return Rebuilt(appended + more, kept, tuple(sorted(damaged)))
 
     def forget_records(self, subject: str) -> None:
         """Remove every record score of a subject, from the disk too, and publish.

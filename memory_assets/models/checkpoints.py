@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +19,20 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from memory_assets.artifacts import home
 from memory_assets.confined import inside, version_name
 from memory_assets.digest import digest, digest_file
-from memory_assets.errors import InputError
+from memory_assets.errors import InputError, printable
 from memory_assets.models.recipe import Recipe
+from memory_assets.models.torch_files import CONVERT, SUFFIXES, read_torch
 from memory_assets.records.budget import afford
 
 if TYPE_CHECKING:
     import torch
 
 SUFFIX = ".safetensors"
+TABLES = (".csv", ".parquet")
+LEFT_OUT = (".tmp", ".part", ".md", ".json")
+"""Suffixes of what is no version: still being written, or a word beside the versions."""
 _MANIFEST_KEY = "memory_assets"
-_CONVERT = (
-    "export the state dict with safetensors.torch.save_file; "
-    "pickled weights can run code and are never loaded"
-)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,29 @@ def checkpoint_file(path: Path) -> Path:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """A sorting key by which v2 comes before v10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    """A sorting key by which v2 comes before v10; a name of a version bounds the digits."""
+    parts = re.split("([0-9]+)", name)
+    return [(int(part), "") if i % 2 else (-1, part) for i, part in enumerate(parts)]
 
 
-def list_versions(folder: Path, *, strict: bool = False) -> dict[str, Path]:
-    """The versions in a folder, in natural order: `v1.safetensors`, or `v1/` with one such file.
+@dataclass(frozen=True)
+class Listing:
+    """The versions in a folder, in natural order, and what is wrong there, a line each.
+
+    `refused` cannot be versions and were left out; `doubled` are versions that are there twice.
+    """
+
+    versions: dict[str, Path]
+    refused: tuple[str, ...] = ()
+    doubled: tuple[str, ...] = ()
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        return self.refused + self.doubled
+
+
+def look_for_versions(folder: Path) -> Listing:
+    """What lies in a folder of versions: `v1.safetensors`, or `v1/` with one such file.
 
     A model that came as its outputs has a Parquet or CSV file a version; such a file counts where
     its columns name the outputs of one model. A file of another kind is listed too, so that it is
@@ -84,31 +104,55 @@ def list_versions(folder: Path, *, strict: bool = False) -> dict[str, Path]:
 
     A name that cannot name a version and a link that leads out of the folder are left out too:
     whoever can put one there must not hold back the other versions, nor other subjects.
-
-    Raises:
-        InputError: with `strict`, where one was left out.
     """
-    found: dict[str, Path] = {}
     if not folder.is_dir():
-        return found
+        return Listing({})
+    found: dict[str, list[Path]] = {}
+    refused: list[str] = []
     # A mirror's links were made by this program, into the cache of the hub.
     mirrored = folder.absolute().parent == home() / "registry"
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix in (".tmp", ".part", ".md", ".json"):
+        if path.name.startswith(".") or path.suffix in LEFT_OUT:
             continue
         try:
             if not mirrored:
                 inside(path, folder)
             name = path.name if path.is_dir() else path.stem
-            if path.suffix in (".csv", ".parquet") and not (
-                path.is_file() and _may_hold_outputs(path)
-            ):
+            if path.suffix in TABLES and not (path.is_file() and holds_outputs(path)):
                 continue  # the list of members, or the records
-            found[version_name(name, folder)] = path
-        except InputError:
-            if strict:
-                raise
-    return {name: found[name] for name in sorted(found, key=_natural)}
+            found.setdefault(version_name(name, folder), []).append(path)
+        except InputError as error:
+            refused.append(str(error))
+    doubled = [
+        printable(
+            f"{folder}: version {name!r} is there more than once "
+            f"({', '.join(p.name for p in paths)}); {paths[-1].name} counts: remove the others"
+        )
+        for name, paths in found.items()
+        if len(paths) > 1
+    ]
+    versions = {name: found[name][-1] for name in sorted(found, key=_natural)}
+    return Listing(versions, tuple(refused), tuple(doubled))
+
+
+def list_versions(folder: Path, *, strict: bool = False) -> dict[str, Path]:
+    """The versions in a folder, as `look_for_versions` finds them.
+
+    Raises:
+        InputError: with `strict`, where anything is wrong.
+    """
+    found = look_for_versions(folder)
+    if strict and found.wrong:
+        raise InputError(found.wrong[0])
+    for line in found.doubled:
+        _warn_once(line)
+    return found.versions
+
+
+@lru_cache(maxsize=1024)
+def _warn_once(line: str) -> None:
+    """Folders are listed all the time: what is wrong with one is said once a process."""
+    _log.warning("%s", line)
 
 
 def columns(path: Path) -> list[str]:
@@ -129,7 +173,8 @@ def columns(path: Path) -> list[str]:
         raise InputError(f"{path}: not a readable {path.suffix[1:]} table") from error
 
 
-def _may_hold_outputs(path: Path) -> bool:
+def holds_outputs(path: Path) -> bool:
+    """Whether a table looks like the outputs of one model, by its columns."""
     try:
         names = columns(path)
     except InputError:
@@ -189,7 +234,7 @@ def load_checkpoint(path: Path, recipe: Recipe) -> dict[str, np.ndarray]:
     """
     file = checkpoint_file(path)
     afford(2 * file.stat().st_size, file, "its weights")
-    state = _read_safetensors(file) if file.suffix == SUFFIX else _read_torch(file)
+    state = _read_safetensors(file) if file.suffix == SUFFIX else read_torch(file)
     expected = recipe.build_model().state_dict()
     missing = [name for name in expected if name not in state]
     extra = [name for name in state if name not in expected]
@@ -248,7 +293,7 @@ def is_whole(file: Path) -> bool:
                 return True
         if file.suffix == ".parquet":
             return bool(columns(file))
-        return file.suffix in (".pt", ".pth", ".bin") and zipfile.is_zipfile(file)
+        return file.suffix in SUFFIXES and zipfile.is_zipfile(file)
     except (SafetensorError, InputError, OSError):
         return False
 
@@ -263,34 +308,6 @@ def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
         raise _unreadable(file, error) from error
 
 
-def _stored_plainly(file: Path) -> bool:
-    """Whether a zip of torch's holds no compressed entry: torch writes none, a bomb needs one."""
-    if not zipfile.is_zipfile(file):
-        return True  # the older form, which is no archive
-    with zipfile.ZipFile(file) as archive:
-        return all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
-
-
-def _read_torch(file: Path) -> dict[str, torch.Tensor]:
-    import torch
-
-    if file.suffix not in (".pt", ".pth", ".bin"):
-        raise InputError(f"{file}: not a checkpoint ({file.suffix or 'no suffix'}); {_CONVERT}")
-    try:
-        if not _stored_plainly(file):
-            raise InputError(f"{file}: its weights are compressed, which torch never does")
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except InputError:
-        raise
-    except Exception as error:  # what a damaged or forged pickle raises has no end
-        raise InputError(
-            f"{file}: holds more than plain tensors, or is damaged; {_CONVERT}"
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise InputError(f"{file}: not a state dict of tensors; {_CONVERT}")
-    return {str(name): value for name, value in state.items()}
-
-
 def _numpy(value: torch.Tensor) -> np.ndarray:
     import torch
 
@@ -299,4 +316,4 @@ def _numpy(value: torch.Tensor) -> np.ndarray:
 
 def _unreadable(path: Path, error: Exception) -> InputError:
     reason = str(error).partition(":")[0][:80]
-    return InputError(f"{path}: not a whole safetensors file ({reason}); {_CONVERT}")
+    return InputError(f"{path}: not a whole safetensors file ({reason}); {CONVERT}")

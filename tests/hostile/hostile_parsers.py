@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from safetensors.numpy import save
 from dagster_project.executors import _config
 from dagster_project.notifications import read_settings
 from dagster_project.subjects import read_subject
+from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import list_versions, load_checkpoint, read_manifest
 from memory_assets.models.predictions import read_predictions
@@ -49,17 +51,30 @@ RECIPE = Recipe(
 PROFILES = Path(__file__).parents[2] / "memory_assets" / "risk" / "profiles"
 
 
+def _middle(content: bytes) -> list[slice]:
+    return [slice(len(content) // 2, len(content) // 2)]
+
+
 @dataclass(frozen=True)
 class Parser:
     """`parse` is given bytes and an empty folder to put them in; `seeds` makes valid ones.
 
-    `words` are what its format is made of, for mutations that a flipped bit would take ages to.
+    `words` are what its format is made of, for mutations that a flipped bit would take ages to;
+    each is put at least once into each of the `places` of a valid input.
     """
 
     parse: Callable[[bytes, Path], object]
     seeds: Callable[[], list[bytes]]
     words: tuple[bytes, ...] = ()
     examples: int = 80
+    places: Callable[[bytes], list[slice]] = _middle
+
+
+def _of_yaml(content: bytes) -> list[slice]:
+    """Every value, and some of the keys."""
+    values = re.finditer(rb"(?<=: )[^\n]+|(?<=- )[^\n]+", content)
+    keys = list(re.finditer(rb"(?m)^ *[-\w]+(?=:)", content))[::5]
+    return [slice(*found.span()) for found in (*values, *keys)]
 
 
 def _file(name: str, read: Callable[[Path], object]) -> Callable[[bytes, Path], object]:
@@ -136,6 +151,17 @@ def _environment_config(content: bytes, folder: Path) -> object:
         del os.environ["MEMORY_ASSETS_EXECUTOR_CONFIG"]
 
 
+def _subject(path: Path) -> object:
+    """A subject, and what is made of it first: digests when the graph is loaded, its title."""
+    subject = read_subject(path)
+    if subject is None:
+        return None
+    recipe = getattr(subject, "recipe", None)
+    made = None if recipe is None else digest(recipe.recipe())
+    shown = json.dumps(subject.model_dump(mode="json"), allow_nan=False, ensure_ascii=False)
+    return subject.config_digest, made, shown.encode()
+
+
 def _yaml(content: object) -> bytes:
     return yaml.safe_dump(content).encode()
 
@@ -143,8 +169,16 @@ def _yaml(content: object) -> bytes:
 def _subjects() -> list[bytes]:
     classifier = {
         "subject": "claims",
+        "title": "Claims",
+        "claimed_epsilon": 2.5,
         "records": {"path": "a.parquet", "label": "decision", "id": "n", "members": "m.csv"},
-        "recipe": {"model": "a.b:c", "lr": 1e-3, "epochs": 3, "dp": {"noise_multiplier": 1.0}},
+        "recipe": {
+            "model": "a.b:c",
+            "model_args": {"hidden": 8},
+            "lr": 1e-3,
+            "epochs": 3,
+            "dp": {"noise_multiplier": 1.0},
+        },
         "checkpoints": "models/claims",
         "pool": {"models": 64},
         "gate": {"tpr_at_fpr_0.01": 0.05},
@@ -153,6 +187,8 @@ def _subjects() -> list[bytes]:
     language = {
         "subject": "notes",
         "members": {"path": "m.jsonl", "id": "id"},
+        "held_out": {"path": "h.jsonl"},
+        "recipe": {"model": "a.b:c", "model_args": {"layers": 2}, "tokenizer": "t"},
         "checkpoints": {"mlflow": {"uri": "http://127.0.0.1:5000", "model": "m"}},
         "probes": {"prefix": 8, "attacks": ["loss"], "duplication_shares": {1: 0.5, 2: 0.5}},
     }
@@ -237,6 +273,17 @@ _YAML = (
 )
 _YAML += (
     b".nan",
+    b".inf",
+    b'"\\ud800"',
+    b"1" + b":1" * 3000,
+    b"2024-01-01",
+    b"{a: 2024-01-01}",
+    b"!!timestamp x",
+    b"!!set {a}",
+    b"{a: !!set {b}}",
+    b"!!omap [a: 1]",
+    b"!!bool x",
+    b"{a: .nan}",
     b"1e999",
     b"0x" + b"f" * 5000,
     b"9" * 5000,
@@ -248,11 +295,12 @@ _JSON = (b"[" * 2000, b"NaN", b"1e999", b"9" * 5000, b'"\\ud800"', b"null", b"{}
 _ROWS = (b",", b'"', b"\n", b"nan", b"inf", b"1e999", b"-1", b"9" * 400, b"\x00", b"\xff")
 
 PARSERS: dict[str, Parser] = {
-    "subject YAML": Parser(_file("defs.yaml", read_subject), _subjects, _YAML),
+    "subject YAML": Parser(_file("defs.yaml", _subject), _subjects, _YAML, places=_of_yaml),
     "notifications.yaml": Parser(
         _file("notifications.yaml", lambda path: read_settings(path.parent)),
         lambda: [_yaml({"webhook": "https://h/x", "format": "slack", "events": ["regression"]})],
         _YAML,
+        places=_of_yaml,
     ),
     "executor configuration": Parser(
         _environment_config, lambda: [b"{max_concurrent: 4}", b"a: {b: [1, 2]}"], _YAML
