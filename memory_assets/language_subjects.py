@@ -14,6 +14,7 @@ from memory_assets.errors import InputError
 from memory_assets.language.recipe import LanguageRecipe
 from memory_assets.models.hub import snapshot
 from memory_assets.models.registry import HubId, Revision
+from memory_assets.paths import is_file, is_folder
 from memory_assets.spec import Spec
 from memory_assets.subjects import PooledSubject
 
@@ -209,7 +210,7 @@ class LanguageModelSubject(PooledSubject):
             if not isinstance(name, str):  # a revision on the hub stays what it is
                 continue
             path = root / name
-            if not path.exists():
+            if not (is_file(path) or is_folder(path)):
                 raise InputError(f"{field}: no file or folder {path}")
             within = list(files_in(path)) if path.is_dir() else [path]
             if not within or not within[0].is_file():
@@ -225,7 +226,7 @@ class LanguageModelSubject(PooledSubject):
         """
         if isinstance(model, HubRevision):
             return snapshot(model.hub, model.revision)
-        if not (root / model).is_dir():
+        if not is_folder(root / model):
             raise InputError(
                 f"{root / model}: no such folder; expected a Hugging Face model folder"
             )
