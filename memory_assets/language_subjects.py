@@ -12,6 +12,7 @@ from memory_assets.confined import files_in, hub_blobs, inside
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.language.recipe import LanguageRecipe
+from memory_assets.language.settings import check_index
 from memory_assets.models.hub import snapshot
 from memory_assets.models.registry import HubId, Revision
 from memory_assets.paths import is_file, is_folder
@@ -149,7 +150,7 @@ class LanguageModelSubject(PooledSubject):
     base: str | HubRevision | None = Field(
         default=None,
         description="folder of the base of LoRA adapters, or {hub, revision}; without it the base "
-        "that an adapter names",
+        "that an adapter names, if it is a folder of the project or in the local cache",
     )
     probes: ProbesSpec = Field(default_factory=ProbesSpec)
 
@@ -236,6 +237,7 @@ class LanguageModelSubject(PooledSubject):
         """The files of a Hugging Face folder; one without weights is still being filled."""
         if version.is_file():
             return [version]
+        check_index(version)
         blobs = hub_blobs(version)
         files = sorted(
             p

@@ -185,8 +185,7 @@ def test_an_id_of_what_is_no_character_is_one_line(suffix, tmp_path, tally) -> N
         else:
             for name, values in arrays.items():
                 np.save(tmp_path / f"{name}.npy", values)
-            named = {"path": "x.npy", "label": "label.npy", "id": "id.npy"}
-            spec = RecordsSpec(members="m", **named)
+            spec = RecordsSpec(members="m", path="x.npy", label="label.npy", id="id.npy")
         with pytest.raises(InputError, match="ids: one holds what is no character"):
             load_records(spec, tmp_path)
         tally("hostile: names of columns and records")
