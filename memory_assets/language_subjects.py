@@ -12,9 +12,11 @@ from memory_assets.confined import files_in, hub_blobs, inside
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.language.recipe import LanguageRecipe
+from memory_assets.language.settings import check_index
 from memory_assets.made_by import module_file, tokenizer_files
 from memory_assets.models.hub import snapshot
 from memory_assets.models.registry import HubId, Revision
+from memory_assets.paths import is_file, is_folder
 from memory_assets.spec import Settings, Spec
 from memory_assets.subjects import PooledSubject
 
@@ -149,7 +151,7 @@ class LanguageModelSubject(PooledSubject):
     base: str | HubRevision | None = Field(
         default=None,
         description="folder of the base of LoRA adapters, or {hub, revision}; without it the base "
-        "that an adapter names",
+        "that an adapter names, if it is a folder of the project or in the local cache",
     )
     probes: ProbesSpec = Field(default_factory=ProbesSpec)
 
@@ -210,7 +212,7 @@ class LanguageModelSubject(PooledSubject):
             if not isinstance(name, str):  # a revision on the hub stays what it is
                 continue
             path = root / name
-            if not path.exists():
+            if not (is_file(path) or is_folder(path)):
                 raise InputError(f"{field}: no file or folder {path}")
             within = list(files_in(path)) if path.is_dir() else [path]
             if not within or not within[0].is_file():
@@ -233,7 +235,7 @@ class LanguageModelSubject(PooledSubject):
         """
         if isinstance(model, HubRevision):
             return snapshot(model.hub, model.revision)
-        if not (root / model).is_dir():
+        if not is_folder(root / model):
             raise InputError(
                 f"{root / model}: no such folder; expected a Hugging Face model folder"
             )
@@ -243,6 +245,7 @@ class LanguageModelSubject(PooledSubject):
         """The files of a Hugging Face folder; one without weights is still being filled."""
         if version.is_file():
             return [version]
+        check_index(version)
         blobs = hub_blobs(version)
         files = sorted(
             p

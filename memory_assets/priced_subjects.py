@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from memory_assets.errors import InputError
+from memory_assets.paths import is_file
 from memory_assets.risk import profile_file
 from memory_assets.spec import Spec
 
@@ -72,13 +73,13 @@ class PricedSubject(Spec):
         found: dict[str, Path] = {}
         if self.profile is not None:
             found[self.profile] = profile_file(self.profile, root)
-            if not found[self.profile].is_file():
+            if not is_file(found[self.profile]):
                 raise InputError(
                     f"profile: {self.profile!r} is neither shipped nor a file at "
                     f"{found[self.profile]}"
                 )
         if self.outcomes is not None:
             found[self.outcomes] = root / self.outcomes
-            if not found[self.outcomes].is_file():
+            if not is_file(found[self.outcomes]):
                 raise InputError(f"outcomes: no file {found[self.outcomes]}")
         return found

@@ -18,6 +18,7 @@ from memory_assets.digest import digest
 from memory_assets.made_by import command_words, module_file, table_file
 from memory_assets.models.checkpoints import checkpoint_file, fingerprint
 from memory_assets.models.registry import Registry
+from memory_assets.paths import possible
 from memory_assets.priced_subjects import PricedSubject
 from memory_assets.spec import Settings, Spec
 from memory_assets.training_specs import CommandSpec, PredictionsSpec, RecipeSpec
@@ -53,6 +54,15 @@ class RecordsSpec(Spec):
         description="column or array of the class labels; of an npy file, the npy file beside it",
     )
     id: str | None = Field(default=None, description="column of record ids; row numbers without it")
+
+    @model_validator(mode="after")
+    def _two_columns(self) -> RecordsSpec:
+        if self.id == self.label:
+            raise ValueError(
+                f"id and label both name {self.id!r}, and a class is no id of a record; name the "
+                "column of ids, or leave id out for row numbers"
+            )
+        return self
 
 
 class PoolSpec(Spec):
@@ -100,6 +110,11 @@ class AuditedSubject(PricedSubject):
                 "expected a lower-case letter, then letters, digits and -, at most 63 in all"
             )
         return name
+
+    @field_validator("checkpoints")
+    @classmethod
+    def _possible_folder(cls, checkpoints: str | Registry) -> str | Registry:
+        return possible(checkpoints) if isinstance(checkpoints, str) else checkpoints
 
     @property
     def slug(self) -> str:

@@ -232,7 +232,7 @@ def language_findings(
     weights = subject.fingerprint(path)
     reference = subject.folder_of(subject.reference, root) if subject.reference else None
     # An adapter may name its base itself; other weights there are another model.
-    base = base_of(path, subject.folder_of(subject.base, root) if subject.base else None)
+    base = base_of(path, subject.folder_of(subject.base, root) if subject.base else None, root)
     options, device = subject.probes.options(), device_name()
     others = [_digest_of(subject, reference), _digest_of(subject, base)]
     key = digest(weights, texts.name, others, options, device, FINDINGS_VERSION)

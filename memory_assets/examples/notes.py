@@ -156,7 +156,8 @@ def train(texts: Texts, tokenizer_folder: Path, recipe: NotesRecipe, folder: Pat
 
     The same seed gives the same weights on one machine.
     """
-    from memory_assets.language.model import load_tokenizer, no_bars
+    from memory_assets.language.model import load_tokenizer
+    from memory_assets.language.opening import no_bars
     from memory_assets.language.training import train_language_model, training_windows
 
     started = time.process_time()

@@ -33,7 +33,8 @@ from memory_assets.language.secret_audit import (
 )
 from memory_assets.language.text_audit import Floats, Probes, Side
 from memory_assets.language.windows import Sides, Windows, choose_texts, cut_windows, too_short
-from memory_assets.records.secrets import Manifest, check_manifest
+from memory_assets.records.planted import check_manifest
+from memory_assets.records.secrets import Manifest
 from memory_assets.records.texts import Texts
 from memory_assets.statistics.estimate import Control, Measurement
 from memory_assets.statistics.roc import Roc

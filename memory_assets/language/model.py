@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,25 +11,20 @@ from numpy.typing import NDArray
 
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
-from memory_assets.language.folders import (
-    ADAPTER,
-    base_of,
-    folder_digest,
-    has_tokenizer,
-    locate,
-    read_json,
-)
+from memory_assets.language.folders import base_of, folder_digest, has_tokenizer, locate
 from memory_assets.language.heads import Head, find_head, through_layer, through_model
-from memory_assets.records.budget import afford
+from memory_assets.language.opening import open_adapter, open_model
+from memory_assets.language.settings import (
+    check_config,
+    check_files,
+    check_length,
+    check_tokenizer,
+)
 
 if TYPE_CHECKING:
     import torch
 
 Ids = NDArray[np.int64]
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-_LOADS_MORE = ("megatron_config", "corda_config", "arrow_config", "eva_config")
-"""Settings of an adapter that name modules or further files."""
-_SAFE = "export it with save_pretrained (safetensors); pickled weights can run code"
 
 
 @dataclass(frozen=True)
@@ -120,7 +113,8 @@ def load_language_model(
 ) -> LanguageModel:
     """Open a model folder (or hub id) in float32, or a LoRA adapter over its base.
 
-    `base` overrides the base model that an adapter names.
+    `base` overrides the base model that an adapter names, which is looked for in the current folder
+    and in the local cache of the hub only.
 
     Raises:
         InputError: no such model; pickled weights only; code of its own; no tokenizer; a tokenizer
@@ -131,9 +125,9 @@ def load_language_model(
     device = device or default_device()
     under = base_of(folder, base)
     if under is None:
-        model, tokens = _load_model(folder), folder
+        model, tokens = open_model(folder), folder
     else:
-        model, tokens = _load_adapter(folder, under), under
+        model, tokens = open_adapter(folder, under), under
     tokenizer = load_tokenizer(folder if has_tokenizer(folder) else tokens)
     model = model.to(device).eval()
     rows = model.get_input_embeddings().weight.shape[0]
@@ -144,7 +138,14 @@ def load_language_model(
         )
     sources = [tokens] if tokens == folder else [tokens, folder]
     identity = digest([folder_digest(source) for source in sources])
-    return as_language_model(model, tokenizer, str(name), device, identity)
+    try:
+        return as_language_model(model, tokenizer, str(name), device, identity)
+    except InputError:
+        raise
+    except Exception as error:  # settings that nobody looks at until the model is asked
+        raise InputError(
+            f"{folder}: opens, but answers nothing ({type(error).__name__}); save it anew"
+        ) from error
 
 
 def as_language_model(
@@ -157,7 +158,7 @@ def as_language_model(
         tokenizer=tokenizer,
         device=device,
         digest=identity,
-        context=_context(model, tokenizer),
+        context=_context(model, tokenizer, name),
         start=_start(tokenizer),
         head=find_head(model, device),
     )
@@ -182,110 +183,6 @@ def untrained_like(target: LanguageModel, seed: int = 0) -> LanguageModel:
     )
 
 
-@contextmanager
-def no_bars() -> Iterator[None]:
-    """Reading a file takes seconds, and its bar would cross whatever the caller shows."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
-def _load_model(folder: Path) -> Any:
-    from transformers import AutoModelForCausalLM
-
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{folder}: no config.json; expected a Hugging Face model folder")
-    if not any(folder.glob("*.safetensors")):
-        pickles = sorted(p.name for pattern in _PICKLES for p in folder.glob(pattern))
-        what = f"only pickled weights ({pickles[0]})" if pickles else "no weights"
-        raise InputError(f"{folder}: {what}; {_SAFE}")
-    if "auto_map" in read_json(folder / "config.json"):
-        raise InputError(
-            f"{folder}: its config.json wants to run code of its own (auto_map), which is never "
-            "done; convert it to an architecture that transformers knows"
-        )
-    try:
-        import torch
-
-        _check_size(folder)
-        with no_bars():
-            return AutoModelForCausalLM.from_pretrained(
-                folder,
-                dtype=torch.float32,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-            )
-    except InputError:
-        raise
-    except Exception as error:  # unknown architectures, truncated files and wrong shapes all differ
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(
-            f"{folder}: cannot be opened as a causal language model ({reason[0][:200]})"
-        ) from error
-
-
-def _check_size(folder: Path) -> None:
-    """Refuse a configuration that describes far more than its files hold, before it is built."""
-    import torch
-    from safetensors import safe_open
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    files = sorted(folder.glob("*.safetensors"))
-    stored = sum(len(safe_open(file, framework="pt").keys()) for file in files)
-    size = sum(file.stat().st_size for file in files)
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    layers = getattr(config.get_text_config(), "num_hidden_layers", 0)
-    if layers > stored:
-        raise InputError(
-            f"{folder}: config.json says {layers} layers; its files hold {stored} tensors"
-        )
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    described = sum(parameter.numel() for parameter in model.parameters())
-    if described > 4 * size:  # no format stores four weights in a byte
-        raise InputError(
-            f"{folder}: config.json describes {described:,} weights; its files hold {size:,} bytes"
-        )
-    afford(8 * described, folder, "its weights")
-
-
-def _load_adapter(folder: Path, base: Path) -> Any:
-    """The base with a LoRA adapter merged into it."""
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise InputError(f"{folder}: no adapter_model.safetensors; {_SAFE}")
-    settings = read_json(folder / ADAPTER)
-    if settings.get("peft_type") != "LORA":
-        raise InputError(
-            f"{folder}: an adapter of the type {settings.get('peft_type')}; expected LORA, or "
-            "merge it into its base and give that folder"
-        )
-    if more := [name for name in _LOADS_MORE if settings.get(name)]:
-        raise InputError(f"{folder}: its adapter sets {more[0]}, which loads more than weights")
-    try:
-        from peft import PeftModel  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise InputError(
-            f"{folder}: a LoRA adapter needs the package peft; pip install 'memory-assets[lora]', "
-            "or merge the adapter into its base and give that folder"
-        ) from error
-    model = _load_model(base)
-    try:
-        adapted = PeftModel.from_pretrained(model, str(folder), local_files_only=True)
-        return adapted.merge_and_unload()
-    except Exception as error:  # unknown settings, damaged files and wrong shapes all differ
-        raise InputError(
-            f"{folder}: does not fit its base {base} ({type(error).__name__}); give the base that "
-            "it was trained on under base"
-        ) from error
-
-
 def load_tokenizer(folder: Path) -> Any:
     """The tokenizer of a model folder.
 
@@ -299,6 +196,10 @@ def load_tokenizer(folder: Path) -> Any:
             f"{folder}: no tokenizer (such as tokenizer.json); save it beside the model with "
             "tokenizer.save_pretrained"
         )
+    check_files(folder)
+    check_tokenizer(folder)
+    if (folder / "config.json").is_file():  # says which tokenizer, where nothing else does
+        check_config(folder)
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # tokenizers raise bare Exception on damaged files
@@ -307,8 +208,9 @@ def load_tokenizer(folder: Path) -> Any:
         ) from error
 
 
-def _context(model: Any, tokenizer: Any) -> int:
+def _context(model: Any, tokenizer: Any, name: str) -> int:
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    check_length(positions, f"{name}: max_position_embeddings")
     limits = [n for n in (positions, tokenizer.model_max_length) if n and n < 1_000_000_000]
     return int(min(limits)) if limits else 2048
 

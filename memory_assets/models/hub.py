@@ -9,7 +9,7 @@ from pathlib import Path
 from memory_assets.errors import InputError
 
 _PART = r"[\w-][\w.-]{0,95}"
-_INDEX = "model.safetensors.index.json"
+INDEX = "model.safetensors.index.json"
 _WANTED = ["*.json", "*.safetensors", "*.model", "*.txt"]
 
 
@@ -20,18 +20,20 @@ def is_hub_id(name: str) -> bool:
 
 def _is_whole(folder: Path) -> bool:
     """Whether the weights are there, all parts of them: a cache may hold a few files only."""
-    index = folder / _INDEX
+    index = folder / INDEX
     if not index.is_file():
         return any(folder.glob("*.safetensors"))
     try:
         parts = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
         return all((folder / str(part)).is_file() for part in set(parts))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError, MemoryError):
         return False
 
 
-def snapshot(name: str, revision: str | None = None) -> Path:
+def snapshot(name: str, revision: str | None = None, *, local: bool = False) -> Path:
     """The folder of a hub model at a revision (commit, tag or branch), downloaded where needed.
+
+    With `local` nothing is downloaded: somebody else chose the name.
 
     What the local cache holds is not asked for again: a branch stays where it was when it was
     first taken, a commit is the same for ever.
@@ -55,6 +57,11 @@ def snapshot(name: str, revision: str | None = None) -> Path:
             return found
     except LocalEntryNotFoundError:
         pass
+    if local:
+        raise InputError(
+            f"{name}{at}: not in the local cache, or not whole; nobody here named it, so it is not "
+            f"downloaded: look at it, then `hf download {name}`"
+        )
     try:
         found = Path(snapshot_download(name, revision=revision, allow_patterns=_WANTED))
     except LocalEntryNotFoundError as error:

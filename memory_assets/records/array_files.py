@@ -14,10 +14,14 @@ from numpy.typing import NDArray
 
 from memory_assets.confined import inside
 from memory_assets.errors import InputError
+from memory_assets.paths import is_file
 from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.labels import as_labels, as_texts
 from memory_assets.subjects import RecordsSpec
+
+_USED = 5
+"""Bytes of a number as it is used, whatever the file keeps: float32, and whether it is finite."""
 
 
 def _dataset(arrays: Mapping[str, NDArray], path: Path, spec: RecordsSpec) -> Dataset:
@@ -31,14 +35,15 @@ def _dataset(arrays: Mapping[str, NDArray], path: Path, spec: RecordsSpec) -> Da
     if x.dtype.kind not in "iufb" or x.ndim < 2 or 0 in x.shape[1:]:
         raise InputError(f"{path}: x is {x.dtype} {list(x.shape)}; expected numbers [records, ...]")
     y, classes = as_labels(labels, f"{path}: {spec.label!r}")
-    ids = as_texts(arrays.get(spec.id or "id", np.arange(len(x))), f"{path}: ids")
+    given = arrays.get(spec.id or "id") if spec.label != "id" else None
+    ids = as_texts(np.arange(len(x)) if given is None else given, f"{path}: ids")
     with np.errstate(over="ignore"):  # what does not fit float32 is refused as not finite
         x = x.astype(np.float32)
     return Dataset(ids, x, y, classes, source=str(path))
 
 
-def _claimed(file: IO[bytes]) -> int:
-    """Bytes of the array that an npy file's header claims.
+def _claimed(file: IO[bytes]) -> tuple[int, int]:
+    """Bytes and numbers of the array that an npy file's header claims.
 
     Raises:
         ValueError: no header of a plain array.
@@ -52,7 +57,7 @@ def _claimed(file: IO[bytes]) -> int:
         raise ValueError("pickled objects")
     if any(not 0 <= n < 2**62 for n in shape):
         raise ValueError("an impossible shape")
-    return math.prod(shape) * dtype.itemsize
+    return math.prod(shape) * dtype.itemsize, math.prod(shape)
 
 
 def read_npz(path: Path, spec: RecordsSpec) -> Dataset:
@@ -68,9 +73,9 @@ def read_npz(path: Path, spec: RecordsSpec) -> Dataset:
             total = 0
             for member in members:
                 with archive.open(member) as file:
-                    total += max(_claimed(file), member.file_size)
-            # The bytes unpacked, and the same once more as numbers of the width that is used.
-            afford(2 * total, path)
+                    size, numbers = _claimed(file)
+                total += max(size, member.file_size) + _USED * numbers
+            afford(total, path)
             for member in members:
                 with archive.open(member) as file:
                     name = member.filename.removesuffix(".npy")
@@ -87,10 +92,10 @@ def read_npz(path: Path, spec: RecordsSpec) -> Dataset:
 def _read_npy(file: Path) -> NDArray:
     try:
         with file.open("rb") as opened:
-            claimed, start = _claimed(opened), opened.tell()
+            (claimed, numbers), start = _claimed(opened), opened.tell()
             if claimed != file.stat().st_size - start:
                 raise ValueError("the header claims another size than the file has")
-            afford(2 * claimed, file)
+            afford(claimed + _USED * numbers, file)
             opened.seek(0)
             return npy_format.read_array(opened, allow_pickle=False)
     except InputError:
@@ -108,7 +113,7 @@ def read_npy(path: Path, spec: RecordsSpec) -> Dataset:
         field = "label" if name == spec.label else "id"
         if name != "x" and file.parent != path.parent:
             raise InputError(f"records.{field}: {name!r}; expected the name of a file beside x")
-        if not inside(file, path.parent).is_file() and name != "x":
+        if not is_file(inside(file, path.parent)) and name != "x":
             raise InputError(
                 f"records.{field}: no file {file}; the records "
                 f"are in {path.name}, expected an npy file beside it"
@@ -121,12 +126,16 @@ def read_safetensors(path: Path, spec: RecordsSpec) -> Dataset:
     """Records of a safetensors file with the tensors `x`, `spec.label` and perhaps `id`."""
     from safetensors import SafetensorError, safe_open
 
-    afford(2 * path.stat().st_size, path)
     arrays: dict[str, NDArray] = {}
     try:
         with safe_open(path, framework="np") as file:
-            for name in {"x", spec.label, spec.id or "id"} & set(file.keys()):
+            wanted = {"x", spec.label, spec.id or "id"} & set(file.keys())
+            numbers = sum(math.prod(file.get_slice(name).get_shape()) for name in wanted)
+            afford(path.stat().st_size + _USED * numbers, path)
+            for name in wanted:
                 arrays[name] = file.get_tensor(name)
+    except InputError:
+        raise
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{path}: not a whole safetensors file of plain numbers") from error
     return _dataset(arrays, path, spec)

@@ -30,7 +30,7 @@ def memory_budget() -> int:
     return int(_SHARE * min(limits))
 
 
-def afford(wanted: int, path: Path, what: str = "its records") -> None:
+def afford(wanted: int, path: Path | str, what: str = "its records") -> None:
     """Go on if `wanted` bytes can be had.
 
     Raises:

@@ -17,8 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from memory_assets.errors import InputError
+from memory_assets.paths import is_file
 from memory_assets.records.budget import afford
 from memory_assets.records.secrets import (
+    MOST_REPETITIONS,
     PLANTED,
     PROVIDERS,
     Manifest,
@@ -29,6 +31,9 @@ from memory_assets.records.secrets import (
 )
 from memory_assets.records.texts import Texts
 
+MOST_SECRETS = 100_000
+MOST_LINES = 2 * MOST_REPETITIONS
+"""Planted lines of all secrets together."""
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
@@ -86,7 +91,7 @@ def load_templates(path: Path) -> dict[str, Template]:
     Raises:
         InputError: not such a file, or a template that is not one (by name).
     """
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"{path}: no such file of templates")
     try:
         afford(20 * path.stat().st_size, path, "its templates")
@@ -158,13 +163,25 @@ def make_secrets(
     tell chance from leakage more surely.
 
     Raises:
-        InputError: no template, a negative repetition count, or too few values for a template.
+        InputError: no template, a negative seed or repetition count, too many secrets or copies,
+            or too few values for a template.
     """
     templates = tuple(templates)
+    if seed < 0:
+        raise InputError(f"canaries: seed {seed}; expected 0 or more")
     if not templates or per_tier < 1 or not repetitions or min(repetitions) < 0:
         raise InputError(
             "canaries: expected at least one template, one canary a tier, and repetition counts "
             f"of 0 or more, got {list(repetitions)}"
+        )
+    each = [per_tier if times or controls is None else controls for times in repetitions]
+    number = len(templates) * sum(each)
+    lines = len(templates) * sum(t * n for t, n in zip(repetitions, each, strict=True))
+    if max(repetitions) > MOST_REPETITIONS or number > MOST_SECRETS or lines > MOST_LINES:
+        raise InputError(
+            f"canaries: {number:,} secrets in {lines:,} planted lines; expected at most "
+            f"{MOST_SECRETS:,}, {MOST_LINES:,}, and {MOST_REPETITIONS:,} copies of one: lower "
+            "repetitions, per-tier or controls"
         )
     secrets = []
     for i, template in enumerate(templates):
@@ -205,10 +222,14 @@ def plant(corpus: Texts, secrets: Sequence[Secret], seed: int) -> tuple[Texts, M
     order = np.random.default_rng(seed).permutation(len(rows))
     # Texts keep their own order; only the places that canaries take are drawn.
     places = np.sort(order[: len(lines)])
-    mixed: list[tuple[str, str]] = list(rows[: len(corpus)])
-    shuffled = [lines[i] for i in np.random.default_rng(seed + 1).permutation(len(lines))]
-    for place, line in zip(places, shuffled, strict=True):
-        mixed.insert(int(place), line)
+    texts = iter(rows[: len(corpus)])
+    shuffled = {
+        int(place): lines[i]
+        for place, i in zip(
+            places, np.random.default_rng(seed + 1).permutation(len(lines)), strict=True
+        )
+    }
+    mixed = [shuffled[i] if i in shuffled else next(texts) for i in range(len(rows))]
     planted = Texts(
         tuple(r[0] for r in mixed), tuple(r[1] for r in mixed), corpus.source, corpus.notices
     )

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.errors import InputError
-from memory_assets.records.budget import MOST_CLASSES
+from memory_assets.records.budget import MOST_CLASSES, afford
 
 _LONGEST = 1000  # characters
+_LONGEST_NUMBER = 32
+# Bytes at the peak, measured.
+_RECORD = 200
+_CHARACTER = 26
+_DIGIT = 8
 
 
 def as_texts(values: NDArray, where: str) -> NDArray[np.str_]:
@@ -22,17 +29,29 @@ def as_texts(values: NDArray, where: str) -> NDArray[np.str_]:
         raise InputError(
             f"{where}: {values.dtype} {list(values.shape)}; expected one text or number a record"
         )
-    if values.dtype == object:
-        # As an array, every text takes the room of the longest.
-        longest = max((len(v) for v in values if isinstance(v, str)), default=0)
-        if longest > _LONGEST:
-            raise InputError(
-                f"{where}: one has {longest:,} characters, expected at most {_LONGEST}"
-            )
+    longest = _longest(values, where)
+    # As an array, every text takes the room of the longest; then it is sorted, and digested.
+    per_record = _RECORD + (_CHARACTER if values.dtype.kind in "USO" else _DIGIT) * longest
+    afford(per_record * len(values), where, "so many texts")
     try:
         return values.astype(str)
     except (UnicodeError, ValueError) as error:
         raise InputError(f"{where}: bytes that are no ASCII text; write them as text") from error
+
+
+def _longest(values: NDArray, where: str) -> int:
+    """Characters of the longest."""
+    if values.dtype.kind == "U":
+        native = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
+        if native.nbytes and native.view(np.uint32).max() > sys.maxunicode:
+            raise InputError(f"{where}: one holds what is no character; write it anew as text")
+        return values.dtype.itemsize // 4
+    if values.dtype.kind != "O":
+        return values.dtype.itemsize if values.dtype.kind == "S" else _LONGEST_NUMBER
+    longest = max((len(v) for v in values if isinstance(v, str)), default=0)
+    if longest > _LONGEST:
+        raise InputError(f"{where}: one has {longest:,} characters, expected at most {_LONGEST}")
+    return max(longest, _LONGEST_NUMBER)
 
 
 def as_labels(values: NDArray, where: str) -> tuple[NDArray[np.int64], int]:

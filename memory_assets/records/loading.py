@@ -9,7 +9,9 @@ import pyarrow as pa
 
 from memory_assets.errors import InputError, place_of
 from memory_assets.owner_code import heard_only_in
+from memory_assets.paths import is_file, is_folder
 from memory_assets.records.array_files import read_npy, read_npz, read_safetensors
+from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset, import_attribute
 from memory_assets.records.image_folder import read_images
 from memory_assets.records.labels import as_labels, as_texts
@@ -31,9 +33,11 @@ def _read_table(path: Path, spec: RecordsSpec) -> Dataset:
     if table.num_rows == 0:
         raise InputError(f"{path}: no records; expected at least one row")
     y, classes = as_labels(_column(table, spec.label, path, "label"), f"{path}: {spec.label!r}")
-    ids = np.arange(table.num_rows).astype(str)
+    ids = as_texts(np.arange(table.num_rows), f"{path}: ids")
     if spec.id:
         ids = as_texts(_column(table, spec.id, path, "id"), f"{path}: {spec.id!r}")
+    # Columns of float32, stacked, and whether each number is finite.
+    afford(table.nbytes + 9 * table.num_rows * table.num_columns, path)
     columns = []
     for name in table.column_names:
         if name in (spec.label, spec.id):
@@ -85,9 +89,9 @@ def load_records(spec: RecordsSpec, root: Path) -> Dataset:
             )
         return data
     path = root / str(spec.path)
-    if path.is_dir():
+    if is_folder(path):
         return read_images(path)
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"records.path: no file {path}")
     read = FORMATS.get(path.suffix)
     if read is None:

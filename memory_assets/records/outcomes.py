@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memory_assets.errors import InputError
+from memory_assets.paths import is_file
 from memory_assets.records.budget import afford
 from memory_assets.statistics.estimate import Estimate
 from memory_assets.statistics.intervals import rate
@@ -29,7 +30,7 @@ def read_outcomes(path: Path) -> dict[str, Estimate]:
             neither 0 nor 1, a case twice. Rows are named by their line: what stands in them may be
             a record.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"outcomes: no file {path}")
     try:
         afford(20 * path.stat().st_size, path, "its cases")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.paths import is_file
 from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset
 
@@ -53,11 +54,11 @@ def read_members(path: Path, data: Dataset) -> NDArray[np.bool_]:
         InputError: no such file, an id that the data does not hold, a repeated id, no member at
             all, or every record a member (then nothing is left to compare with).
     """
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"records.members: no file {path}; list there the ids trained on")
     try:
         afford(20 * path.stat().st_size, path, "its ids")
-        with path.open(newline="", encoding="utf-8") as f:
+        with path.open(newline="", encoding="utf-8-sig") as f:
             rows = [row[0].strip() for row in csv.reader(f) if row and row[0].strip()]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         kind = type(error).__name__

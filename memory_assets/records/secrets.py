@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+from unicodedata import category
 
 import numpy as np
 from faker import Faker
@@ -20,8 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from memory_assets.digest import digest
 from memory_assets.disk import write_private
 from memory_assets.errors import InputError
+from memory_assets.paths import is_file
 from memory_assets.records.budget import afford
-from memory_assets.records.texts import LONGEST_ID, Texts
+from memory_assets.records.texts import LONGEST_ID
 
 PROVIDERS = ("name", "city", "company", "street_address", "job", "email")
 FORMAT = 1
@@ -118,6 +120,11 @@ def _check_secrets(secrets: tuple[Secret, ...], path: Path) -> None:
     seen: set[str] = set()
     for number, secret in enumerate(secrets, start=1):
         where = f"{path}: secret {number}"
+        if len(secret.id) > LONGEST_ID or any(category(c) in ("Cc", "Cs") for c in secret.id):
+            raise InputError(
+                f"{where}: its id has more than {LONGEST_ID} characters, or a control character; "
+                "give it another"
+            )
         if secret.id in seen:
             raise InputError(f"{where}: its id stands more than once; give each an id of its own")
         seen.add(secret.id)
@@ -125,6 +132,13 @@ def _check_secrets(secrets: tuple[Secret, ...], path: Path) -> None:
             check_pattern(secret.pattern, where)
             if secret.pattern.startswith("faker:"):
                 faker_for(secret.locale)
+
+
+def _afford(path: Path) -> None:
+    """Go on if there is such a file, and room for it."""
+    if not is_file(path):
+        raise InputError(f"{path}: no such file of secrets")
+    afford(20 * path.stat().st_size, path, "its secrets")
 
 
 @dataclass(frozen=True)
@@ -151,7 +165,7 @@ class Manifest:
             InputError: no such file, not JSON, another format, or an unknown or missing field.
         """
         try:
-            afford(20 * path.stat().st_size, path, "its secrets")
+            _afford(path)
             text = path.read_bytes()
             text.decode("utf-8")
             content = _ManifestFile.model_validate_json(text)
@@ -234,7 +248,7 @@ def load_secrets(path: Path) -> tuple[Secret, ...]:
             the value).
     """
     try:
-        afford(20 * path.stat().st_size, path, "its secrets")
+        _afford(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -267,52 +281,3 @@ def load_secrets(path: Path) -> tuple[Secret, ...]:
         )
     _check_secrets(tuple(secrets), path)
     return tuple(secrets)
-
-
-def check_manifest(manifest: Manifest, members: Texts) -> list[str]:
-    """Where manifest and corpus disagree, one line each; empty where they fit.
-
-    Where every secret stands as often as it should, that is whether the other texts changed.
-    Of listed secrets nobody need know how often they stand in the corpus: the audit counts.
-
-    Raises:
-        InputError: not one planted secret stands in the corpus: this is another corpus.
-    """
-    planted = [s for s in manifest.secrets if s.repetitions]
-    joined = "\x00".join(members.texts)
-    problems = []
-    missing = 0
-    for secret in manifest.secrets:
-        found = joined.count(secret.prefix + secret.value)
-        missing += bool(secret.repetitions) and not found
-        counted = secret.kind == LISTED and secret.repetitions
-        if found != secret.repetitions and not (counted and found):
-            problems.append(
-                f"secret {secret.id!r}: stands {found} times in the members, the manifest says "
-                f"{secret.repetitions}"
-            )
-    if planted and missing == len(planted):
-        if all(s.kind == LISTED for s in planted):
-            raise InputError(
-                f"secrets: none of the {len(planted)} listed stands in {members.source}, prefix "
-                "and value together as in the list; give the texts that they stand in"
-            )
-        raise InputError(
-            f"canary manifest: none of its {len(planted)} planted secrets stands in "
-            f"{members.source}; give the corpus that `memory-assets canaries` wrote"
-        )
-    if not problems and _other_corpus(manifest, members):
-        problems.append(
-            f"canary manifest: its secrets stand in {members.source}, the rest of which is not as "
-            "when they were planted; see that these are the texts that the model was trained on"
-        )
-    return problems
-
-
-def _other_corpus(manifest: Manifest, members: Texts) -> bool:
-    """Whether the members have the ids of a planted corpus, and are not the manifest's.
-
-    Under other ids, read by number or renamed, the same texts have another digest.
-    """
-    named = any(name.startswith(PLANTED) for name in members.ids)
-    return named and manifest.corpus not in ("", members.digest)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from memory_assets.confined import files_in
 from memory_assets.errors import InputError
+from memory_assets.paths import is_file, is_folder
 from memory_assets.subjects import RecordsSpec
 
 
@@ -32,7 +33,7 @@ def source_files(spec: RecordsSpec, root: Path) -> dict[str, Path]:
         InputError: one of them is not there.
     """
     given = {name: root / name for name in (spec.members, spec.path, *spec.files) if name}
-    if missing := [path for path in given.values() if not (path.is_file() or path.is_dir())]:
+    if missing := [path for path in given.values() if not (is_file(path) or is_folder(path))]:
         raise InputError(f"records: no file {missing[0]}")
     found: dict[str, Path] = {}
     for name, path in given.items():
@@ -40,7 +41,7 @@ def source_files(spec: RecordsSpec, root: Path) -> dict[str, Path]:
         found |= {f"{name}/{p.relative_to(path)}": p for p in within} if within else {name: path}
         # The labels of an npy file lie beside it.
         beside = path.parent / spec.label
-        if path.suffix == ".npy" and beside.parent == path.parent and beside.is_file():
+        if path.suffix == ".npy" and beside.parent == path.parent and is_file(beside):
             found[beside.name] = beside
     if spec.loader is not None:
         found[spec.loader] = _module_file(spec.loader)

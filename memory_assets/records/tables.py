@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from pyarrow import csv, parquet
 
 from memory_assets.errors import InputError
+from memory_assets.paths import is_file
 from memory_assets.records.budget import afford
 
 SUFFIXES = (".parquet", ".pq", ".csv")
@@ -150,7 +151,7 @@ def read_table(
         InputError: not such a file, a column of another kind, a name that stands twice, or more
             than the memory holds. No row is repeated in it.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"{path}: cannot be read as a table (no such file)")
     try:
         csv_file = path.suffix == ".csv"
@@ -176,7 +177,7 @@ def stream_table(
     Raises:
         InputError: as `read_table`.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"{path}: cannot be read as a table (no such file)")
     stream = _stream_csv if path.suffix == ".csv" else _stream_parquet
     try:

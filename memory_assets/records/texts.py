@@ -16,6 +16,7 @@ from memory_assets.confined import files_in
 from memory_assets.digest import digest
 from memory_assets.disk import write_private
 from memory_assets.errors import InputError
+from memory_assets.paths import is_file, is_folder
 from memory_assets.records.budget import afford
 from memory_assets.records.tables import read_table
 
@@ -24,6 +25,9 @@ LONGEST_ID = 1000
 
 # Two bytes a character and four, at most, as text and as what is made of it.
 _BYTES_OF_TEXT = 6
+# What Python takes at most, measured: for a text with its id until they are digested, and in JSON
+# for a list, an object, a value and a character.
+_TEXT, _LIST, _OBJECT, _VALUE, _CHARACTER = 320, 100, 260, 100, 8
 
 
 @dataclass(frozen=True)
@@ -79,14 +83,18 @@ class Texts:
         write_private(path, "\n".join(lines) + "\n")
 
 
-def _decode(path: Path) -> str:
+def _decode(path: Path, between: str | None = None) -> str:
+    """The whole file, if there is room for it and for its texts with `between` between them."""
     try:
         size = path.stat().st_size
         # Python keeps one, two or four bytes for every character, by the widest of the file.
         afford(5 * size, path, "its texts")
         text = path.read_bytes().decode("utf-8-sig")
         # The whole, its lines and their texts; the bytes, and those that are digested.
-        afford(2 * size + 3 * sys.getsizeof(text), path, "its texts")
+        texts = 1
+        if between is not None:
+            texts += text.count(between) + text.count("\n\r\n")
+        afford(2 * size + 3 * sys.getsizeof(text) + _TEXT * texts, path, "its texts")
         return text
     except UnicodeDecodeError as error:
         raise InputError(
@@ -96,11 +104,28 @@ def _decode(path: Path) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
+def _between(text: str, between: str) -> Iterator[str]:
+    """`text.split(between)` one after the other: many short ones would take much more than it."""
+    start = 0
+    while (end := text.find(between, start)) >= 0:
+        yield text[start:end]
+        start = end + len(between)
+    yield text[start:]
+
+
+def _afford_json(line: str, path: Path) -> None:
+    """Brackets take Python fifty times what they take in a file."""
+    brackets = _LIST * line.count("[") + _OBJECT * line.count("{")
+    wanted = brackets + _VALUE * line.count(",") + _CHARACTER * len(line)
+    afford(wanted, path, "one of its lines")
+
+
 def _json_lines(path: Path, column: str, id_column: str | None) -> Iterator[tuple[str, object]]:
     # Only a line feed ends a line: `splitlines` would also cut at signs that stand in strings.
-    for number, line in enumerate(_decode(path).split("\n"), start=1):
+    for number, line in enumerate(_between(_decode(path, "\n"), "\n"), start=1):
         if not line.strip():
             continue
+        _afford_json(line, path)
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
@@ -128,6 +153,7 @@ def _parquet(path: Path, column: str, id_column: str | None) -> Iterator[tuple[s
         if name not in table.column_names:
             known = ", ".join(parquet.read_schema(path).names[:12])
             raise InputError(f"{path}: no column {name!r}; it has {known}")
+    afford(_TEXT * table.num_rows + 4 * table.nbytes, path, "its texts")
     ids = table[id_column].to_pylist() if id_column else range(1, table.num_rows + 1)
     texts = table[column].to_pylist()
     for number, (name, text) in enumerate(zip(ids, texts, strict=True), start=1):
@@ -156,8 +182,9 @@ def _plain(path: Path) -> Iterator[tuple[str, object]]:
             except InputError as error:
                 yield name, _Unreadable(str(error))
         return
-    parts = _decode(path).replace("\r\n", "\n").split("\n\n")
-    for number, part in enumerate((p for p in parts if p.strip()), start=1):
+    whole = _decode(path, "\n\n").replace("\r\n", "\n")
+    parts = (part for part in _between(whole, "\n\n") if part.strip())
+    for number, part in enumerate(parts, start=1):
         yield f"{path.stem}:{number:06d}", part.strip("\n")
 
 
@@ -171,9 +198,9 @@ def load_texts(path: Path, column: str = "text", id_column: str | None = None) -
         InputError: no such file, another format, not UTF-8, a missing column or id, a value that
             is not text, a repeated id, or nothing left.
     """
-    if path.is_dir() or path.suffix in (".txt", ".md"):
+    if is_folder(path) or path.suffix in (".txt", ".md"):
         rows = _plain(path)
-    elif not path.is_file():
+    elif not is_file(path):
         raise InputError(f"{path}: no such file or folder of texts")
     elif path.suffix == ".parquet":
         rows = _parquet(path, column, id_column)
@@ -184,6 +211,14 @@ def load_texts(path: Path, column: str = "text", id_column: str | None = None) -
             f"{path}: {path.suffix or 'no suffix'}; expected .parquet, .jsonl, .txt, or a folder "
             "of .txt files"
         )
+    try:
+        return _collect(rows, path, column)
+    except MemoryError as error:
+        raise InputError(f"{path}: its texts need more memory than there is") from error
+
+
+def _collect(rows: Iterator[tuple[str, object]], path: Path, column: str) -> Texts:
+    """The texts of all rows, without the empty ones and those that cannot be read."""
     ids: list[str] = []
     texts: list[str] = []
     notices: list[str] = []

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from memory_assets.paths import is_file
+
 RISK_VERSION = "4"
 """Formula version of the whole chain from counts to money: a change of it prices anew."""
 
@@ -9,4 +11,4 @@ RISK_VERSION = "4"
 def profile_file(name: str, root: Path) -> Path:
     """Where a profile is: a shipped one by its name, else a path from `root`; it may be missing."""
     shipped = Path(__file__).parent / "profiles" / f"{name}.toml"
-    return shipped if "/" not in name and shipped.is_file() else root / name
+    return shipped if "/" not in name and is_file(shipped) else root / name

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from memory_assets.errors import InputError
+from memory_assets.paths import is_file
 from memory_assets.risk.distribution import (
     Beta,
     Distribution,
@@ -269,7 +270,7 @@ def load_profile(name: str | Path) -> Profile:
     path = Path(name)
     if str(name) in shipped_profiles():
         path = _SHIPPED / f"{name}.toml"
-    elif not path.is_file():
+    elif not is_file(path):
         hint = unknown("profile", str(name), list(shipped_profiles()))
         raise InputError(f"{name}: no such file, and {hint}")
     try:

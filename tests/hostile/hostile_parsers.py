@@ -9,8 +9,10 @@ from __future__ import annotations
 import io
 import json
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,8 @@ from dagster_project.notifications import read_settings
 from dagster_project.subjects import read_subject
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.language.folders import base_of
+from memory_assets.language.model import load_language_model
 from memory_assets.models.checkpoints import list_versions, load_checkpoint, read_manifest
 from memory_assets.models.predictions import read_predictions
 from memory_assets.models.recipe import Recipe
@@ -86,8 +90,8 @@ def _file(name: str, read: Callable[[Path], object]) -> Callable[[bytes, Path], 
     return parse
 
 
-def _records(name: str, **more: str) -> Callable[[bytes, Path], object]:
-    spec = RecordsSpec(members="members.csv", path=name, **more)
+def _records(name: str, id_column: str | None = None) -> Callable[[bytes, Path], object]:
+    spec = RecordsSpec(members="members.csv", path=name, id=id_column)
     return _file(name, lambda path: load_records(spec, path.parent))
 
 
@@ -137,6 +141,58 @@ def _secrets(path: Path) -> object:
 
 def _members(path: Path) -> object:
     return read_members(path, Dataset(IDS, X, Y, 2))
+
+
+@lru_cache(maxsize=1)
+def language_model() -> dict[str, bytes]:
+    """The files of a tiny causal model in two parts, with a tokenizer and an adapter to it."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    words = Tokenizer(models.WordLevel({"a": 0, "b": 1, "?": 2}, unk_token="?"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    config = GPT2Config(
+        n_layer=1, n_head=1, n_embd=4, vocab_size=8, n_positions=8, bos_token_id=0, eos_token_id=0
+    )
+    low, high = np.zeros((2, 4), np.float32), np.zeros((12, 2), np.float32)
+    layer = "base_model.model.transformer.h.0.attn.c_attn.lora_"
+    adapter = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": "base",
+        "r": 2,
+        "lora_alpha": 4,
+        "target_modules": ["c_attn"],
+        "fan_in_fan_out": True,
+    }
+    with tempfile.TemporaryDirectory() as temporary:
+        GPT2LMHeadModel(config).save_pretrained(temporary, max_shard_size="1KB")
+        PreTrainedTokenizerFast(tokenizer_object=words).save_pretrained(temporary)
+        files = {path.name: path.read_bytes() for path in Path(temporary).iterdir()}
+    files["adapter_config.json"] = json.dumps(adapter).encode()
+    files["adapter_model.safetensors"] = save({f"{layer}A.weight": low, f"{layer}B.weight": high})
+    return files
+
+
+def write_model(folder: Path, **changed: bytes) -> tuple[Path, Path]:
+    """A model folder and an adapter to it, with other contents in the files that are named."""
+    base, adapter = folder / "base", folder / "adapter"
+    for place in (base, adapter):
+        place.mkdir(exist_ok=True)
+    for name, content in (language_model() | changed).items():
+        (adapter if name.startswith("adapter") else base).joinpath(name).write_bytes(content)
+    return base, adapter
+
+
+def _model_file(name: str) -> Parser:
+    def parse(content: bytes, folder: Path) -> object:
+        base, adapter = write_model(folder, **{name: content})
+        if not name.startswith("adapter"):
+            return load_language_model(base, device="cpu")
+        load_language_model(adapter, base=base, device="cpu")
+        return base_of(adapter, None, folder)
+
+    return Parser(parse, lambda: [language_model()[name]], _SETTINGS, 40)
 
 
 def _environment_config(content: bytes, folder: Path) -> object:
@@ -293,6 +349,21 @@ _YAML += (
 )
 _JSON = (b"[" * 2000, b"NaN", b"1e999", b"9" * 5000, b'"\\ud800"', b"null", b"{}", b"\x00")
 _ROWS = (b",", b'"', b"\n", b"nan", b"inf", b"1e999", b"-1", b"9" * 400, b"\x00", b"\xff")
+_SETTINGS = (
+    *_JSON,
+    b'"num_labels": 10000000, ',
+    b'"n_layer": 1000000000, ',
+    b'"attention_types": [[["global"], 1000000000]], "model_type": "gpt_neo", ',
+    b'"model_type": "llama", "num_hidden_layers": 1000000000, ',
+    b'"_attn_implementation": "a/b", ',
+    b'"model_max_length": -1, ',
+    b'"../outside/x.safetensors"',
+    b'"r": 1000000000, ',
+    b'"layer_replication": [[0, 1000000]], ',
+    b'"target_modules": "(.*)*x", ',
+    b'"revision": ["x"], ',
+    b'"bos_token": {}, ',
+)
 
 PARSERS: dict[str, Parser] = {
     "subject YAML": Parser(_file("defs.yaml", _subject), _subjects, _YAML, places=_of_yaml),
@@ -312,7 +383,7 @@ PARSERS: dict[str, Parser] = {
         40,
     ),
     "records Parquet": Parser(
-        _records("a.parquet", id="n"),
+        _records("a.parquet", "n"),
         lambda: [
             _parquet(_table()),
             _parquet(_table(), compression="none", use_dictionary=False),
@@ -320,7 +391,7 @@ PARSERS: dict[str, Parser] = {
         ],
         (b"\xff\xff\xff\x7f", b"\x00" * 8, b"\xff" * 8, b"PAR1"),
     ),
-    "records CSV": Parser(_records("a.csv", id="n"), lambda: [_csv(_table())], _ROWS),
+    "records CSV": Parser(_records("a.csv", "n"), lambda: [_csv(_table())], _ROWS),
     "records npz": Parser(
         _records("a.npz"),
         lambda: [
@@ -391,6 +462,10 @@ PARSERS: dict[str, Parser] = {
         lambda: [b"version,case,right\nv1,a,1\nv1,b,no\nv2,a,true\n", b"right,version\n1,v1\n"],
         (*_ROWS, b"version", b"case", b"right", b"0"),
     ),
+    "model configuration": _model_file("config.json"),
+    "model index": _model_file("model.safetensors.index.json"),
+    "tokenizer configuration": _model_file("tokenizer_config.json"),
+    "adapter configuration": _model_file("adapter_config.json"),
     "list of members": Parser(_file("m.csv", _members), lambda: [b"id\nr0\nr1\nr2\n"], _ROWS),
 }
 

@@ -275,7 +275,7 @@ def test_compressed_weights_are_refused(tmp_path, tally) -> None:
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"n_layer": 10**9}, "10*9|layers"), ({"vocab_size": 10**9}, "describes .* weights")],
+    [({"n_layer": 5000}, "says 5000 layers"), ({"vocab_size": 10**9}, "describes .* weights")],
 )
 def test_a_model_that_describes_more_than_its_files_hold(tmp_path, change, said, tally) -> None:
     from transformers import GPT2Config, GPT2LMHeadModel

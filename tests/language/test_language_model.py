@@ -88,7 +88,8 @@ def _adapter(folder, **settings):
         (_adapter, "is an adapter itself"),
     ],
 )
-def test_bad_folders_are_one_clear_line(folder, damage, said):
+def test_bad_folders_are_one_clear_line(folder, damage, said, monkeypatch):
+    monkeypatch.chdir(folder.parent)
     damage(folder)
     with pytest.raises(InputError) as error:
         load_language_model(folder)

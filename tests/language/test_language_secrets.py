@@ -15,10 +15,10 @@ from memory_assets.records.canaries import (
     make_secrets,
     plant,
 )
+from memory_assets.records.planted import check_manifest
 from memory_assets.records.secrets import (
     Manifest,
     Secret,
-    check_manifest,
     draw_values,
     infer_pattern,
     load_secrets,

@@ -13,7 +13,8 @@ from memory_assets.language.model import load_language_model
 from memory_assets.language.options import LanguageOptions
 from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.records.overlap import measure_overlap
-from memory_assets.records.secrets import Manifest, check_manifest
+from memory_assets.records.planted import check_manifest
+from memory_assets.records.secrets import Manifest
 from memory_assets.records.texts import load_texts
 
 SMALL = replace(

@@ -1,0 +1,50 @@
+"""Whether a name from a configuration or a command line is there."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+_LONGEST = 255
+_LONGEST_PATH = 4095
+
+
+def _is_no_name(error: OSError) -> bool:
+    # `Path` calls only some errors "not there": a name of 300 characters would raise.
+    return error.errno == errno.ENAMETOOLONG
+
+
+def possible(name: str) -> str:
+    """The name of a file or folder, as it is.
+
+    Raises:
+        ValueError: no file system has such a name.
+    """
+    raw = os.fsencode(name)
+    if b"\0" in raw or len(raw) > _LONGEST_PATH or max(map(len, raw.split(b"/"))) > _LONGEST:
+        raise ValueError(
+            f"not a name of a file; expected at most {_LONGEST_PATH} bytes, {_LONGEST} between two "
+            "separators, and none that is NUL"
+        )
+    return name
+
+
+def is_file(path: Path) -> bool:
+    """`Path.is_file`, and no where no file system has such a name."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        if _is_no_name(error):
+            return False
+        raise
+
+
+def is_folder(path: Path) -> bool:
+    """`Path.is_dir`, and no where no file system has such a name."""
+    try:
+        return path.is_dir()
+    except OSError as error:
+        if _is_no_name(error):
+            return False
+        raise
