@@ -100,7 +100,7 @@ def _of_version(name: str, folder: Path, based: bool, root: Path) -> list[str]:
         if not based and not (isinstance(under, str) and (root / under).is_dir()):
             said.append(
                 f"Version {name} is an adapter whose base is no folder here: give it with --base, "
-                "or it is looked for on the hub."
+                "or it is looked for in the hub's local cache."
             )
         if find_spec("peft") is None:
             said.append(

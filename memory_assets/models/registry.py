@@ -21,6 +21,7 @@ from memory_assets.models.hub import is_hub_id, snapshot
 
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
 _ALIASES = ".aliases.json"
+_NUMBER = re.compile("[0-9]{1,18}")
 _TAKEN = ".taken"
 """What a version was mirrored from: the commit and the files that were there."""
 # A registry that does not answer is asked again at the next look, and not for minutes at this one.
@@ -192,7 +193,8 @@ def _mirror_mlflow(spec: MlflowModel, folder: Path) -> Path:
         ready = [
             str(v.version)
             for v in client.search_model_versions(f"name='{quoted}'")
-            if v.status == "READY"
+            # MLflow numbers versions; what is no number would become the name of a file.
+            if v.status == "READY" and _NUMBER.fullmatch(str(v.version))
         ]
         if spec.alias is not None:
             ready = [v for v in ready if v == aliases.get(spec.alias)]
