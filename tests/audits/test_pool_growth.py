@@ -161,6 +161,8 @@ def test_signals_are_not_kept_under_the_name_of_a_smaller_pool(
         ask(*args)
 
     monkeypatch.setattr(ByFit, "ask_pool", meanwhile)
+    # Artifacts share locks. Another process would wait; this one cannot wait for itself.
+    monkeypatch.setattr(artifacts, "_LOCK_STRIPES", 1 << 20)
     with pytest.raises(InputError, match="trained meanwhile; run the audit again"):
         signals(world, subject)
     assert signals(world, subject).models == 4
