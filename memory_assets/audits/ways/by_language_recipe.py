@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.audits.means import Means
-from memory_assets.audits.ways.protocol import BlockFiles
+from memory_assets.audits.ways.protocol import BlockFiles, TrainingWay
 from memory_assets.digest import digest
 from memory_assets.language.recipe import LANGUAGE_TRAINER_VERSION, LanguageRecipe
 from memory_assets.pool.blocks import BLOCK_SIZE, Block, Known, complete
@@ -20,7 +20,7 @@ from memory_assets.records.prepared import PreparedTexts
 
 
 @dataclass(frozen=True)
-class ByLanguageRecipe:
+class ByLanguageRecipe(TrainingWay):
     """As `ByRecipe`, for language models; versions are model folders.
 
     `tokenizer` is the folder of the one that all models have, `tokens` digests its files.
@@ -31,10 +31,6 @@ class ByLanguageRecipe:
     device: str
     tokenizer: Path
     tokens: str
-
-    @property
-    def outside(self) -> str:
-        return ""
 
     def asked_by(self) -> Any:
         return [self.code, self.recipe.model_args, self.recipe.window, self.tokens, self.device]
@@ -62,10 +58,6 @@ class ByLanguageRecipe:
             return complete(
                 block, known, lambda part: build_text_block(part, *made_by, device, means.processes)
             )
-
-    def unanswered(self, file: Path) -> list[int]:
-        del file
-        return []
 
     def ask_pool(
         self, blocks: BlockFiles, prepared: PreparedTexts, masks: NDArray[np.uint8], path: Path

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.audits.means import Means
-from memory_assets.audits.ways.protocol import BlockFiles, questions_about
+from memory_assets.audits.ways.protocol import BlockFiles, TrainingWay, questions_about
 from memory_assets.digest import digest, digest_file
 from memory_assets.errors import InputError
 from memory_assets.models.callables import FitCallable, FitCommand
@@ -48,7 +48,7 @@ def _no_models(questions: Questions) -> Signals:
 
 
 @dataclass(frozen=True)
-class ByFit:
+class ByFit(TrainingWay):
     """The pool trains by the owner's callable or command; versions are tables of outputs.
 
     `code` digests the files that the owner names; what those import is not looked at.
@@ -57,10 +57,6 @@ class ByFit:
     source: FitCallable | FitCommand
     code: str
     seed: int
-
-    @property
-    def outside(self) -> str:
-        return ""
 
     def asked_by(self) -> Any:
         return "outputs"

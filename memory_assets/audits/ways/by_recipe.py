@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.audits.means import Means
-from memory_assets.audits.ways.protocol import BlockFiles, questions_about
+from memory_assets.audits.ways.protocol import BlockFiles, TrainingWay, questions_about
 from memory_assets.digest import digest
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool.blocks import BLOCK_SIZE, Block, Known, build_block, complete
@@ -21,7 +21,7 @@ from memory_assets.records.prepared import Prepared
 
 
 @dataclass(frozen=True)
-class ByRecipe:
+class ByRecipe(TrainingWay):
     """The pool trains by the owner's recipe; versions are weights.
 
     `code` digests the file of the model's factory; what that imports is not looked at.
@@ -31,10 +31,6 @@ class ByRecipe:
     code: str
     device: str
     queries: str
-
-    @property
-    def outside(self) -> str:
-        return ""
 
     def asked_by(self) -> Any:
         return [self.code, self.recipe.model_args, self.device, self.queries]
@@ -62,10 +58,6 @@ class ByRecipe:
             return complete(
                 block, known, lambda part: build_block(part, self.recipe, *records, masks, device)
             )
-
-    def unanswered(self, file: Path) -> list[int]:
-        del file
-        return []
 
     def ask_pool(
         self, blocks: BlockFiles, prepared: Prepared, masks: NDArray[np.uint8], path: Path

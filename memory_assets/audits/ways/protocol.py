@@ -42,12 +42,17 @@ class Way(Protocol):
 
 
 class TrainingWay(Way, Protocol):
-    """One that trains.
+    """One that trains; its pool rests on its blocks alone.
 
     `block_key` names a block by all that decides its bits; `train` gives its stacked tensors, those
     of `known` models as they are. `unanswered` are the rows of a stored block whose models failed:
-    such a block is not final, and the next run trains them.
+    such a block is not final, and the next run trains them. A way by which one failure ends the
+    training has none.
     """
+
+    @property
+    def outside(self) -> str:
+        return ""
 
     def block_key(self, block: Block, prepared: Any, masks: NDArray[np.uint8]) -> str: ...
 
@@ -61,7 +66,9 @@ class TrainingWay(Way, Protocol):
         means: Means,
     ) -> dict[str, NDArray]: ...
 
-    def unanswered(self, file: Path) -> list[int]: ...
+    def unanswered(self, file: Path) -> list[int]:
+        del file
+        return []
 
 
 def questions_about(prepared: Prepared) -> Questions:
