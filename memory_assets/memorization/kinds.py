@@ -65,12 +65,16 @@ def _place(
     )
 
 
+def _seems_to_pay(influence: Influence) -> NDArray[np.bool_]:
+    return influence.clear | (influence.helped > 0)
+
+
 def classify(
     records: PerRecord, influence: Influence, limits: Limits | None = None
 ) -> NDArray[np.str_]:
     """The kind of every record by its own intervals, one of `KINDS`, `[n, 2]`."""
     limits = limits or Limits()
-    pays = influence.clear | (influence.helped > 0)
+    pays = _seems_to_pay(influence)
     pays_not = ~pays & (influence.high < limits.gain)
     own = records.low, records.high
     return _place(records, own, pays, pays_not, CONFIDENCE, limits)
@@ -80,8 +84,7 @@ def _surely(
     records: PerRecord, influence: Influence, kinds: NDArray[np.str_], limits: Limits
 ) -> NDArray[np.str_]:
     """The kinds that hold for all records at once; whatever may be another is undecided."""
-    pays = influence.clear | (influence.helped > 0)
-    pays_not = ~pays & (influence.surely_high < limits.gain)
+    pays_not = ~_seems_to_pay(influence) & (influence.surely_high < limits.gain)
     level = 1 - (1 - CONFIDENCE) / records.records
     every = bounds_of_all(records)
     found = _place(records, every, influence.surely_pays, pays_not, level, limits)
