@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 _LONGEST = 255
 _LONGEST_PATH = 4095
 
 
-def _is_no_name(error: OSError) -> bool:
-    # `Path` calls only some errors "not there": a name of 300 characters would raise.
-    return error.errno == errno.ENAMETOOLONG
+def _holds(ask: Callable[[], bool]) -> bool:
+    try:
+        return ask()
+    except OSError as error:
+        # `Path` calls only some errors "not there": a name of 300 characters would raise.
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise
 
 
 def possible(name: str) -> str:
@@ -32,19 +38,9 @@ def possible(name: str) -> str:
 
 def is_file(path: Path) -> bool:
     """`Path.is_file`, and no where no file system has such a name."""
-    try:
-        return path.is_file()
-    except OSError as error:
-        if _is_no_name(error):
-            return False
-        raise
+    return _holds(path.is_file)
 
 
 def is_folder(path: Path) -> bool:
     """`Path.is_dir`, and no where no file system has such a name."""
-    try:
-        return path.is_dir()
-    except OSError as error:
-        if _is_no_name(error):
-            return False
-        raise
+    return _holds(path.is_dir)
