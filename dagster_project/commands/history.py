@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dagster_project.commands.common import say
 from memory_assets.artifacts import home
-from memory_assets.errors import printable
 from memory_assets.history.store import History
 
 
@@ -14,4 +14,4 @@ def rebuild() -> None:
     done = History(home()).rebuild(bundles(home()))
     print(f"{done.appended} audits and prices read again, {done.kept} kept from the old file")
     for folder in done.damaged:
-        print(printable(f"left out, damaged: {folder}; audit its version again"))
+        say(f"left out, damaged: {folder}; audit its version again")

@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from dagster_project.commands.common import project_root
+from dagster_project.commands.common import project_root, say
 from dagster_project.subjects import choose, read_subjects
 from memory_assets.confined import files_in, version_name
 from memory_assets.disk import is_alive, remove
-from memory_assets.errors import InputError, printable
+from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import (
     LEFT_OUT,
     SUFFIX,
@@ -162,11 +162,10 @@ def register(
         found.weights(file)  # a folder without any would wait among the versions for ever
     target = copy_in(file, root / found.checkpoints, name)
     state = "new" if name in _report(found, root) else "known, with the same bytes"
-    print(printable(f"{subject} {name}: {target}, {state}"))
+    say(f"{subject} {name}: {target}, {state}")
     if audit:
         from dagster_project.auditing import run_audits
 
         done = run_audits([found], root, name, lambda _: None)
         for one in done.audits:
-            audit_said = f"{one.bundle.audit.verdict}: {one.bundle.audit.reason}"
-            print(printable(f"{subject} {name}: {audit_said}"))
+            say(f"{subject} {name}: {one.bundle.audit.verdict}: {one.bundle.audit.reason}")
