@@ -110,7 +110,7 @@ def _dataset(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
 def _memorization(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
     @dg.asset(
         **graph.asset_arguments(
-            "memorization", {"parquet"}, pool.MEMORIZATION_VERSION, graph.behind_pool
+            "memorization", {"parquet"}, pool.MEMORIZATION_STEP.code_version(), graph.behind_pool
         ),
         ins={name: dg.AssetIn(graph.key(name)) for name in ("dataset", "shadow_signals")},
         description=(

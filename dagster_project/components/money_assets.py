@@ -8,10 +8,10 @@ from dagster_project.failures import clear_failures
 from dagster_project.references import Reference
 from dagster_project.sensors.neighbours import NAME as NEIGHBOURS
 from dagster_project.sensors.neighbours import neighbours_specs
+from memory_assets.audits.pricing import STEP as PRICING
 from memory_assets.digest import digest
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.priced_subjects import PricedSubject
-from memory_assets.risk import RISK_VERSION
 
 Result = dg.MaterializeResult[Reference]
 _HEADLINES = ("expected_loss", "retained_cvar95", "value", "npv", "npv_positive")
@@ -47,7 +47,7 @@ def _rounds(plan) -> str:
 def _pricing_version(graph: SubjectGraph) -> str:
     """The formulas, and what the owner says of the price: another profile prices anew."""
     said = digest(graph.subject.model_dump(include=set(PricedSubject.model_fields)))
-    return f"{RISK_VERSION}.{said[:8]}"
+    return f"{PRICING.code_version()}.{said[:8]}"
 
 
 def _beside(graph: SubjectGraph) -> list[str]:
@@ -117,7 +117,7 @@ def _risk(graph: SubjectGraph) -> dg.AssetsDefinition:
 
 def _audit_plan(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
-        **graph.asset_arguments("audit_plan", {"json"}, RISK_VERSION),
+        **graph.asset_arguments("audit_plan", {"json"}, PRICING.code_version()),
         partitions_def=graph.versions,
         ins={"risk": dg.AssetIn(graph.key("risk"))},
         description=(

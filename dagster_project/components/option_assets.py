@@ -10,7 +10,7 @@ from dagster_project.failures import clear_failures
 from dagster_project.references import Reference
 from memory_assets.audits import options
 from memory_assets.audits import shadows as audit
-from memory_assets.audits.conclusion import CONCLUSION_VERSION, Evidence, conclude
+from memory_assets.audits.conclusion import Evidence, conclude
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.records.prepared import Prepared
 
@@ -30,7 +30,7 @@ def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
         **graph.asset_arguments(
             "target_signals",
             {"pytorch", "safetensors"},
-            f"{audit.SIGNALS_VERSION}.{audit.pool_version(graph.subject)}",
+            options.target_version(graph.subject),
             graph.behind_pool,
         ),
         ins={"dataset": dg.AssetIn(graph.key("dataset"))},
@@ -41,9 +41,9 @@ def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
     def target_signals(dataset: Reference) -> Result:
         prepared = Prepared.load(dataset.path)
         with clear_failures():
-            target = options.option_target(graph.subject, prepared, graph.store)
+            target = options.option_target(graph.subject, graph.root, prepared, graph.store)
             made, weights = options.option_signals(
-                graph.subject, prepared, target.path, graph.store
+                graph.subject, graph.root, prepared, target.path, graph.store
             )
         return dg.MaterializeResult(
             value=Reference.to(made, weights=weights, records=dataset.key),
@@ -63,7 +63,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
         **graph.asset_arguments(
             "leakage",
             {"parquet"},
-            f"{CONCLUSION_VERSION}.{graph.subject.config_digest[:8]}",
+            options.leakage_version(graph.subject),
             graph.behind_pool,
         ),
         ins={

@@ -163,7 +163,7 @@ _ANSWERED: dict[type[PooledSubject], str] = {
 def _shadow_signals(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
     @dg.asset(
         **graph.asset_arguments(
-            "shadow_signals", {"safetensors"}, audit.SIGNALS_VERSION, graph.behind_pool
+            "shadow_signals", {"safetensors"}, audit.SIGNALS_STEP.code_version(), graph.behind_pool
         ),
         ins={
             "dataset": dg.AssetIn(graph.key("dataset")),
@@ -205,7 +205,10 @@ def _shadow_signals(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
 def _memorization(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
         **graph.asset_arguments(
-            "memorization", {"parquet"}, findings.MEMORIZATION_VERSION, graph.behind_pool
+            "memorization",
+            {"parquet"},
+            findings.MEMORIZATION_STEP.code_version(),
+            graph.behind_pool,
         ),
         ins=_of_the_pool(graph),
         description=(
@@ -250,7 +253,7 @@ def exposed_table(records: dict[str, np.ndarray], beside: str) -> str:
 def _information(graph: SubjectGraph) -> dg.AssetsDefinition:
     @dg.asset(
         **graph.asset_arguments(
-            "information", {"parquet"}, findings.INFORMATION_VERSION, graph.behind_pool
+            "information", {"parquet"}, findings.INFORMATION_STEP.code_version(), graph.behind_pool
         ),
         ins=_of_the_pool(graph),
         description=(

@@ -18,8 +18,8 @@ from dagster_project.failures import clear_failures
 from dagster_project.pages import report_url
 from dagster_project.references import Reference
 from memory_assets.audits import shadows as audit
-from memory_assets.audits.conclusion import CONCLUSION_VERSION, Evidence, conclude
-from memory_assets.audits.reporting import REPORT_VERSION, write_report
+from memory_assets.audits.conclusion import Evidence, conclude, conclusion_version
+from memory_assets.audits.reporting import pages_version, write_report
 from memory_assets.audits.results import AttackResults
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.regressions import regressions_of
@@ -174,7 +174,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
         **graph.asset_arguments(
             "leakage",
             {"parquet"},
-            f"{CONCLUSION_VERSION}.{graph.subject.config_digest[:8]}",
+            conclusion_version(graph.subject),
             graph.behind_pool,
         ),
         partitions_def=graph.versions,
@@ -246,7 +246,7 @@ def roi_report_asset(
 
     @dg.asset(
         **graph.asset_arguments(
-            "roi_report", {"html"}, REPORT_VERSION, on_change(apart_from=[graph.key("leakage")])
+            "roi_report", {"html"}, pages_version(), on_change(apart_from=[graph.key("leakage")])
         ),
         partitions_def=graph.versions,
         ins={name: dg.AssetIn(graph.key(name)) for name in ("leakage", "risk")},

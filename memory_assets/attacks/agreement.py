@@ -8,39 +8,42 @@ from itertools import combinations
 import numpy as np
 
 from memory_assets.attacks.reference import Bools
+from memory_assets.formulas import AGREEMENT, together
 from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import CONFIDENCE, rate
 
-FORMULA_VERSION = 1
 
-
-def agreement(exposed: Mapping[str, Bools], confidence: float = CONFIDENCE) -> list[Measurement]:
+def agreement(
+    exposed: Mapping[str, Bools],
+    confidence: float = CONFIDENCE,
+    versions: Mapping[str, int] | None = None,
+) -> list[Measurement]:
     """Jaccard overlap of the members that two attacks expose, for each pair and for all at once.
 
     `exposed` maps an attack to which of the members it flags, bool `[n_members]`, the same order
     for all. k counts the members that both flag, n those that either does. `unresolvable` where
     neither flags any. Rows are named `a & b` in the order given; `all attacks` for the whole set.
+    `versions` are the formula versions of the attacks, on which that of a row rests.
 
     Raises:
         ValueError: attacks that speak of different members.
     """
     if len({flags.shape for flags in exposed.values()}) > 1:
         raise ValueError("attacks must flag the same members to be compared")
-    sets: dict[str, tuple[Bools, ...]] = {
-        f"{a} & {b}": (exposed[a], exposed[b]) for a, b in combinations(exposed, 2)
-    }
+    known = versions or {}
+    sets: dict[str, tuple[str, ...]] = {f"{a} & {b}": (a, b) for a, b in combinations(exposed, 2)}
     if len(exposed) > 2:
-        sets["all attacks"] = tuple(exposed.values())
+        sets["all attacks"] = tuple(exposed)
     return [
         Measurement(
             "membership",
             name,
             "jaccard_of_exposed",
             "probability",
-            _overlap(np.stack(flags), confidence),
-            FORMULA_VERSION,
+            _overlap(np.stack([exposed[a] for a in attacks]), confidence),
+            together(AGREEMENT.version, *(known.get(a, 1) for a in attacks)),
         )
-        for name, flags in sets.items()
+        for name, attacks in sets.items()
     ]
 
 

@@ -120,4 +120,5 @@ def evaluate(
     results = tuple(_attack(a, pool, target, prior, confidence, block) for a in attacks)
     is_in = target.is_in[0]
     flags = {r.attack.name: r.exposed[is_in] for r in results if r.exposed is not None}
-    return Evaluation(is_in, results, tuple(agreement(flags, confidence)))
+    versions = {attack.name: attack.formula_version for attack in attacks}
+    return Evaluation(is_in, results, tuple(agreement(flags, confidence, versions)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from memory_assets.attacks import base, bavaria, lira, loss, quantile, rmia
 from memory_assets.attacks.reference import BLOCK, Floats, check_finite, check_pool, models_inside
 from memory_assets.errors import InputError
+from memory_assets.formulas import Formula
 from memory_assets.pool.signals import Signals
 
 IN, OUT = True, False
@@ -17,17 +18,21 @@ IN, OUT = True, False
 class Attack:
     """A membership inference attack: `score` is higher for records that look more like members.
 
-    A change of `formula` that changes a score takes a new `formula_version`, so that history never
-    compares the two. `sides` are the sides of the pool that it reads. `shadows_needed` counts the
-    models that a side of a record needs besides the target under leave-one-out; without it, every
-    side that is read needs two.
+    A change of `formula` that changes a score takes a new number in `revision`, so that history
+    never compares the two. `sides` are the sides of the pool that it reads. `shadows_needed` counts
+    the models that a side of a record needs besides the target under leave-one-out; without it,
+    every side that is read needs two.
     """
 
     name: str
-    formula_version: int
+    revision: Formula
     sides: tuple[bool, ...]
     shadows_needed: int
     formula: Callable[[Signals, Signals, bool, int], Floats]
+
+    @property
+    def formula_version(self) -> int:
+        return self.revision.version
 
     def score(
         self,
@@ -49,6 +54,7 @@ class Attack:
                 named by position), or too few IN or OUT models for a record.
         """
         check_pool(pool, targets, self.sides, self.shadows_needed, leave_one_out)
+        self.revision.note()
         scores = self.formula(pool, targets, leave_one_out, block)
         check_finite(scores, f"score of {self.name}")
         return scores
@@ -67,20 +73,30 @@ class Attack:
         return all(int(left[side].min()) > self.shadows_needed for side in self.sides)
 
 
+def _attack(
+    name: str,
+    version: int,
+    sides: tuple[bool, ...],
+    shadows_needed: int,
+    formula: Callable[[Signals, Signals, bool, int], Floats],
+) -> Attack:
+    return Attack(name, Formula(f"attack {name}", version), sides, shadows_needed, formula)
+
+
 ATTACKS: dict[str, Attack] = {
     attack.name: attack
     for attack in (
-        Attack("loss", 1, (), 0, loss.loss),
-        Attack("calibrated_loss", 1, (OUT,), 1, loss.calibrated_loss),
-        Attack("lira_online", 1, (IN, OUT), 2, lira.lira_online),
-        Attack("lira_online_fixed", 1, (IN, OUT), 1, lira.lira_online_fixed),
-        Attack("lira_offline", 1, (OUT,), 2, lira.lira_offline),
-        Attack("lira_offline_fixed", 1, (OUT,), 1, lira.lira_offline_fixed),
-        Attack("rmia_online", 1, (IN, OUT), 1, rmia.rmia_online),
-        Attack("rmia_offline", 1, (OUT,), 1, rmia.rmia_offline),
-        Attack("base", 1, (IN, OUT), 1, base.base),
-        Attack("bavaria", 1, (IN, OUT), 1, bavaria.bavaria),
-        Attack("quantile", 1, (OUT,), 2, quantile.quantile),
+        _attack("loss", 1, (), 0, loss.loss),
+        _attack("calibrated_loss", 1, (OUT,), 1, loss.calibrated_loss),
+        _attack("lira_online", 1, (IN, OUT), 2, lira.lira_online),
+        _attack("lira_online_fixed", 1, (IN, OUT), 1, lira.lira_online_fixed),
+        _attack("lira_offline", 1, (OUT,), 2, lira.lira_offline),
+        _attack("lira_offline_fixed", 1, (OUT,), 1, lira.lira_offline_fixed),
+        _attack("rmia_online", 1, (IN, OUT), 1, rmia.rmia_online),
+        _attack("rmia_offline", 1, (OUT,), 1, rmia.rmia_offline),
+        _attack("base", 1, (IN, OUT), 1, base.base),
+        _attack("bavaria", 1, (IN, OUT), 1, bavaria.bavaria),
+        _attack("quantile", 1, (OUT,), 2, quantile.quantile),
     )
 }
 

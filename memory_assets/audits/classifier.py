@@ -6,14 +6,16 @@ from pathlib import Path
 
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.digest import digest
+from memory_assets.formulas import PAIRING, Step
 from memory_assets.records.loading import load_records
-from memory_assets.records.pairing import FORMULA_VERSION, draw_pairing, read_members
+from memory_assets.records.pairing import draw_pairing, read_members
 from memory_assets.records.prepared import Prepared
 from memory_assets.subjects import ClassifierSubject
 
-RECORDS_VERSION = str(FORMULA_VERSION)
+RECORDS = Step("records", (PAIRING,))
 
 
+@RECORDS.at_work()
 def prepare_records(subject: ClassifierSubject, root: Path, store: ArtifactStore) -> Artifact:
     """Load the records and members, draw the audit set: a folder that `Prepared.load` reads."""
     data = load_records(subject.records, root)
@@ -26,4 +28,4 @@ def prepare_records(subject: ClassifierSubject, root: Path, store: ArtifactStore
 def records_version(subject: ClassifierSubject) -> str:
     """Formula version of the audit set, and what the owner says of the records."""
     spec = digest(subject.records.model_dump(), subject.pool.pairs, subject.pool.seed)
-    return f"{RECORDS_VERSION}.{spec[:8]}"
+    return f"{RECORDS.code_version()}.{spec[:8]}"

@@ -10,13 +10,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from memory_assets import __version__
 from memory_assets.artifacts import Artifact, ArtifactStore
-from memory_assets.audits import pool_findings
+from memory_assets.audits import classifier, pool_findings
 from memory_assets.audits.privacy_loss import REPLACE_ONE, accounted, check_claimed
 from memory_assets.audits.record import AUDIT_KIND
 from memory_assets.audits.results import AttackResults
-from memory_assets.audits.shadows import attacks_version, computed_on, runnable
+from memory_assets.audits.shadows import (
+    ATTACKS_STEP,
+    SIGNALS_STEP,
+    attack_formulas,
+    computed_on,
+    pool_step,
+    runnable,
+)
 from memory_assets.controls.blind import blind_baseline
 from memory_assets.controls.negative import negative_control
 from memory_assets.controls.positive import positive_control
@@ -25,6 +31,8 @@ from memory_assets.controls.resolution import resolution
 from memory_assets.controls.verdict import Decision, Gate, decide
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.formulas import ACCOUNTANT, CONCLUSION, GATE, UTILITY, Step
+from memory_assets.formulas import REPLACE_ONE as REPLACE_ONE_FORMULA
 from memory_assets.history.bundle import Audit, AuditBundle, as_record_scores
 from memory_assets.models.checkpoints import list_versions, read_manifest
 from memory_assets.pool.blocks import common_rows
@@ -36,7 +44,7 @@ from memory_assets.statistics.estimate import Control, Measurement, Verdict
 from memory_assets.statistics.intervals import rate
 from memory_assets.subjects import ClassifierSubject
 
-CONCLUSION_VERSION = "3"  # 2 had no accuracy on training records
+STEP = Step("conclusion", (CONCLUSION, GATE, UTILITY, ACCOUNTANT, REPLACE_ONE_FORMULA))
 _CONTROL_SEED = 0
 TRAINED_HERE = Control("provenance", True, None, None, None, say("provenance.trained_here"))
 
@@ -57,16 +65,34 @@ class Evidence:
     started_at: datetime
     trained_here: bool = False
 
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the artifacts that an audit is made from."""
+        files = (self.pool, self.target, self.attacks, self.memorization, self.information)
+        return [file.stem for file in files]
 
-def code_version(subject: ClassifierSubject) -> str:
-    """Release and formula versions: what decided how the numbers were computed."""
-    formulas = [
-        f"attacks {attacks_version(subject)}",
-        f"memorization {pool_findings.MEMORIZATION_VERSION}",
-        f"information {pool_findings.INFORMATION_VERSION}",
-        f"conclusion {CONCLUSION_VERSION}",
+
+def conclusion_version(subject: ClassifierSubject) -> str:
+    """Formula versions, and what the owner chose that decides the verdict."""
+    return f"{STEP.code_version(*attack_formulas(subject))}.{subject.config_digest[:8]}"
+
+
+def computed_by(subject: ClassifierSubject) -> str:
+    """The formulas that every figure of an audit was computed by, with their versions, by step.
+
+    They are those in the keys of the artifacts, so what was found again was computed by them, too.
+    """
+    attacks = attack_formulas(subject)
+    steps = [
+        classifier.RECORDS.in_words(),
+        *([pool_step(subject).in_words()] if subject.models else []),
+        SIGNALS_STEP.in_words(),
+        ATTACKS_STEP.in_words(*attacks),
+        pool_findings.MEMORIZATION_STEP.in_words(),
+        pool_findings.INFORMATION_STEP.in_words(),
+        STEP.in_words(),
     ]
-    return f"{__version__}; {'; '.join(formulas)}"
+    return "; ".join(steps)
 
 
 def _provenance(path: Path | None, prepared: Prepared) -> Control:
@@ -111,7 +137,12 @@ def _utility(target: Signals) -> list[Measurement]:
     }
     return [
         Measurement(
-            "utility", "target", metric, "probability", rate(int(right.sum()), right.size), 1
+            "utility",
+            "target",
+            metric,
+            "probability",
+            rate(int(right.sum()), right.size),
+            UTILITY.version,
         )
         for metric, right in answered.items()
         if right.size
@@ -164,12 +195,14 @@ def conclude(
 ) -> Artifact:
     """Bring an audit to its verdict: a folder that `AuditBundle.read` reads.
 
-    Its key is the audit's id, a digest of the weights, data, pool, configuration and code.
+    Its key is the audit's id, a digest of the weights, data, pool, configuration, and of the keys
+    and formula versions of all that it reads. The release of the program is no part of it: where
+    no formula changed, nothing is computed anew.
 
     Raises:
         InputError: a gate over a metric that was not measured, or evidence that a control refuses.
     """
-    code = code_version(subject)
+    attacks = attack_formulas(subject)
     audit_id = digest(
         subject.subject,
         evidence.version,
@@ -177,10 +210,14 @@ def conclude(
         evidence.prepared.key,
         evidence.pool_digest,
         subject.config_digest,
-        code,
+        evidence.keys,
+        evidence.trained_here,
+        STEP.versions(*attacks),
     )
 
+    @STEP.at_work(*attacks)
     def build(folder: Path) -> None:
+        CONCLUSION.note()
         results = AttackResults.load(evidence.attacks)
         pool, target = load_signals(evidence.pool), load_signals(evidence.target)
         measured = [
@@ -205,7 +242,7 @@ def conclude(
             data_digest=evidence.prepared.key,
             pool_digest=evidence.pool_digest,
             config_digest=subject.config_digest,
-            code_version=code,
+            code_version=computed_by(subject),
             device=computed_on(subject),
             started_at=evidence.started_at,
             # A clock that was set back meanwhile must not end an audit before it began.

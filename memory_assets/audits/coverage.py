@@ -6,7 +6,7 @@ from functools import singledispatch
 
 from memory_assets.attacks.registry import ATTACKS, STANDARD, select
 from memory_assets.history.bundle import AuditBundle
-from memory_assets.language.scores import FORMULA_VERSION
+from memory_assets.language.scores import FORMULAS
 from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.reports.inputs import NotRun, NotRunReason
 from memory_assets.subjects import AuditedSubject, ClassifierSubject
@@ -64,7 +64,7 @@ def _(subject: LanguageModelSubject, bundle: AuditBundle) -> tuple[NotRun, ...]:
     chosen = subject.probes.options().attacks
     rows = [
         NotRun(name, "needs_input" if name in chosen else "not_selected")
-        for name in FORMULA_VERSION
+        for name in FORMULAS
         if name not in ran
     ]
     if "exposure" not in ran:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from memory_assets import __version__
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.audits.language_pool import (
-    MEMORIZATION_VERSION,
+    MEMORIZATION_STEP,
     PAIRS_KIND,
+    PAIRS_STEP,
     ShadowEvidence,
     draw_pairs,
     memorization_key,
@@ -29,19 +29,37 @@ from memory_assets.audits.pool_findings import MEMORIZATION
 from memory_assets.audits.record import AUDIT_KIND
 from memory_assets.audits.results import AttackResults
 from memory_assets.audits.shadows import (
+    ATTACKS_STEP,
     SIGNALS_KIND,
+    SIGNALS_STEP,
     TENSORS,
-    attacks_version,
+    attack_formulas,
     computed_on,
     device_name,
     is_final,
     plan_pool,
+    pool_step,
     signals_key,
 )
 from memory_assets.audits.standing import Standing
 from memory_assets.controls.verdict import Gate, decide
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.formulas import (
+    EXPOSURE,
+    EXTRACTION,
+    FINDINGS,
+    GATE,
+    LANGUAGE_CONCLUSION,
+    NEAR_TIES,
+    PII,
+    RATES,
+    SUMMARY,
+    TEXTS,
+    UNINTENDED,
+    Formula,
+    Step,
+)
 from memory_assets.history.bundle import (
     Audit,
     AuditBundle,
@@ -50,6 +68,7 @@ from memory_assets.history.bundle import (
     controls_table,
 )
 from memory_assets.language.folders import base_of
+from memory_assets.language.scores import FORMULAS as SCORES
 from memory_assets.language_subjects import LanguageModelSubject, TextsSpec
 from memory_assets.models.checkpoints import fingerprint, list_versions
 from memory_assets.records.prepared import PreparedTexts
@@ -60,10 +79,23 @@ from memory_assets.reports.recited import RecitedSecret, save_recited
 if TYPE_CHECKING:  # brings Faker along, which listing the graph need not wait for
     from memory_assets.records.secrets import Manifest
 
-TEXTS_VERSION = "3"
-FINDINGS_VERSION = "3"
-LANGUAGE_CONCLUSION_VERSION = "1"
 TEXTS_KIND, FINDINGS_KIND = "texts", "language-findings"
+TEXTS_STEP = Step(TEXTS_KIND, (TEXTS,))
+FINDINGS_STEP = Step(
+    FINDINGS_KIND,
+    (
+        FINDINGS,
+        *SCORES.values(),
+        RATES,
+        SUMMARY,
+        EXTRACTION,
+        NEAR_TIES,
+        UNINTENDED,
+        EXPOSURE,
+        PII,
+    ),
+)
+CONCLUSION_STEP = Step("conclusion", (LANGUAGE_CONCLUSION, GATE))
 _CONTROL_STRATA = ("held_out", "unplanted")
 """What must show nothing stands beside the figures; no limit is held against it."""
 
@@ -84,13 +116,14 @@ class _Given:
     def key(self) -> str:
         sides = [(t.digest, list(t.notices)) for t in (self.members, self.held_out) if t]
         secrets = None if self.manifest is None else digest(self.manifest)
-        return digest(sides, secrets, TEXTS_VERSION)
+        return digest(sides, secrets, TEXTS_STEP.versions())
 
 
 def _texts(spec: TextsSpec, root: Path) -> Texts:
     return load_texts(root / spec.path, spec.column, spec.id)
 
 
+@TEXTS.computes
 def _load(subject: LanguageModelSubject, root: Path) -> _Given:
     from memory_assets.records.secrets import Manifest, load_secrets
 
@@ -103,6 +136,7 @@ def _load(subject: LanguageModelSubject, root: Path) -> _Given:
     return _Given(_texts(subject.members, root), held_out, manifest)
 
 
+@TEXTS_STEP.at_work()
 def prepare_texts(subject: LanguageModelSubject, root: Path, store: ArtifactStore) -> Artifact:
     """Load members, held-out texts and secrets: a folder that `read_texts` reads.
 
@@ -196,14 +230,28 @@ def standing_texts(
 def texts_version(subject: LanguageModelSubject) -> str:
     """Formula version of the texts, and what the owner says of them."""
     spec = subject.model_dump(include={"members", "held_out", "manifest", "secrets"})
-    return f"{TEXTS_VERSION}.{digest(spec)[:8]}"
+    return f"{TEXTS_STEP.code_version()}.{digest(spec)[:8]}"
 
 
 def leakage_version(subject: LanguageModelSubject) -> str:
     """Formula versions, and everything the owner chose that decides numbers or verdict."""
     chosen = digest(subject.model_dump(include={"probes", "reference", "base"}))
-    steps = f"{FINDINGS_VERSION}.{LANGUAGE_CONCLUSION_VERSION}"
+    steps = f"{FINDINGS_STEP.code_version()}.{CONCLUSION_STEP.code_version(*_attacks(subject))}"
     return f"{steps}.{chosen[:8]}.{subject.config_digest[:8]}"
+
+
+def _attacks(subject: LanguageModelSubject) -> list[Formula]:
+    """The formulas of the attacks by shadow models, where there are any."""
+    return attack_formulas(subject) if subject.recipe is not None else []
+
+
+def computed_by(subject: LanguageModelSubject) -> str:
+    """The formulas that every figure of an audit was computed by, with their versions, by step."""
+    steps = [TEXTS_STEP.in_words(), FINDINGS_STEP.in_words()]
+    if subject.recipe is not None:
+        steps += [step.in_words() for step in (PAIRS_STEP, pool_step(subject), SIGNALS_STEP)]
+        steps += [ATTACKS_STEP.in_words(*_attacks(subject)), MEMORIZATION_STEP.in_words()]
+    return "; ".join([*steps, CONCLUSION_STEP.in_words()])
 
 
 def _digest_of(subject: LanguageModelSubject, folder: Path | None) -> str:
@@ -235,8 +283,9 @@ def language_findings(
     base = base_of(path, subject.folder_of(subject.base, root) if subject.base else None, root)
     options, device = subject.probes.options(), device_name()
     others = [_digest_of(subject, reference), _digest_of(subject, base)]
-    key = digest(weights, texts.name, others, options, device, FINDINGS_VERSION)
+    key = digest(weights, texts.name, others, options, device, FINDINGS_STEP.versions())
 
+    @FINDINGS_STEP.at_work()
     def build(folder: Path) -> None:
         from memory_assets.language.audit import audit_language_model
         from memory_assets.language.progress import Spoken
@@ -296,12 +345,13 @@ def conclude_language(
         InputError: a gate over a metric that was not measured.
     """
     config = digest(subject.config_digest, findings.name, shadows.key if shadows else "")
-    code = f"{__version__}; language {FINDINGS_VERSION}; conclusion {LANGUAGE_CONCLUSION_VERSION}"
-    if shadows is not None:
-        code += f"; attacks {attacks_version(subject)}; memorization {MEMORIZATION_VERSION}"
-    audit_id = digest(subject.subject, version, weights, texts.name, config, code)
+    attacks = _attacks(subject)
+    versions = CONCLUSION_STEP.versions(*attacks)
+    audit_id = digest(subject.subject, version, weights, texts.name, config, versions)
 
+    @CONCLUSION_STEP.at_work(*attacks)
     def build(folder: Path) -> None:
+        LANGUAGE_CONCLUSION.note()
         results = AttackResults.load(findings)
         measured = list(results.measurements)
         controls = list(controls_from(pq.read_table(findings / "controls.parquet")))
@@ -321,7 +371,7 @@ def conclude_language(
             data_digest=texts.name,
             pool_digest=shadows.pool_digest if shadows else "",
             config_digest=config,
-            code_version=code,
+            code_version=computed_by(subject),
             device=computed_on(subject),
             started_at=started_at,
             finished_at=max(datetime.now(UTC), started_at),

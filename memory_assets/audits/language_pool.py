@@ -19,6 +19,7 @@ from memory_assets.controls.positive import positive_control
 from memory_assets.controls.recipe_match import recipe_match
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.formulas import COUNTERFACTUAL, PAIRING, TEXT_PAIRS, Step
 from memory_assets.history.bundle import measurements_table
 from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.memorization import counterfactual
@@ -30,11 +31,13 @@ from memory_assets.records.texts import Texts
 from memory_assets.statistics.estimate import Control, Measurement
 
 PAIRS_KIND = "text-pairs"
-MEMORIZATION_VERSION = str(counterfactual.FORMULA_VERSION)
+PAIRS_STEP = Step(PAIRS_KIND, (PAIRING, TEXT_PAIRS))
+MEMORIZATION_STEP = Step("memorization", (COUNTERFACTUAL,))
 _CONTROL_SEED = 0
 _BESIDE = ("memorization", "memorization_low", "memorization_high")
 
 
+@PAIRS_STEP.at_work()
 def draw_pairs(
     subject: LanguageModelSubject, members: Texts, held_out: Texts, planted: Sequence[str]
 ) -> PreparedTexts:
@@ -46,12 +49,12 @@ def draw_pairs(
 def pairs_version(subject: LanguageModelSubject) -> str:
     """Formula version of the audit set, and what the owner says of it."""
     spec = digest(subject.pool.pairs, subject.pool.seed)
-    return f"{text_pairs.FORMULA_VERSION}.{spec[:8]}"
+    return f"{PAIRS_STEP.code_version()}.{spec[:8]}"
 
 
 def memorization_key(signals_key: str, prepared: PreparedTexts) -> str:
     """The key of what `text_memorization` finds in the pool whose signals have this key."""
-    return digest("counterfactual", signals_key, prepared.key, MEMORIZATION_VERSION)
+    return digest("counterfactual", signals_key, prepared.key, MEMORIZATION_STEP.versions())
 
 
 def text_memorization(prepared: PreparedTexts, pool: Path, store: ArtifactStore) -> Artifact:
@@ -64,6 +67,7 @@ def text_memorization(prepared: PreparedTexts, pool: Path, store: ArtifactStore)
         InputError: signals that cannot be measured.
     """
 
+    @MEMORIZATION_STEP.at_work()
     def build(folder: Path) -> None:
         signals = load_signals(pool)
         if not (pool_findings.measurable(signals) and has_couples(signals.side)):
@@ -97,7 +101,8 @@ class ShadowEvidence:
 
     @property
     def key(self) -> str:
-        return digest(self.pool_digest, self.attacks.name, self.memorization.name)
+        files = (self.pool, self.target, self.attacks, self.memorization)
+        return digest(self.pool_digest, [file.stem for file in files])
 
     def measurements(self) -> tuple[Measurement, ...]:
         """What the attacks on this version found, and what the pool says of the texts."""

@@ -9,13 +9,25 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import cast
 
 from memory_assets.artifacts import Artifact, ArtifactStore
-from memory_assets.audits.shadows import SIGNALS_VERSION, TENSORS, device_name
+from memory_assets.audits.conclusion import conclusion_version
+from memory_assets.audits.shadows import (
+    SIGNALS_KIND,
+    SIGNALS_STEP,
+    TENSORS,
+    device_name,
+    pool_version,
+    scores_version,
+)
+from memory_assets.audits.ways.by_recipe import ByRecipe
+from memory_assets.audits.ways.choice import way_of
 from memory_assets.audits.ways.protocol import questions_about
 from memory_assets.digest import digest, digest_file
+from memory_assets.formulas import TRAINER, Step
 from memory_assets.models.recipe import Recipe
-from memory_assets.pool.blocks import TRAINER_VERSION, common_rows, load_block, train_rows
+from memory_assets.pool.blocks import common_rows, load_block, train_rows
 from memory_assets.pool.query import target_signals
 from memory_assets.pool.signal_files import save_signals
 from memory_assets.records.prepared import Prepared
@@ -23,6 +35,7 @@ from memory_assets.subjects import ClassifierSubject
 from memory_assets.training_specs import RecipeSpec
 
 ORIGINAL = "original"
+TARGET_STEP = Step("option-targets", (TRAINER,))
 
 
 def option_names(subject: ClassifierSubject) -> tuple[str, ...]:
@@ -33,6 +46,17 @@ def option_names(subject: ClassifierSubject) -> tuple[str, ...]:
 def option_version(name: str) -> str:
     """The model version under which an option stands in the history."""
     return f"option:{name}"
+
+
+def target_version(option: ClassifierSubject) -> str:
+    """Formula versions of an option's target and of what it is asked, and its recipe and pool."""
+    steps = f"{TARGET_STEP.code_version()}.{SIGNALS_STEP.code_version()}"
+    return f"{steps}.{pool_version(option)}"
+
+
+def leakage_version(option: ClassifierSubject) -> str:
+    """Formula versions of its attacks, which have no asset of their own, and of its conclusion."""
+    return f"{scores_version(option)}.{conclusion_version(option)}"
 
 
 def option_subject(subject: ClassifierSubject, name: str) -> ClassifierSubject:
@@ -56,7 +80,9 @@ def _trained_rows(recipe: Recipe, prepared: Prepared):
     return train_rows(pairing.pairs, common, pairing.target_side[None])[0]
 
 
-def option_target(option: ClassifierSubject, prepared: Prepared, store: ArtifactStore) -> Artifact:
+def option_target(
+    option: ClassifierSubject, root: Path, prepared: Prepared, store: ArtifactStore
+) -> Artifact:
     """Train the target of one option as the owner would: a safetensors file of its weights."""
     from memory_assets.models.checkpoints import Manifest, save_checkpoint
     from memory_assets.pool.trainer import train_target
@@ -65,27 +91,32 @@ def option_target(option: ClassifierSubject, prepared: Prepared, store: Artifact
     recipe = option.recipe.recipe()
     rows = _trained_rows(recipe, prepared)
 
+    @TARGET_STEP.at_work()
     def build(path: Path) -> None:
         state = train_target(recipe, prepared.data.x, prepared.data.y, rows, device=device_name())
         manifest = Manifest(asdict(recipe), prepared.members_digest, prepared.data.digest)
         save_checkpoint(path, state, manifest)
 
-    key = digest("option", recipe, rows, prepared.key, device_name(), TRAINER_VERSION)
-    return store.get_or_build("option-targets", key, build, TENSORS)
+    way = cast(ByRecipe, way_of(option, root, device_name()))
+    made_by = [recipe, way.code, way.device]
+    key = digest("option", *made_by, rows, prepared.key, TARGET_STEP.versions())
+    return store.get_or_build(TARGET_STEP.name, key, build, TENSORS)
 
 
 def option_signals(
-    option: ClassifierSubject, prepared: Prepared, target: Path, store: ArtifactStore
+    option: ClassifierSubject, root: Path, prepared: Prepared, target: Path, store: ArtifactStore
 ) -> tuple[Artifact, str]:
     """What an option's target answers; and the digest of its weights."""
     assert option.recipe is not None
     recipe, side = option.recipe.recipe(), prepared.pairing.target_side
     weights = digest_file(target)
 
+    @SIGNALS_STEP.at_work()
     def build(path: Path) -> None:
         state = load_block(target)
         questions = questions_about(prepared)
         save_signals(target_signals(recipe, state, questions, side, device_name()), path)
 
-    key = digest("option", weights, prepared.key, device_name(), SIGNALS_VERSION)
-    return store.get_or_build("signals", key, build, TENSORS), weights
+    asked_by = way_of(option, root, device_name()).asked_by()
+    key = digest("option", weights, asked_by, prepared.key, SIGNALS_STEP.versions())
+    return store.get_or_build(SIGNALS_KIND, key, build, TENSORS), weights

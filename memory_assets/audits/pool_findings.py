@@ -8,11 +8,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from memory_assets import formulas
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.formulas import (
+    GAIN,
+    INFLUENCE,
+    PER_RECORD,
+    RECORD_KINDS,
+    SCORE_CHANNEL,
+    Formula,
+    Step,
+)
 from memory_assets.history.bundle import measurements_from, measurements_table
-from memory_assets.memorization import gain, influence, information, kinds, per_record
 from memory_assets.memorization.couples import has_couples
 from memory_assets.memorization.information import information as measure_information
 from memory_assets.memorization.profile import profile
@@ -21,11 +30,9 @@ from memory_assets.pool.signals import Signals
 from memory_assets.records.prepared import Prepared
 from memory_assets.statistics.estimate import Estimate, Measurement
 
-MEMORIZATION_VERSION = ".".join(
-    str(part.FORMULA_VERSION) for part in (per_record, influence, gain, kinds)
-)
 MEMORIZATION, INFORMATION = "memorization", "information"
-INFORMATION_VERSION = str(information.FORMULA_VERSION)
+MEMORIZATION_STEP = Step(MEMORIZATION, (PER_RECORD, INFLUENCE, GAIN, RECORD_KINDS))
+INFORMATION_STEP = Step(INFORMATION, (formulas.INFORMATION, SCORE_CHANNEL))
 _NULL_SEED = 0
 _FEWEST = 2
 _COLUMNS = ("memorization", "memorization_low", "memorization_high", "influence")
@@ -37,8 +44,8 @@ def measurable(pool: Signals) -> bool:
     return int(np.minimum(inside, pool.models - inside).min()) >= _FEWEST
 
 
-def _not_run(family: str, name: str, metric: str, unit: str) -> Measurement:
-    return Measurement(family, name, metric, unit, Estimate.not_run(), 1)
+def _not_run(family: str, name: str, metric: str, unit: str, by: Formula) -> Measurement:
+    return Measurement(family, name, metric, unit, Estimate.not_run(), by.version)
 
 
 def _unmeasured(prepared: Prepared, folder: Path) -> None:
@@ -49,18 +56,18 @@ def _unmeasured(prepared: Prepared, folder: Path) -> None:
     columns["kind"] = ["not measured"] * len(ids)
     folder.mkdir()
     pq.write_table(pa.table(columns), folder / "records.parquet")
-    metric = ("memorization", "feldman_zhang", "mean_memorization", "probability")
+    metric = ("memorization", "feldman_zhang", "mean_memorization", "probability", PER_RECORD)
     _save([_not_run(*metric)], folder)
 
 
 def memorization_key(signals_key: str, prepared: Prepared) -> str:
     """The key of what `memorization` finds in the pool whose signals have this key."""
-    return digest(MEMORIZATION, signals_key, prepared.key, MEMORIZATION_VERSION)
+    return digest(MEMORIZATION, signals_key, prepared.key, MEMORIZATION_STEP.versions())
 
 
 def information_key(signals_key: str, prepared: Prepared) -> str:
     """The key of what `informativeness` finds in the pool whose signals have this key."""
-    return digest(INFORMATION, signals_key, prepared.key, INFORMATION_VERSION)
+    return digest(INFORMATION, signals_key, prepared.key, INFORMATION_STEP.versions())
 
 
 def memorization(prepared: Prepared, pool: Path, store: ArtifactStore) -> Artifact:
@@ -74,6 +81,7 @@ def memorization(prepared: Prepared, pool: Path, store: ArtifactStore) -> Artifa
         InputError: signals that cannot be measured.
     """
 
+    @MEMORIZATION_STEP.at_work()
     def build(folder: Path) -> None:
         signals = load_signals(pool)
         if not (measurable(signals) and has_couples(signals.side)):
@@ -111,11 +119,13 @@ def informativeness(prepared: Prepared, pool: Path, store: ArtifactStore) -> Art
         InputError: signals that cannot be measured.
     """
 
+    @INFORMATION_STEP.at_work()
     def build(folder: Path) -> None:
         signals = load_signals(pool)
         if not measurable(signals):
             folder.mkdir()
-            _save([_not_run("information", "f_cmi", "information", "bits")], folder)
+            nothing = _not_run("information", "f_cmi", "information", "bits", formulas.INFORMATION)
+            _save([nothing], folder)
             return
         try:
             found = measure_information(signals, seed=_NULL_SEED)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from memory_assets import __version__
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.audits.neighbours import versions_beside
 from memory_assets.audits.priced_evidence import Audited, evidence_of
 from memory_assets.audits.record import RISK_KIND
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.formulas import RISK, Step
 from memory_assets.history.bundle import Audit, measurements_from
 from memory_assets.history.files import Files
 from memory_assets.history.money import RiskRun, write_risk
@@ -23,7 +23,7 @@ from memory_assets.history.questions import ask
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.priced_subjects import PricedSubject
 from memory_assets.records.outcomes import read_outcomes
-from memory_assets.risk import RISK_VERSION, profile_file
+from memory_assets.risk import profile_file
 from memory_assets.risk.company import small_company
 from memory_assets.risk.evidence import Evidence
 from memory_assets.risk.learning import learn
@@ -34,6 +34,7 @@ from memory_assets.risk.reading import load_profile
 from memory_assets.risk.report import RiskReport, RiskRow
 from memory_assets.subjects import AuditedSubject
 
+STEP = Step("risk", (RISK,))
 YEARS = 200_000
 _SEED = 0
 
@@ -166,9 +167,10 @@ def price_audit(
     own = evidence_of(audited, profile, prior, outcomes)
     before = [evidence_of(earlier, profile, prior) for earlier in beside.earlier]
     learned = learn(before, profile.decision.carry_over.mean)
-    basis = [own, options, learned, RISK_VERSION, YEARS, _SEED]
+    basis = [own, options, learned, STEP.versions(), YEARS, _SEED]
     key = digest("risk", subject.profile_name, profile, basis)
 
+    @STEP.at_work()
     def build(folder: Path) -> None:
         report = price(own, profile, options, _SEED, YEARS, learned)
         folder.mkdir()
@@ -180,7 +182,7 @@ def price_audit(
             audit_id=own.audit_id,
             profile=subject.profile_name,
             profile_digest=digest(profile),
-            code_version=f"{__version__}; risk {RISK_VERSION}",
+            code_version=STEP.in_words(),
             computed_at=datetime.now(UTC),
         )
         rows = (*report.rows(), *_plan_rows(report))

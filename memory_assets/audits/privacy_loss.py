@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from memory_assets.attacks.evaluate import Evaluation
 from memory_assets.controls.claim import ClaimCheck, check_claim
+from memory_assets.formulas import ACCOUNTANT, BEST_EPSILON, EPSILON, EPSILON_CEILING, together
+from memory_assets.formulas import REPLACE_ONE as REPLACE_ONE_FORMULA
 from memory_assets.models.privacy import privacy_spent, replace_one_spent
 from memory_assets.models.recipe import Recipe
-from memory_assets.statistics import epsilon
 from memory_assets.statistics.epsilon import (
     Bonferroni,
     EpsilonBound,
@@ -24,19 +25,12 @@ from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import CONFIDENCE
 from memory_assets.statistics.one_run import one_run_from_pairs
 
-BEST_VERSION = 2
-"""Of the row `epsilon`: the first was at delta 0."""
-
-CEILING_VERSION = 1
-
-EPSILON_VERSION = f"{epsilon.FORMULA_VERSION}.{BEST_VERSION}.{CEILING_VERSION}"
 DELTA = 1e-5
 """At which claims are held against bounds; one at a smaller delta claims as much at this one."""
 
 CEILING = "epsilon_ceiling"
 REPLACE_ONE = "replace_one_epsilon"
-ACCOUNTED_VERSIONS = {"accountant_epsilon": 1, REPLACE_ONE: 2}
-"""The first took delta for two records to be that for one."""
+_ACCOUNTED = {"accountant_epsilon": ACCOUNTANT, REPLACE_ONE: REPLACE_ONE_FORMULA}
 
 GUESSED_SHARE = 0.1
 """Of the pairs, fixed beforehand: a one-run audit gains from guessing only where it is sure."""
@@ -52,10 +46,12 @@ def measure_epsilon(evaluation: Evaluation, side: NDArray[np.uint8]) -> list[Mea
     holds over all attacks together; `epsilon_ceiling` is the most that it could have shown.
     """
     found: list[Measurement] = []
-    together: list[EpsilonBound] = []
+    best: list[EpsilonBound] = []
+    versions: list[int] = []
     level = 1 - (1 - CONFIDENCE) / len(evaluation.results)
     for result in evaluation.results:
-        name = result.attack.name
+        name, version = result.attack.name, result.attack.formula_version
+        versions.append(version)
         fixed = tuple(t for t in result.thresholds.values() if t is not None)
         if fixed:
             strategy = Bonferroni(fixed)
@@ -63,12 +59,12 @@ def measure_epsilon(evaluation: Evaluation, side: NDArray[np.uint8]) -> list[Mea
                 epsilon_lower_bound(result.roc, strategy),
                 gaussian_dp_epsilon(result.roc, strategy, DELTA)[1],
             ]
-            found += [m for bound in bounds for m in epsilon_measurements(name, bound)]
-            together.append(epsilon_lower_bound(result.roc, strategy, DELTA, level))
+            found += [m for bound in bounds for m in epsilon_measurements(name, bound, version)]
+            best.append(epsilon_lower_bound(result.roc, strategy, DELTA, level))
         one_run = one_run_from_pairs(result.scores, side, GUESSED_SHARE)
-        found += epsilon_measurements(name, one_run)
-    if together:
-        found += _over_all(together)
+        found += epsilon_measurements(name, one_run, version)
+    if best:
+        found += _over_all(best, versions)
     return found
 
 
@@ -76,12 +72,14 @@ def _shown(bound: EpsilonBound) -> float:
     return bound.estimate.value or 0.0
 
 
-def _over_all(bounds: Sequence[EpsilonBound]) -> list[Measurement]:
+def _over_all(bounds: Sequence[EpsilonBound], scores: Sequence[int]) -> list[Measurement]:
     best, top = max(bounds, key=_shown), max(bound.ceiling for bound in bounds)
     ceiling = Estimate(top, top, top, n=best.estimate.n)
+    rests_on = together(EPSILON.version, *scores)
+    shown, most = (together(f.version, rests_on) for f in (BEST_EPSILON, EPSILON_CEILING))
     return [
-        Measurement("epsilon", "all attacks", "epsilon", "nats", best.estimate, BEST_VERSION),
-        Measurement("epsilon", "all attacks", CEILING, "nats", ceiling, CEILING_VERSION),
+        Measurement("epsilon", "all attacks", "epsilon", "nats", best.estimate, shown),
+        Measurement("epsilon", "all attacks", CEILING, "nats", ceiling, most),
     ]
 
 
@@ -110,7 +108,7 @@ def accounted(recipe: Recipe, records: int) -> list[Measurement]:
             metric,
             "nats",
             Estimate(value, None, None, n=records),
-            ACCOUNTED_VERSIONS[metric],
+            _ACCOUNTED[metric].version,
         )
         for metric, value in spent.items()
     ]

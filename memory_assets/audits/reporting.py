@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits.coverage import not_run
 from memory_assets.audits.results import AttackResults
-from memory_assets.digest import digest
+from memory_assets.digest import digest, digest_file
 from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import Audit, AuditBundle
@@ -23,7 +23,8 @@ from memory_assets.reports.inputs import TREND, ActionLine, ReportInput
 from memory_assets.reports.recited import read_recited
 from memory_assets.subjects import AuditedSubject
 
-REPORT_VERSION = "6"
+_WORDED = {".py", ".toml", ".css"}
+_INPUTS = ("coverage.py", "portfolio.py", "reporting.py")
 _ACTIONS = """
     select model_version, kind, description, owner, status, due_on,
         cast(recorded_at as date) as recorded_on,
@@ -31,6 +32,19 @@ _ACTIONS = """
             as of_this_audit
     from current_actions where subject = $subject order by recorded_at, action_id
 """
+
+
+def pages_version() -> str:
+    """Digest of all that words and draws the pages: code, style, and texts in every language.
+
+    No figure is computed there, so a page follows every change of it: what is reworded, retitled
+    or redrawn is written anew of every audit.
+    """
+    package = Path(__file__).parents[1]
+    rooms = [package / "reports", package / "sentences"]
+    files = [path for room in rooms for path in room.rglob("*") if path.suffix in _WORDED]
+    files += [package / "audits" / name for name in _INPUTS]
+    return digest({str(p.relative_to(package)): digest_file(p) for p in files})[:12]
 
 
 def _until_then(store: ArtifactStore, audit: Audit) -> pa.Table:
@@ -92,7 +106,7 @@ def write_report(
     earlier = _until_then(store, bundle.audit)
     actions = _actions(store, bundle.audit)
     inputs = digest(
-        REPORT_VERSION,
+        pages_version(),
         bundle.audit.audit_id,
         to_csv(earlier),
         [subject.title, subject.owner, subject.cadence_days],

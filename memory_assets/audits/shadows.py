@@ -17,18 +17,30 @@ from numpy.typing import NDArray
 
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.attacks.evaluate import evaluate
-from memory_assets.attacks.registry import Attack
+from memory_assets.attacks.registry import PER_RECORD_VARIANCE, Attack
 from memory_assets.audits.means import Means
-from memory_assets.audits.privacy_loss import EPSILON_VERSION, measure_epsilon
+from memory_assets.audits.privacy_loss import measure_epsilon
 from memory_assets.audits.results import AttackResults
 from memory_assets.audits.ways.choice import way_of
 from memory_assets.audits.ways.protocol import TrainingWay, Way
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
-from memory_assets.language.recipe import LANGUAGE_TRAINER_VERSION
+from memory_assets.formulas import (
+    AGREEMENT,
+    BEST_EPSILON,
+    EPSILON,
+    EPSILON_CEILING,
+    LANGUAGE_TRAINER,
+    MASKS,
+    RATES,
+    SIGNALS,
+    SUMMARY,
+    TRAINER,
+    Formula,
+    Step,
+)
 from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.models.checkpoints import list_versions
-from memory_assets.pool.blocks import TRAINER_VERSION as _TRAINER
 from memory_assets.pool.blocks import Block, cut_blocks, kin, load_block, save_block
 from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.signal_files import load_signals, save_signals
@@ -38,9 +50,13 @@ from memory_assets.reports.inputs import RocCurve
 from memory_assets.subjects import WAYS, ClassifierSubject, PooledSubject
 
 BLOCK_KIND, TENSORS = "shadow-models", ".safetensors"
-TRAINER_VERSION = str(_TRAINER)
-SIGNALS_VERSION = "1"
 SIGNALS_KIND = "signals"
+POOL_STEP = Step(BLOCK_KIND, (MASKS, TRAINER))
+LANGUAGE_POOL_STEP = Step(BLOCK_KIND, (MASKS, LANGUAGE_TRAINER))
+SIGNALS_STEP = Step(SIGNALS_KIND, (SIGNALS,))
+ATTACKS_STEP = Step(
+    "attack-scores", (RATES, SUMMARY, AGREEMENT, EPSILON, BEST_EPSILON, EPSILON_CEILING)
+)
 _DRIVER = Path("/proc/driver/nvidia")
 
 
@@ -86,7 +102,13 @@ class PoolPlan:
     @property
     def key(self) -> str:
         silent = [list(self.silent)] if self.silent else []
-        return digest(list(self.keys), self.outside, *silent)
+        drawn = [MASKS.number] if self.keys else []
+        return digest(list(self.keys), self.outside, drawn, *silent)
+
+
+def pool_step(subject: PooledSubject) -> Step:
+    """The step that trains the shadow models of a subject of this kind."""
+    return LANGUAGE_POOL_STEP if isinstance(subject, LanguageModelSubject) else POOL_STEP
 
 
 def read_audit_set(subject: PooledSubject, folder: Path) -> AuditSet:
@@ -170,6 +192,7 @@ def train_block(
     scratch = store.root / "commands" / key[:16]
     trained: list[int] = []
 
+    @pool_step(subject).at_work()
     def build(path: Path) -> None:
         known = _known(subject, way, block, prepared, store)
         trained.extend(index for index in block.indices if index not in known)
@@ -193,6 +216,7 @@ def shadow_signals(
     """
     plan = as_trained(plan_pool(subject, root, prepared), store)
 
+    @SIGNALS_STEP.at_work()
     def build(path: Path) -> None:
         files = [store.path(BLOCK_KIND, key, TENSORS) for key in plan.keys]
         sound = [store.is_sound(BLOCK_KIND, key, TENSORS) for key in plan.keys]
@@ -209,7 +233,7 @@ def shadow_signals(
 
 def signals_key(plan: PoolPlan, prepared: AuditSet) -> str:
     """The key of a pool's signals, known before anything is trained."""
-    return digest(plan.key, plan.way.asked_by(), prepared.key, SIGNALS_VERSION)
+    return digest(plan.key, plan.way.asked_by(), prepared.key, SIGNALS_STEP.versions())
 
 
 def target_signals(
@@ -225,8 +249,9 @@ def target_signals(
         raise InputError(f"version {version!r}: gone from {subject.checkpoints}")
     weights = subject.fingerprint(path)
     way = way_of(subject, root, device_name())
-    key = digest(weights, way.asked_by(), prepared.key, SIGNALS_VERSION)
+    key = digest(weights, way.asked_by(), prepared.key, SIGNALS_STEP.versions())
 
+    @SIGNALS_STEP.at_work()
     def build(target: Path) -> None:
         save_signals(way.ask_target(path, prepared), target)
 
@@ -234,14 +259,13 @@ def target_signals(
 
 
 def pool_version(subject: PooledSubject) -> str:
-    """Version of the trainer, and the recipe and pool that the owner asks for."""
+    """Versions of trainer and masks, and the recipe and pool that the owner asks for."""
     spec = digest(
         subject.model_dump(
             include={*WAYS, "pool", "depth", "options", "queries"}, exclude_defaults=True
         )
     )
-    language = isinstance(subject, LanguageModelSubject)
-    return f"{LANGUAGE_TRAINER_VERSION if language else TRAINER_VERSION}.{spec[:8]}"
+    return f"{pool_step(subject).code_version()}.{spec[:8]}"
 
 
 def target_version(subject: PooledSubject) -> str:
@@ -253,19 +277,23 @@ def target_version(subject: PooledSubject) -> str:
         "command": ...,
     }
     spec = digest(subject.model_dump(include=architecture))
-    return f"{SIGNALS_VERSION}.{spec[:8]}"
+    return f"{SIGNALS_STEP.code_version()}.{spec[:8]}"
 
 
 def scores_version(subject: PooledSubject) -> str:
-    """Formula versions of attacks and epsilon, and the prior that they are told."""
-    return f"{attacks_version(subject)},epsilon.{EPSILON_VERSION},prior {subject.prior:g}"
+    """Formula versions of attacks, rates and epsilon, and the prior that they are told."""
+    versions = ATTACKS_STEP.code_version(*attack_formulas(subject))
+    return f"{versions}.prior {subject.prior:g}"
 
 
-def attacks_version(subject: PooledSubject) -> str:
-    """Names and formula versions of the attacks that a subject asks for."""
-    return ",".join(
-        f"{attack.name}.{attack.formula_version}" for attack in subject.attacks_on(subject.models)
-    )
+def attack_formulas(subject: PooledSubject) -> list[Formula]:
+    """The formulas of the attacks that a subject asks for.
+
+    How many shadow models come with predictions is not known before they are read: those of any
+    pool, then.
+    """
+    pools = (subject.models,) if subject.models else (0, PER_RECORD_VARIANCE)
+    return list({a.revision: None for models in pools for a in subject.attacks_on(models)})
 
 
 def runnable(subject: PooledSubject, pool: Signals) -> tuple[Attack, ...]:
@@ -288,9 +316,11 @@ def attack_scores(
     subject: PooledSubject, prepared: AuditSet, pool: Path, target: Path, store: ArtifactStore
 ) -> Artifact:
     """Run the attacks on one version: a folder that `AttackResults.load` reads."""
-    version = [attacks_version(subject), EPSILON_VERSION]
-    key = digest(pool.stem, target.stem, prepared.key, version, subject.prior)
+    chosen = attack_formulas(subject)
+    versions = ATTACKS_STEP.versions(*chosen)
+    key = digest(pool.stem, target.stem, prepared.key, versions, subject.prior)
 
+    @ATTACKS_STEP.at_work(*chosen)
     def build(folder: Path) -> None:
         shadows, signals = load_signals(pool), load_signals(target)
         chosen = runnable(subject, shadows)

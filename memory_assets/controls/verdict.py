@@ -18,12 +18,12 @@ import scipy
 
 from memory_assets.controls.scoring import percent
 from memory_assets.errors import InputError
+from memory_assets.formulas import GATE, together
 from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control, Estimate, Measurement, Verdict
 from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson
 from memory_assets.statistics.summary import rate_of
 
-FORMULA_VERSION = 1
 _MOST_RECORDS = 10**9
 
 Outcome = Literal["pass", "fail", "inconclusive"]
@@ -214,11 +214,12 @@ def _judge(metric: str, limit: float, rows: list[Measurement], family: int) -> G
 
 def _rows(result: GateResult, compared: int) -> list[Measurement]:
     unit = result.row.unit if result.row else "probability"
+    version = together(GATE.version, result.row.formula_version if result.row else 1)
 
     def row(metric: str, unit: str, estimate: Estimate) -> Measurement:
         name = result.row.name if result.row else result.metric
         stratum = result.row.stratum if result.row else "all"
-        return Measurement("gate", name, metric, unit, estimate, FORMULA_VERSION, stratum)
+        return Measurement("gate", name, metric, unit, estimate, version, stratum)
 
     n = max(compared, 1)
     estimate = result.row.estimate if result.row else Estimate.not_run()
@@ -233,6 +234,7 @@ def _rows(result: GateResult, compared: int) -> list[Measurement]:
     return found
 
 
+@GATE.computes
 def decide(
     measurements: Sequence[Measurement], controls: Sequence[Control], gate: Gate
 ) -> Decision:

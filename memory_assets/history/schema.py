@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from memory_assets.digest import digest_file
+from memory_assets.digest import digest, digest_file
 from memory_assets.errors import InputError
 
 _APPLIED = """
@@ -23,6 +23,12 @@ def sql_folder() -> Path:
 
 def _files(kind: str, folder: Path) -> dict[str, Path]:
     return {f"{kind}/{path.name}": path for path in sorted((folder / kind).glob("*.sql"))}
+
+
+def sql_version() -> str:
+    """Digest of the migrations and views: what the published history is made by."""
+    files = _files("schema", sql_folder()) | _files("views", sql_folder())
+    return digest({name: digest_file(path) for name, path in files.items()})[:12]
 
 
 def _applied(con: duckdb.DuckDBPyConnection) -> dict[str, str]:

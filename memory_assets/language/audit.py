@@ -8,6 +8,7 @@ import numpy as np
 
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.formulas import FINDINGS
 from memory_assets.language import controls as checks
 from memory_assets.language import text_audit as texts_of
 from memory_assets.language.compare import compare_sides
@@ -39,7 +40,6 @@ from memory_assets.records.texts import Texts
 from memory_assets.statistics.estimate import Control, Measurement
 from memory_assets.statistics.roc import Roc
 
-AUDIT_VERSION = 2
 _MAX_WINDOW = 512
 
 
@@ -78,6 +78,7 @@ def _recall(
     return both[0], both[1], keep
 
 
+@FINDINGS.computes
 def audit_language_model(
     folder: str | Path,
     members: Texts,
@@ -171,7 +172,7 @@ def audit_language_model(
             held_out.digest if held_out is not None else None,
             [digest(s) for s in secrets],
         ),
-        config_digest=digest(options, other.digest if other is not None else None, AUDIT_VERSION),
+        config_digest=digest(options, other.digest if other is not None else None, FINDINGS.number),
         device=model.device,
     )
 

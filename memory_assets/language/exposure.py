@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import logsumexp
 
+from memory_assets.formulas import EXPOSURE
 from memory_assets.language.branches import Trunk, branch_log_p, grow_trunk
 from memory_assets.language.model import Ids, LanguageModel
 
 Floats = NDArray[np.float64]
-FORMULA_VERSION = 3
-"""1 had Student's interval for means of these skewed bits; 2 drew letters for the letters of listed
-values, so that words were ranked high by models that never saw them."""
 CHANCE = float(1 / np.log(2))
 """Mean exposure in bits of a secret that the model never saw: -log2 of a uniform rank."""
 _MAX_SKEWNESS = 0.99
@@ -79,6 +77,7 @@ def skew_normal_bits(secret: float, references: Floats) -> float | None:
     return max(0.0, float(-log_tail / np.log(2)))
 
 
+@EXPOSURE.computes
 def exposure(secret: float, references: Floats) -> Exposure:
     """The exposure of a secret of log-likelihood `secret` among references `[R]`.
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_assets.formulas import EXTRACTION
 from memory_assets.language.branches import continue_greedily
 from memory_assets.language.model import Ids, LanguageModel
 from memory_assets.language.signals import NEAR_TIE, Progress, TokenSignals, last_margins
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
-FORMULA_VERSION = 1
 _DEPTHS = (1, 8, 0)  # tokens of the suffix checked at each stage; 0: all
 
 
@@ -35,6 +35,7 @@ class Extraction:
     log_p: Floats
 
 
+@EXTRACTION.computes
 def read_extraction(signals: TokenSignals, prefix: int, suffix: int) -> Extraction:
     """Discoverable extraction (Carlini et al. 2023, arXiv 2202.07646) of tokens `prefix` to
     `prefix + suffix` of each sequence, from its first `prefix` tokens.
@@ -121,6 +122,7 @@ def bleu(candidate: Ids, truth: Ids, order: int = 4) -> float:
     return float(np.exp(np.mean(logs)))
 
 
+@EXTRACTION.computes
 def near_verbatim(
     model: LanguageModel,
     sequences: Sequence[Ids],

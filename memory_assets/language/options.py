@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from memory_assets.errors import InputError
 from memory_assets.language.preflight import Training
-from memory_assets.language.scores import FORMULA_VERSION
+from memory_assets.language.scores import FORMULAS
 from memory_assets.language.signals import Sampling
 
-ATTACKS = tuple(FORMULA_VERSION)
+ATTACKS = tuple(FORMULAS)
 
 
 @dataclass(frozen=True)

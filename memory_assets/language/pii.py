@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import numpy as np
 
+from memory_assets.formulas import PII
 from memory_assets.language.branches import branch_log_p, grow_trunk, sample_branches
 from memory_assets.language.exposure import score_values
 from memory_assets.language.model import LanguageModel
 from memory_assets.language.preflight import value_start
 from memory_assets.records.secrets import Secret
 
-FORMULA_VERSION = 2  # 1 drew letters for the letters of listed values
 
-
+@PII.computes
 def infers(model: LanguageModel, secret: Secret, decoys: list[str]) -> bool:
     """Whether the true value is strictly likelier in its context than every decoy."""
     log_p = score_values(model, secret.prefix, [secret.value, *decoys], secret.suffix)
     return bool((log_p[0] > log_p[1:]).all())
 
 
+@PII.computes
 def reconstructs(
     model: LanguageModel, secret: Secret, proposals: int, top_k: int, seed: int
 ) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.errors import InputError
+from memory_assets.formulas import LANGUAGE_TRAINER, SIGNALS
 from memory_assets.language import scores
 from memory_assets.language.model import (
     LanguageModel,
@@ -36,6 +37,7 @@ def shadow_seed(recipe: LanguageRecipe, index: int) -> int:
     return int(np.random.SeedSequence([recipe.seed, index]).generate_state(1, np.uint64)[0] >> 1)
 
 
+@LANGUAGE_TRAINER.computes
 def build_text_block(
     block: Block,
     recipe: LanguageRecipe,
@@ -85,6 +87,7 @@ def train_state(
     return {name: value.detach().cpu().numpy() for name, value in model.named_parameters()}
 
 
+@SIGNALS.computes
 def pool_text_signals(
     recipe: LanguageRecipe,
     tokenizer_folder: Path,
@@ -110,6 +113,7 @@ def pool_text_signals(
     return as_signals(arrays)
 
 
+@SIGNALS.computes
 def target_text_signals(
     recipe: LanguageRecipe,
     tokenizer_folder: Path,

@@ -13,9 +13,6 @@ from memory_assets.records.dataset import import_attribute
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-LANGUAGE_TRAINER_VERSION = 1
-"""Raised when the trainer's arithmetic or its random draws change: shadows get other keys then."""
-
 
 @dataclass(frozen=True)
 class LanguageRecipe:

@@ -1,6 +1,6 @@
 """Membership scores of texts from their token signals; higher means more likely a member.
 
-One name is one formula, for ever: a change takes a new `FORMULA_VERSION`.
+One name is one formula, for ever: a change takes a new version of its `Formula`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_assets.formulas import Formula
 from memory_assets.language.signals import TokenSignals
 
 Floats = NDArray[np.float64]
-FORMULA_VERSION = {
-    "loss": 1,
-    "min_k": 1,
-    "min_k_plus_plus": 1,
-    "zlib": 1,
-    "reference": 2,  # 1 summed all that each model had scored, the same characters or not
-    "recall": 1,
+FORMULAS = {
+    name: Formula(f"score {name}", number)
+    for name, number in {
+        "loss": 1,
+        "min_k": 1,
+        "min_k_plus_plus": 1,
+        "zlib": 1,
+        "reference": 2,  # 1 summed all that each model had scored, the same characters or not
+        "recall": 1,
+    }.items()
 }
 _SHARE = 0.2
 _SIGMA_FLOOR = 1e-4

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from memory_assets.formulas import EXPOSURE, EXTRACTION, PII
 from memory_assets.language import exposure as exposures
 from memory_assets.language import extraction, pii
 from memory_assets.language.exposure import Exposure, score_rows
@@ -147,19 +148,19 @@ def _rates(found: Sequence[SecretFinding], stratum: str) -> list[Measurement]:
             "secret",
             "secret_extraction_rate",
             [f.extracted for f in found],
-            extraction.FORMULA_VERSION,
+            EXTRACTION.version,
         ),
         share(
             "pii_reconstruction",
             "reconstruction_rate",
             [f.reconstructed for f in found],
-            pii.FORMULA_VERSION,
+            PII.version,
         ),
         share(
             "pii_inference",
             "inference_rate",
             [bool(f.inferred) for f in played],
-            pii.FORMULA_VERSION,
+            PII.version,
         ),
         *(
             Measurement(
@@ -168,7 +169,7 @@ def _rates(found: Sequence[SecretFinding], stratum: str) -> list[Measurement]:
                 "mean_exposure",
                 "bits",
                 _mean_exposure(exposed, name == "exposure_extrapolated"),
-                exposures.FORMULA_VERSION,
+                EXPOSURE.version,
                 stratum,
             )
             for name in ("exposure", "exposure_extrapolated")
@@ -179,7 +180,7 @@ def _rates(found: Sequence[SecretFinding], stratum: str) -> list[Measurement]:
             "share_above_ceiling",
             "probability",
             rate(sum(e.beyond for e in exposed), len(exposed)) if exposed else Estimate.not_run(),
-            exposures.FORMULA_VERSION,
+            EXPOSURE.version,
             stratum,
         ),
     ]
@@ -253,7 +254,7 @@ def measure_secrets(
                 "near_tie_rate",
                 "probability",
                 rate(ties, len(found)),
-                extraction.FORMULA_VERSION,
+                EXTRACTION.version,
             )
         )
     return rows

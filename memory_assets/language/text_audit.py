@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_assets.formulas import EXTRACTION, NEAR_TIES, UNINTENDED
 from memory_assets.language import extraction, scores
 from memory_assets.language.model import LanguageModel
 from memory_assets.language.progress import part
@@ -21,10 +22,6 @@ from memory_assets.statistics.summary import summarize
 
 Floats = NDArray[np.float64]
 FAMILY = "membership"
-_NEAR_TIE_VERSION = 2  # 1 counted windows, which are no independent trials
-_BITS_VERSION = 3
-"""1 had Student's interval, too short above for a few texts with many bits; 2 counted characters
-that the reference alone had scored."""
 _SHOT = 64
 """Tokens of held-out text that ReCaLL puts before each text, at most a quarter of the context."""
 
@@ -131,8 +128,8 @@ def measure_membership(
     """ROC and rates of each score; listed as not run where there is nothing to compare with."""
     rows: list[Measurement] = []
     rocs: dict[str, Roc] = {}
-    for name in scores.FORMULA_VERSION:
-        version = scores.FORMULA_VERSION[name]
+    for name, formula in scores.FORMULAS.items():
+        version = formula.version
         if held_out is None or name not in members or name not in held_out:
             rows.append(
                 Measurement(FAMILY, name, "auc", "probability", Estimate.not_run(), version)
@@ -184,7 +181,7 @@ def measure_extraction(
                     metric,
                     "probability",
                     estimate,
-                    extraction.FORMULA_VERSION,
+                    EXTRACTION.version,
                     stratum,
                 )
             )
@@ -197,7 +194,7 @@ def measure_extraction(
             "near_tie_rate",
             "probability",
             near,
-            _NEAR_TIE_VERSION,
+            NEAR_TIES.version,
         )
     )
     return rows
@@ -231,7 +228,7 @@ def measure_near_verbatim(
                 "near_verbatim_rate",
                 "probability",
                 estimate,
-                extraction.FORMULA_VERSION,
+                EXTRACTION.version,
                 stratum,
             )
         )
@@ -254,6 +251,6 @@ def measure_unintended(compared: Compared | None) -> list[Measurement]:
     else:
         mean, total = known_bits(scores.unintended_bits(compared)[compared.known])
     return [
-        Measurement("memorization", "unintended", metric, "bits", estimate, _BITS_VERSION)
+        Measurement("memorization", "unintended", metric, "bits", estimate, UNINTENDED.version)
         for metric, estimate in (("mean_bits", mean), ("total_bits", total))
     ]

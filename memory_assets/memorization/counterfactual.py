@@ -18,15 +18,12 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from memory_assets.formulas import COUNTERFACTUAL
 from memory_assets.memorization.couples import couple_signs
 from memory_assets.memorization.per_record import MEMORIZED
 from memory_assets.pool.signals import Signals
 from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import CONFIDENCE, mean_interval
-
-FORMULA_VERSION = 2
-"""1 ended the share of memorized texts where one text's 95% interval does: of texts just below the
-threshold some always lie above it by luck, and the whole interval lay above the truth."""
 
 Floats = NDArray[np.float64]
 
@@ -76,7 +73,9 @@ def counterfactual(signals: Signals) -> Counterfactual:
         accuracy,
         loss,
         tuple(
-            Measurement("memorization", "counterfactual", metric, unit, estimate, FORMULA_VERSION)
+            Measurement(
+                "memorization", "counterfactual", metric, unit, estimate, COUNTERFACTUAL.version
+            )
             for (metric, unit), estimate in measured.items()
         ),
     )

@@ -17,14 +17,13 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from memory_assets.formulas import GAIN, PER_RECORD, together
 from memory_assets.memorization.couples import couple_signs
 from memory_assets.memorization.evaluation import evaluation
 from memory_assets.memorization.per_record import MEMORIZED, score_records
 from memory_assets.pool.signals import Answers, Signals
 from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import CONFIDENCE, mean_interval
-
-FORMULA_VERSION = 1
 
 
 def _models(answers: Answers, kept: slice) -> Answers:
@@ -92,7 +91,8 @@ def measure_gain(signals: Signals) -> list[Measurement]:
             ):
                 value, width = slope * scale, half_width * scale
                 found[name] = Estimate(value, value - width, value + width, n=couples)
+    version = together(GAIN.version, PER_RECORD.version)
     return [
-        Measurement("memorization", "gain", metric, "probability", estimate, FORMULA_VERSION)
+        Measurement("memorization", "gain", metric, "probability", estimate, version)
         for metric, estimate in found.items()
     ]

@@ -19,12 +19,12 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from memory_assets.formulas import INFLUENCE
 from memory_assets.memorization.couples import couple_signs
 from memory_assets.memorization.evaluation import LEVEL, Evaluation, Signs, evaluation
 from memory_assets.pool.signals import Signals
 from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson
 
-FORMULA_VERSION = 1
 _BLOCK_CELLS = 4_000_000
 """Record x held-out cells worked off at once: some 100 MB."""
 
@@ -87,6 +87,7 @@ def _helped(found: Evaluation, signs: Signs) -> tuple[NDArray[np.int64], NDArray
     return helped, surely
 
 
+@INFLUENCE.computes
 def influence(signals: Signals) -> Influence:
     """Influence of every record of the pool on the held-out records.
 

@@ -29,13 +29,13 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import entr, rel_entr
 
+from memory_assets.formulas import INFORMATION
 from memory_assets.memorization.couples import check_sides, shuffled
 from memory_assets.memorization.score_channel import LN2, mapped, measure_scores
 from memory_assets.pool.signals import Signals
 from memory_assets.statistics.estimate import Estimate, Measurement, number
 from memory_assets.statistics.intervals import CONFIDENCE, mean_interval
 
-FORMULA_VERSION = 1
 SHUFFLES = 40
 _BLOCK = 2_048
 
@@ -201,14 +201,16 @@ def _with_null(name: str, metric: str, unit: str, estimate: Estimate, null: list
     value = estimate.value
     if value is not None and (value > 1 or (metric == "risk_bound" and value >= 1)):
         estimate = replace(estimate, status="vacuous")
-    yield Measurement("information", name, metric, unit, estimate, FORMULA_VERSION, "label")
+    yield Measurement("information", name, metric, unit, estimate, INFORMATION.version, "label")
     chance = [e.value for e in null if e.value is not None]
     spread = Estimate.not_run()
     if chance:
         low, high = np.quantile(chance, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
         mean = float(np.clip(np.mean(chance), low, high))
         spread = Estimate(mean, float(low), float(high), n=len(chance))
-    yield Measurement("information", name, f"{metric}_null", unit, spread, FORMULA_VERSION, "label")
+    yield Measurement(
+        "information", name, f"{metric}_null", unit, spread, INFORMATION.version, "label"
+    )
 
 
 def information(signals: Signals, seed: int, shuffles: int = SHUFFLES) -> Information:

@@ -18,12 +18,12 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from memory_assets.formulas import INFLUENCE, PER_RECORD, RECORD_KINDS, together
 from memory_assets.memorization.influence import Influence
 from memory_assets.memorization.per_record import MEMORIZED, PerRecord, bounds_of_all
 from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import CONFIDENCE
 
-FORMULA_VERSION = 2  # 1 took a record's own interval for the ends of a share
 KINDS = ("useful memorization", "pure leakage", "generalized", "hard", "undecided")
 
 
@@ -69,6 +69,7 @@ def _seems_to_pay(influence: Influence) -> NDArray[np.bool_]:
     return influence.clear | (influence.helped > 0)
 
 
+@RECORD_KINDS.computes
 def classify(
     records: PerRecord, influence: Influence, limits: Limits | None = None
 ) -> NDArray[np.str_]:
@@ -105,6 +106,7 @@ def measure_kinds(
     """
     n, sure = kinds.size, _surely(records, influence, kinds, limits or Limits())
     decided = int((sure != KINDS[4]).sum())
+    version = together(RECORD_KINDS.version, PER_RECORD.version, INFLUENCE.version)
     found = []
     for kind in KINDS:
         k, surely = int((kinds == kind).sum()), int((sure == kind).sum())
@@ -116,7 +118,7 @@ def measure_kinds(
                 f"share_{kind.replace(' ', '_')}",
                 "probability",
                 Estimate(k / n, low / n, high / n, n=n, k=k),
-                FORMULA_VERSION,
+                version,
             )
         )
     return found

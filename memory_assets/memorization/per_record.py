@@ -21,12 +21,12 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from memory_assets.formulas import PER_RECORD
 from memory_assets.memorization.couples import check_sides, couple_signs, has_couples
 from memory_assets.pool.signals import Signals
 from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import CONFIDENCE, mean_interval
 
-FORMULA_VERSION = 1
 MEMORIZED = 0.25
 """Feldman and Zhang's threshold; a record is memorized, everywhere here, *above* it."""
 
@@ -53,6 +53,7 @@ class PerRecord:
         return self.value.size
 
 
+@PER_RECORD.computes
 def score_records(signals: Signals, confidence: float = CONFIDENCE) -> PerRecord:
     """Score every record of the pool.
 
@@ -142,7 +143,7 @@ def measure_records(signals: Signals, scores: PerRecord) -> list[Measurement]:
     }
     return [
         Measurement(
-            "memorization", "feldman_zhang", metric, "probability", estimate, FORMULA_VERSION
+            "memorization", "feldman_zhang", metric, "probability", estimate, PER_RECORD.version
         )
         for metric, estimate in found.items()
     ]

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr
 
+from memory_assets.formulas import SCORE_CHANNEL
 from memory_assets.memorization.couples import shuffled
 from memory_assets.pool.signals import Signals
 from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import CONFIDENCE, mean_interval
 
-FORMULA_VERSION = 1
 SHUFFLES = 10
 LN2 = float(np.log(2))
 _BLOCK = 4_096
@@ -179,6 +179,6 @@ def measure_scores(
             spread = Estimate(float(np.mean(chance)), min(chance), max(chance), n=len(chance))
         for label, value in ((metric, estimate), (f"{metric}_null", spread)):
             rows.append(
-                Measurement("information", name, label, unit, value, FORMULA_VERSION, "score")
+                Measurement("information", name, label, unit, value, SCORE_CHANNEL.version, "score")
             )
     return rows, bits

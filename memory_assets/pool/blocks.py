@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.digest import digest
+from memory_assets.formulas import TRAINER
 from memory_assets.models.recipe import Recipe
 from memory_assets.records.pairing import fingerprint
 
 BLOCK_SIZE = 16
 QUICK = 4
-TRAINER_VERSION = 2
-"""Raised when the trainer's arithmetic or its random draws change: old blocks get other keys."""
 
 Known = Mapping[int, Mapping[str, NDArray]]
 """What is stored of some models already: index in the pool -> its row of every tensor."""
@@ -49,7 +48,7 @@ class Block:
         rows = masks[self.start : self.stop]
         kind = device.partition(":")[0]
         return digest(
-            data_digest, pairing_key, rows, recipe, [self.start, self.stop], TRAINER_VERSION, kind
+            data_digest, pairing_key, rows, recipe, [self.start, self.stop], TRAINER.number, kind
         )
 
 
@@ -101,6 +100,7 @@ def train_rows(
     return np.concatenate([chosen, shared], axis=1)
 
 
+@TRAINER.computes
 def build_block(
     block: Block,
     recipe: Recipe,

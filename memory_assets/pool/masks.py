@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.errors import InputError
+from memory_assets.formulas import MASKS
 
-FORMULA_VERSION = 1
 
-
+@MASKS.computes
 def draw_masks(models: int, pairs: int, seed: int) -> NDArray[np.uint8]:
     """Draw the sides uint8 `[models, pairs]` that the models of a pool train on.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.errors import InputError
+from memory_assets.formulas import SIGNALS
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool.blocks import Block, load_block
 from memory_assets.pool.queries import QUERIES
@@ -39,6 +40,7 @@ class Questions:
         return signal_arrays(models, len(self.pairs), len(self.held_out), count)
 
 
+@SIGNALS.computes
 def pool_signals(
     recipe: Recipe,
     blocks: Iterable[tuple[Block, Path]],
@@ -65,6 +67,7 @@ def pool_signals(
     return as_signals(arrays)
 
 
+@SIGNALS.computes
 def target_signals(
     recipe: Recipe,
     state: Mapping[str, NDArray],

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from memory_assets.errors import InputError
+from memory_assets.formulas import SIGNALS, TRAINER
 from memory_assets.models.callables import FitCallable, FitCommand, Task
 from memory_assets.models.predictions import Predictions
 from memory_assets.models.shadow_tables import ShadowTable
@@ -24,6 +25,7 @@ _log = logging.getLogger(__name__)
 _NOTHING: Known = {}
 
 
+@TRAINER.computes
 def fit_block(
     block: Block,
     source: FitCallable | FitCommand,
@@ -100,6 +102,7 @@ def answered_models(blocks: Iterable[tuple[Block, Path]]) -> NDArray[np.int64]:
     return np.array(sorted(found), dtype=np.int64)
 
 
+@SIGNALS.computes
 def probability_signals(
     blocks: Iterable[tuple[Block, Path]],
     questions: Questions,
@@ -126,6 +129,7 @@ def probability_signals(
     return as_signals(arrays)
 
 
+@SIGNALS.computes
 def prediction_signals(
     predictions: Predictions, questions: Questions, side: NDArray[np.uint8]
 ) -> Signals:
@@ -136,6 +140,7 @@ def prediction_signals(
     return as_signals(arrays)
 
 
+@SIGNALS.computes
 def shadow_prediction_signals(
     shadows: ShadowTable, questions: Questions, ids: NDArray[np.str_], path: Path | None = None
 ) -> Signals:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from memory_assets.errors import InputError
+from memory_assets.formulas import TRAINER
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool import draws
 from memory_assets.pool.engines import Job, gather, make_models, out_of_memory, prepare
@@ -75,6 +76,7 @@ def train_block(
     return _stack([states[position] for position in range(len(indices))])
 
 
+@TRAINER.computes
 def train_target(
     recipe: Recipe,
     x: NDArray[np.float32],

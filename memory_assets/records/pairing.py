@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.formulas import PAIRING
 from memory_assets.paths import is_file
 from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset
 
-FORMULA_VERSION = 2  # 1 trained shadow models on one of several copies
 HELD_OUT_SHARE = 0.2
 """Share of the non-members kept out of the pairs, when the owner does not say how many pairs."""
 
@@ -44,7 +44,7 @@ class Pairing:
 
     @property
     def key(self) -> str:
-        return digest(self.pairs, self.target_side, self.common, self.held_out, FORMULA_VERSION)
+        return digest(self.pairs, self.target_side, self.common, self.held_out, PAIRING.number)
 
 
 def read_members(path: Path, data: Dataset) -> NDArray[np.bool_]:
@@ -133,6 +133,7 @@ def draw_pairing(
     return replace(pairing, common=np.sort(common))
 
 
+@PAIRING.computes
 def pair_up(
     inside: NDArray[np.int64],
     outside: NDArray[np.int64],

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from memory_assets.digest import digest
+from memory_assets.formulas import TEXT_PAIRS
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.pairing import Pairing
 from memory_assets.records.texts import Texts
@@ -85,7 +86,7 @@ class PreparedTexts:
 
     @property
     def key(self) -> str:
-        return digest(self.texts.digest, self.members, self.pairing.key)
+        return digest(self.texts.digest, self.members, self.pairing.key, TEXT_PAIRS.number)
 
     @property
     def pair_ids(self) -> NDArray[np.str_]:

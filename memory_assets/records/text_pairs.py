@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from memory_assets.formulas import TEXT_PAIRS
 from memory_assets.records.overlap import measure_overlap
 from memory_assets.records.pairing import pair_up
 from memory_assets.records.prepared import PreparedTexts
 from memory_assets.records.texts import Texts
 
-FORMULA_VERSION = 2  # 1 looked at all runs of characters, however much text there was
 
-
+@TEXT_PAIRS.computes
 def pair_texts(
     members: Texts,
     held_out: Texts,

@@ -4,9 +4,6 @@ from pathlib import Path
 
 from memory_assets.paths import is_file
 
-RISK_VERSION = "4"
-"""Formula version of the whole chain from counts to money: a change of it prices anew."""
-
 
 def profile_file(name: str, root: Path) -> Path:
     """Where a profile is: a shipped one by its name, else a path from `root`; it may be missing."""

@@ -19,11 +19,10 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr, ndtri
 
+from memory_assets.formulas import EPSILON, together
 from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson
 from memory_assets.statistics.roc import Roc, Threshold
-
-FORMULA_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -212,11 +211,18 @@ def gaussian_dp_epsilon(
     )
 
 
-def epsilon_measurements(name: str, bound: EpsilonBound) -> list[Measurement]:
-    """The bound and its ceiling as rows of the family `epsilon`, in nats; `name` is the attack."""
+def epsilon_measurements(
+    name: str, bound: EpsilonBound, score_version: int = 1
+) -> list[Measurement]:
+    """The bound and its ceiling as rows of the family `epsilon`, in nats.
+
+    `name` is the attack, `score_version` the version of the scores that it rests on.
+    """
     top = Estimate(bound.ceiling, bound.ceiling, bound.ceiling, n=bound.estimate.n)
     return [
-        Measurement("epsilon", name, metric, "nats", estimate, FORMULA_VERSION)
+        Measurement(
+            "epsilon", name, metric, "nats", estimate, together(EPSILON.version, score_version)
+        )
         for metric, estimate in (
             (f"{bound.method}_lower_bound", bound.estimate),
             (f"{bound.method}_ceiling", top),

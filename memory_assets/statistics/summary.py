@@ -7,16 +7,14 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from memory_assets.formulas import RATES, SUMMARY, together
 from memory_assets.statistics.estimate import Estimate, Measurement, number
 from memory_assets.statistics.intervals import CONFIDENCE
 from memory_assets.statistics.roc import Roc, Threshold
 
 NOMINAL_FPR = (0.1, 0.01, 0.001)
 
-FORMULA_VERSION = 2
-"""Of the rates: since 2 the interval of a TPR at an FPR reckons with the threshold, too."""
-_REVISED = {f"tpr_at_fpr_{a:g}": FORMULA_VERSION - 1 for a in NOMINAL_FPR}
-"""Revisions of a rate come on top of the version of the score that it is read off."""
+_RATES = frozenset(f"tpr_at_fpr_{a:g}" for a in NOMINAL_FPR)
 
 
 def rate_of(metric: str) -> float | None:
@@ -83,6 +81,7 @@ def summarize(
 
     With `thresholds` (nominal FPR -> `shadow_threshold`), also the TPR and FPR that these achieve
     here, and the PPV at `prior`; a threshold of None gives `unresolvable` rows.
+    `formula_version` is that of the score; what revises a figure comes on top of it.
     """
     found = {
         "auc": roc.auc(confidence),
@@ -107,7 +106,7 @@ def summarize(
             metric,
             "probability",
             estimate,
-            formula_version + _REVISED.get(metric, 0),
+            together(formula_version, (RATES if metric in _RATES else SUMMARY).version),
             stratum,
         )
         for metric, estimate in found.items()

@@ -8,7 +8,7 @@ from dagster_project.automation import on_change
 from dagster_project.failures import clear_failures
 from dagster_project.pages import report_url
 from memory_assets.artifacts import home
-from memory_assets.audits.portfolio import PORTFOLIO_VERSION
+from memory_assets.audits.reporting import pages_version
 from memory_assets.digest import digest_file
 
 KEY = dg.AssetKey(["portfolio", "dashboard"])
@@ -22,7 +22,7 @@ def dashboard_asset(history: dg.AssetKey) -> dg.AssetsDefinition:
         group_name="portfolio",
         owners=["team:privacy"],
         kinds={"html"},
-        code_version=PORTFOLIO_VERSION,
+        code_version=pages_version(),
         # Dates pass, too: an audit falls due without anything having changed.
         automation_condition=on_change() | dg.AutomationCondition.cron_tick_passed("0 6 * * *"),
         deps=[history],

@@ -11,6 +11,7 @@ from dagster_project.confirmations import AUDIT_ID, RISK_ID, last_runs
 from dagster_project.failures import clear_failures
 from dagster_project.kinds import kind_of
 from memory_assets.artifacts import home
+from memory_assets.history.schema import sql_version
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.subjects import AuditedSubject
 
@@ -29,7 +30,7 @@ def history_asset(subjects: Sequence[AuditedSubject], root: Path) -> dg.AssetsDe
         group_name="portfolio",
         owners=["team:privacy"],
         kinds={"duckdb"},
-        code_version="1",
+        code_version=sql_version(),
         automation_condition=on_any_version(),
         deps=[dg.AssetDep(key, partition_mapping=dg.AllPartitionMapping()) for key in reports]
         + [dg.AssetDep(key) for key in options],

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from memory_assets.audits.means import Means
 from memory_assets.audits.ways.protocol import BlockFiles, TrainingWay
 from memory_assets.digest import digest
-from memory_assets.language.recipe import LANGUAGE_TRAINER_VERSION, LanguageRecipe
+from memory_assets.formulas import LANGUAGE_TRAINER
+from memory_assets.language.recipe import LanguageRecipe
 from memory_assets.pool.blocks import BLOCK_SIZE, Block, Known, complete
 from memory_assets.pool.devices import own_device
 from memory_assets.pool.signals import Signals
@@ -39,7 +40,7 @@ class ByLanguageRecipe(TrainingWay):
         rows, models = masks[block.start : block.stop], [block.start, block.stop]
         made = [self.code, self.tokens, self.device.partition(":")[0]]
         texts = [prepared.texts.digest, prepared.pairing.key]
-        return digest(*texts, rows, self.recipe, models, *made, LANGUAGE_TRAINER_VERSION)
+        return digest(*texts, rows, self.recipe, models, *made, LANGUAGE_TRAINER.number)
 
     def train(
         self,

@@ -14,10 +14,11 @@ from memory_assets.audits.means import Means
 from memory_assets.audits.ways.protocol import BlockFiles, TrainingWay, questions_about
 from memory_assets.digest import digest, digest_file
 from memory_assets.errors import InputError
+from memory_assets.formulas import TRAINER
 from memory_assets.models.callables import FitCallable, FitCommand
 from memory_assets.models.predictions import read_predictions
 from memory_assets.models.shadow_tables import open_shadow_table
-from memory_assets.pool.blocks import TRAINER_VERSION, Block, Known
+from memory_assets.pool.blocks import Block, Known
 from memory_assets.pool.query import Questions
 from memory_assets.pool.signal_files import as_signals, save_signals
 from memory_assets.pool.signals import Signals
@@ -64,7 +65,7 @@ class ByFit(TrainingWay):
     def block_key(self, block: Block, prepared: Prepared, masks: NDArray[np.uint8]) -> str:
         rows = masks[block.start : block.stop]
         models = [block.start, block.stop]
-        return digest(prepared.key, rows, self.code, self.seed, models, TRAINER_VERSION)
+        return digest(prepared.key, rows, self.code, self.seed, models, TRAINER.number)
 
     def train(
         self,
