@@ -107,6 +107,10 @@ class Step:
 
     name: str
     uses: tuple[Formula, ...]
+    known: ClassVar[list[Step]] = []
+
+    def __post_init__(self) -> None:
+        self.known.append(self)
 
     def versions(self, *chosen: Formula) -> dict[str, int]:
         """Version of every formula by name: a part of the key of what the step makes."""

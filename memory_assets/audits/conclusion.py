@@ -31,7 +31,7 @@ from memory_assets.controls.resolution import resolution
 from memory_assets.controls.verdict import Decision, Gate, decide
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
-from memory_assets.formulas import ACCOUNTANT, CONCLUSION, GATE, UTILITY, Step
+from memory_assets.formulas import ACCOUNTANT, CONCLUSION, GATE, UTILITY, Formula, Step
 from memory_assets.formulas import REPLACE_ONE as REPLACE_ONE_FORMULA
 from memory_assets.history.bundle import Audit, AuditBundle, as_record_scores
 from memory_assets.models.checkpoints import list_versions, read_manifest
@@ -44,7 +44,7 @@ from memory_assets.statistics.estimate import Control, Measurement, Verdict
 from memory_assets.statistics.intervals import rate
 from memory_assets.subjects import ClassifierSubject
 
-STEP = Step("conclusion", (CONCLUSION, GATE, UTILITY, ACCOUNTANT, REPLACE_ONE_FORMULA))
+STEP = Step("conclusion", (CONCLUSION, GATE, UTILITY))
 _CONTROL_SEED = 0
 TRAINED_HERE = Control("provenance", True, None, None, None, say("provenance.trained_here"))
 
@@ -72,9 +72,16 @@ class Evidence:
         return [file.stem for file in files]
 
 
+def conclusion_formulas(subject: ClassifierSubject) -> list[Formula]:
+    """The formulas of the attacks, which the controls run, and of the accountant where one is."""
+    noisy = subject.recipe is not None and subject.recipe.dp is not None
+    accountant = [ACCOUNTANT, REPLACE_ONE_FORMULA] if noisy else []
+    return [*attack_formulas(subject), *accountant]
+
+
 def conclusion_version(subject: ClassifierSubject) -> str:
     """Formula versions, and what the owner chose that decides the verdict."""
-    return f"{STEP.code_version(*attack_formulas(subject))}.{subject.config_digest[:8]}"
+    return f"{STEP.code_version(*conclusion_formulas(subject))}.{subject.config_digest[:8]}"
 
 
 def computed_by(subject: ClassifierSubject) -> str:
@@ -90,7 +97,7 @@ def computed_by(subject: ClassifierSubject) -> str:
         ATTACKS_STEP.in_words(*attacks),
         pool_findings.MEMORIZATION_STEP.in_words(),
         pool_findings.INFORMATION_STEP.in_words(),
-        STEP.in_words(),
+        STEP.in_words(*conclusion_formulas(subject)),
     ]
     return "; ".join(steps)
 
@@ -202,7 +209,7 @@ def conclude(
     Raises:
         InputError: a gate over a metric that was not measured, or evidence that a control refuses.
     """
-    attacks = attack_formulas(subject)
+    formulas = conclusion_formulas(subject)
     audit_id = digest(
         subject.subject,
         evidence.version,
@@ -212,10 +219,10 @@ def conclude(
         subject.config_digest,
         evidence.keys,
         evidence.trained_here,
-        STEP.versions(*attacks),
+        STEP.versions(*formulas),
     )
 
-    @STEP.at_work(*attacks)
+    @STEP.at_work(*formulas)
     def build(folder: Path) -> None:
         CONCLUSION.note()
         results = AttackResults.load(evidence.attacks)

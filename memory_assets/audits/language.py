@@ -86,13 +86,9 @@ FINDINGS_STEP = Step(
     (
         FINDINGS,
         *SCORES.values(),
-        RATES,
-        SUMMARY,
         EXTRACTION,
         NEAR_TIES,
         UNINTENDED,
-        EXPOSURE,
-        PII,
     ),
 )
 CONCLUSION_STEP = Step("conclusion", (LANGUAGE_CONCLUSION, GATE))
@@ -236,8 +232,15 @@ def texts_version(subject: LanguageModelSubject) -> str:
 def leakage_version(subject: LanguageModelSubject) -> str:
     """Formula versions, and everything the owner chose that decides numbers or verdict."""
     chosen = digest(subject.model_dump(include={"probes", "reference", "base"}))
-    steps = f"{FINDINGS_STEP.code_version()}.{CONCLUSION_STEP.code_version(*_attacks(subject))}"
-    return f"{steps}.{chosen[:8]}.{subject.config_digest[:8]}"
+    found = FINDINGS_STEP.code_version(*sought(subject))
+    concluded = CONCLUSION_STEP.code_version(*_attacks(subject))
+    return f"{found}.{concluded}.{chosen[:8]}.{subject.config_digest[:8]}"
+
+
+def sought(subject: LanguageModelSubject) -> list[Formula]:
+    """The formulas of what rests on held-out texts and on secrets, where there are any."""
+    compared = [RATES, SUMMARY] if subject.held_out is not None else []
+    return [*compared, *([EXPOSURE, PII] if subject.manifest or subject.secrets else [])]
 
 
 def _attacks(subject: LanguageModelSubject) -> list[Formula]:
@@ -247,11 +250,11 @@ def _attacks(subject: LanguageModelSubject) -> list[Formula]:
 
 def computed_by(subject: LanguageModelSubject) -> str:
     """The formulas that every figure of an audit was computed by, with their versions, by step."""
-    steps = [TEXTS_STEP.in_words(), FINDINGS_STEP.in_words()]
+    steps = [TEXTS_STEP.in_words(), FINDINGS_STEP.in_words(*sought(subject))]
     if subject.recipe is not None:
         steps += [step.in_words() for step in (PAIRS_STEP, pool_step(subject), SIGNALS_STEP)]
         steps += [ATTACKS_STEP.in_words(*_attacks(subject)), MEMORIZATION_STEP.in_words()]
-    return "; ".join([*steps, CONCLUSION_STEP.in_words()])
+    return "; ".join([*steps, CONCLUSION_STEP.in_words(*_attacks(subject))])
 
 
 def _digest_of(subject: LanguageModelSubject, folder: Path | None) -> str:
@@ -283,9 +286,11 @@ def language_findings(
     base = base_of(path, subject.folder_of(subject.base, root) if subject.base else None, root)
     options, device = subject.probes.options(), device_name()
     others = [_digest_of(subject, reference), _digest_of(subject, base)]
-    key = digest(weights, texts.name, others, options, device, FINDINGS_STEP.versions())
+    key = digest(
+        weights, texts.name, others, options, device, FINDINGS_STEP.versions(*sought(subject))
+    )
 
-    @FINDINGS_STEP.at_work()
+    @FINDINGS_STEP.at_work(*sought(subject))
     def build(folder: Path) -> None:
         from memory_assets.language.audit import audit_language_model
         from memory_assets.language.progress import Spoken

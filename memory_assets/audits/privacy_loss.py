@@ -51,7 +51,6 @@ def measure_epsilon(evaluation: Evaluation, side: NDArray[np.uint8]) -> list[Mea
     level = 1 - (1 - CONFIDENCE) / len(evaluation.results)
     for result in evaluation.results:
         name, version = result.attack.name, result.attack.formula_version
-        versions.append(version)
         fixed = tuple(t for t in result.thresholds.values() if t is not None)
         if fixed:
             strategy = Bonferroni(fixed)
@@ -60,6 +59,7 @@ def measure_epsilon(evaluation: Evaluation, side: NDArray[np.uint8]) -> list[Mea
                 gaussian_dp_epsilon(result.roc, strategy, DELTA)[1],
             ]
             found += [m for bound in bounds for m in epsilon_measurements(name, bound, version)]
+            versions.append(version)
             best.append(epsilon_lower_bound(result.roc, strategy, DELTA, level))
         one_run = one_run_from_pairs(result.scores, side, GUESSED_SHARE)
         found += epsilon_measurements(name, one_run, version)

@@ -19,7 +19,7 @@ from memory_assets.history.bundle import Audit, AuditBundle
 from memory_assets.history.files import Files
 from memory_assets.history.questions import ask, to_csv, trend
 from memory_assets.reports.catalogue import LANGUAGES
-from memory_assets.reports.inputs import TREND, ActionLine, ReportInput
+from memory_assets.reports.inputs import TREND, ActionLine, NotRun, ReportInput
 from memory_assets.reports.recited import read_recited
 from memory_assets.subjects import AuditedSubject
 
@@ -80,6 +80,25 @@ def _is_sound(page: Path) -> bool:
         return False
 
 
+def page_key(
+    subject: AuditedSubject,
+    audit_id: str,
+    priced: Path | None,
+    earlier: pa.Table,
+    actions: Sequence[ActionLine],
+    left_out: Sequence[NotRun],
+) -> str:
+    """Digest of all that a page shows, and of how it says it."""
+    return digest(
+        pages_version(),
+        audit_id,
+        to_csv(earlier),
+        [subject.title, subject.owner, subject.cadence_days],
+        priced.name if priced else None,
+        [str(line) for line in (*actions, *left_out)],
+    )
+
+
 def write_report(
     subject: AuditedSubject,
     store: ArtifactStore,
@@ -105,14 +124,8 @@ def write_report(
         raise InputError(f"version {version!r}: its name cannot name a folder; rename the file")
     earlier = _until_then(store, bundle.audit)
     actions = _actions(store, bundle.audit)
-    inputs = digest(
-        pages_version(),
-        bundle.audit.audit_id,
-        to_csv(earlier),
-        [subject.title, subject.owner, subject.cadence_days],
-        priced.name if priced else None,
-        [str(action) for action in actions],
-    )
+    left_out = not_run(subject, bundle)
+    inputs = page_key(subject, bundle.audit.audit_id, priced, earlier, actions, left_out)
     marker = folder / ".inputs"
     pages = {lang: folder / f"{lang}.html" for lang in LANGUAGES}
     same = marker.is_file() and marker.read_text(encoding="utf-8") == inputs
@@ -128,7 +141,7 @@ def write_report(
         title=subject.title,
         owner=subject.owner,
         gate=subject.gate,
-        not_run=not_run(subject, bundle),
+        not_run=left_out,
         recited=read_recited(attacks[0]),
         artifacts={
             "attack scores": ", ".join(a.name for a in attacks),
