@@ -13,6 +13,7 @@ from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import CONFIDENCE, rate
 
 
+@AGREEMENT.computes
 def agreement(
     exposed: Mapping[str, Bools],
     confidence: float = CONFIDENCE,

@@ -88,8 +88,9 @@ def computed_on(subject: PooledSubject) -> str:
 class PoolPlan:
     """The blocks of a pool and their keys, known before anything is trained.
 
-    `silent` are the models that did not answer when they were trained (see `as_trained`): a pool
-    without them is another pool.
+    `drawn` digests the audit set and the version of the draw of its sides. `silent` are the models
+    that did not answer when they were trained (see `as_trained`): a pool without them is another
+    pool.
     """
 
     way: Way
@@ -97,13 +98,13 @@ class PoolPlan:
     blocks: tuple[Block, ...]
     keys: tuple[str, ...]
     outside: str = ""
+    drawn: str = ""
     silent: tuple[int, ...] = ()
 
     @property
     def key(self) -> str:
         silent = [list(self.silent)] if self.silent else []
-        drawn = [MASKS.number] if self.keys else []
-        return digest(list(self.keys), self.outside, drawn, *silent)
+        return digest(list(self.keys), self.outside, self.drawn, *silent)
 
 
 def pool_step(subject: PooledSubject) -> Step:
@@ -125,7 +126,8 @@ def plan_pool(subject: PooledSubject, root: Path, prepared: AuditSet) -> PoolPla
     masks = draw_masks(subject.models, pairs, subject.pool.seed)
     blocks, trains = cut_blocks(subject.models), cast(TrainingWay, way)
     keys = [trains.block_key(block, prepared, masks) for block in blocks]
-    return PoolPlan(way, masks, tuple(blocks), tuple(keys))
+    drawn = digest(prepared.key, MASKS.number)
+    return PoolPlan(way, masks, tuple(blocks), tuple(keys), drawn=drawn)
 
 
 def as_trained(plan: PoolPlan, store: ArtifactStore) -> PoolPlan:

@@ -157,7 +157,9 @@ def test_signals_are_not_kept_under_the_name_of_a_smaller_pool(
 
     def meanwhile(*args) -> None:
         ways_world.BROKEN.clear()
-        world.train(subject)
+        other = threading.Thread(target=world.train, args=[subject])
+        other.start()
+        other.join()
         ask(*args)
 
     monkeypatch.setattr(ByFit, "ask_pool", meanwhile)

@@ -19,9 +19,11 @@ from automation_projects import (
     of,
 )
 
+import memory_assets
 from dagster_project import auditing
 from dagster_project.components.option_assets import OPTION_ASSETS
 from dagster_project.confirmations import RISK_ID
+from memory_assets import formulas
 from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits.pricing import Audited, price_version
 from memory_assets.history.bundle import AuditBundle
@@ -147,9 +149,34 @@ def test_records_written_anew_but_equal_stop_at_the_data_set(daemon: SteppedDaem
 def test_a_bumped_instrument_runs_what_it_computes_and_what_reads_that(
     daemon: SteppedDaemon, monkeypatch
 ):
-    monkeypatch.setattr("dagster_project.components.pool_assets.findings.INFORMATION_VERSION", "99")
+    monkeypatch.setattr(formulas.INFORMATION, "number", 99)
     done = without_history(daemon.settle())
     assert done == of("tiny", "information") + of("tiny", *CONCLUSION, versions=["v1"])
+
+
+@pytest.mark.parametrize(
+    ("formula", "of_pool", "of_version"),
+    [
+        (formulas.RATES, (), ("attack_scores", *CONCLUSION)),
+        (formulas.GATE, (), CONCLUSION),
+        (formulas.RISK, (), PRICE),
+        (formulas.SIGNALS, POOL_ASSETS[2:], VERSION_ASSETS),
+    ],
+    ids=lambda value: value.name if isinstance(value, formulas.Formula) else "",
+)
+def test_any_formula_runs_what_it_computes_and_what_reads_that(
+    daemon: SteppedDaemon, home: Path, monkeypatch, formula, of_pool, of_version
+):
+    before = len(audits(home))
+    monkeypatch.setattr(formula, "number", 99)
+    done = without_history(daemon.settle())
+    assert done == of("tiny", *of_pool) + of("tiny", *of_version, versions=["v1"])
+    assert len(audits(home)) == before + (formula is not formulas.RISK)
+
+
+def test_a_new_release_of_the_program_runs_nothing(daemon: SteppedDaemon, monkeypatch):
+    monkeypatch.setattr(memory_assets, "__version__", "99.0.0")
+    assert daemon.settle() == Counter()
 
 
 def test_a_changed_gate_gives_a_new_verdict_and_runs_no_attack(daemon: SteppedDaemon):

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from history_bundles import bundle, written
 
-from memory_assets.audits.privacy_loss import BEST_VERSION, check_claimed
+from memory_assets.audits.privacy_loss import check_claimed
+from memory_assets.formulas import BEST_EPSILON
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History
 from memory_assets.statistics.estimate import Estimate, Measurement
 
 
 def epsilon(metric: str, estimate: Estimate, name: str = "all attacks") -> Measurement:
-    return Measurement("epsilon", name, metric, "nats", estimate, BEST_VERSION)
+    return Measurement("epsilon", name, metric, "nats", estimate, BEST_EPSILON.number)
 
 
 CEILINGS = {"clopper_pearson": 4.2, "gaussian_dp": 9.9, "one_run": 3.3}
