@@ -6,7 +6,6 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 from unittest.mock import patch
 
@@ -78,7 +77,3 @@ def wrong(run: Made, reads: Reads, ask: Callable[[], Made]) -> dict[str, tuple[s
             found[name] = should - changed, changed - should
     assert ask().keys == before
     return found
-
-
-def folder_of(store: ArtifactStore, kind: str) -> Path:
-    return store.path(kind, "")

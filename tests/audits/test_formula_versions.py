@@ -212,7 +212,7 @@ def _written_out(tree: ast.AST) -> Iterator[str]:
             ends = "VERSIONS" if isinstance(node.value, ast.Dict) else "VERSION"
             yield from (n for n in names if n.upper().endswith((ends, "VERSION")))
         if isinstance(node, ast.Call):
-            passed = {k.arg: k.value for k in node.keywords}
+            passed: dict[str | None, ast.expr | None] = {k.arg: k.value for k in node.keywords}
             if isinstance(node.func, ast.Name) and node.func.id == "Measurement":
                 fields = dict(zip(range(len(node.args)), node.args, strict=True))
                 passed["formula_version"] = passed.get("formula_version", fields.get(5))
