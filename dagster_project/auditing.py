@@ -10,19 +10,21 @@ from pathlib import Path
 
 import dagster as dg
 
+from dagster_project.automation import RUN_BY_HAND
 from dagster_project.components.option_assets import OPTION_ASSETS
 from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.definitions import build_definitions
 from dagster_project.defs.portfolio.dashboard import KEY as DASHBOARD
 from dagster_project.executors import CONFIG, IN_PROCESS, executor_name, portable_job
 from dagster_project.failures import StepFailed, root_cause, told_of
-from dagster_project.instance import end_abandoned_runs, open_instance, owner_tag
+from dagster_project.instance import end_abandoned_runs, open_instance
 from dagster_project.kinds import kind_of
 from dagster_project.references import refers_to, sweep_runs
 from dagster_project.sensors.neighbours import report_neighbours
 from dagster_project.sensors.sources import report_sources
 from dagster_project.sensors.versions import report_versions
 from dagster_project.sensors.watching import DATA_VERSION
+from dagster_project.workers import executed_here
 from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.audits.language import read_notices
 from memory_assets.disk import sweep
@@ -33,6 +35,7 @@ from memory_assets.models.registry import version_of_alias
 from memory_assets.subjects import AuditedSubject
 
 MONEY_ASSETS = ("risk", "audit_plan", "roi_report")
+_BY_HAND = {RUN_BY_HAND: "yes"}
 
 # The event log belongs in the UI; the terminal shows progress and the result.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -107,7 +110,7 @@ class _Runner:
             asset_selection=keys,
             partition_key=version,
             run_id=run_id,
-            tags=owner_tag(),
+            tags=_BY_HAND | executed_here(self.instance, run_id),
             raise_on_error=False,
         )
         for event in result.all_events:
@@ -123,7 +126,7 @@ class _Runner:
                 portable_job(self.root, self.job.name),
                 self.instance,
                 run_config=_QUIET,
-                tags={**owner_tag(), **partition},
+                tags={**_BY_HAND, **partition},
                 asset_selection=keys,
             ) as result:
                 for event in result.all_events:
