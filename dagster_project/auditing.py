@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import dagster as dg
 
 from dagster_project.automation import RUN_BY_HAND
 from dagster_project.components.option_assets import OPTION_ASSETS
 from dagster_project.components.subject_graph import SubjectGraph
-from dagster_project.definitions import build_definitions
+from dagster_project.definitions import build_definitions, load_alone
 from dagster_project.defs.portfolio.dashboard import KEY as DASHBOARD
 from dagster_project.executors import CONFIG, IN_PROCESS, executor_name, portable_job
-from dagster_project.failures import StepFailed, root_cause, told_of
+from dagster_project.failures import NotDone, StepFailed, attempt, root_cause, told_of
 from dagster_project.instance import end_abandoned_runs, open_instance
 from dagster_project.kinds import kind_of
 from dagster_project.references import refers_to, sweep_runs
 from dagster_project.sensors.neighbours import report_neighbours
 from dagster_project.sensors.sources import report_sources
-from dagster_project.sensors.versions import report_versions
+from dagster_project.sensors.versions import Observation, report_versions
 from dagster_project.sensors.watching import DATA_VERSION
 from dagster_project.workers import executed_here
 from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.audits.language import read_notices
+from memory_assets.audits.options import option_version
 from memory_assets.disk import sweep
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
@@ -35,11 +39,14 @@ from memory_assets.models.registry import version_of_alias
 from memory_assets.subjects import AuditedSubject
 
 MONEY_ASSETS = ("risk", "audit_plan", "roi_report")
+_INTERRUPTS = (KeyboardInterrupt.__name__, dg.DagsterExecutionInterruptedError.__name__)
+_ENDS = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED)
 _BY_HAND = {RUN_BY_HAND: "yes"}
 
 # The event log belongs in the UI; the terminal shows progress and the result.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
+T = TypeVar("T")
 Result = dg.ExecuteInProcessResult | dg.JobExecutionResult
 Progress = Callable[[str], None]
 """Called with a few words on what is being done now."""
@@ -64,8 +71,9 @@ class Audited:
 class AuditRun:
     """What one call did: the audits, and how many blocks of shadow models it trained.
 
-    `audits` are those of versions, `options` those of mitigated recipes. `wrong` says, a line each,
-    what lies among the versions that could not be audited; the others were.
+    `audits` are those of versions, `options` those of mitigated recipes. `missed` names, with its
+    subject, each version and option that was to be audited and could not be; the version is empty
+    where not even those are known. `not_done` says why, and what else went wrong, a line each.
     """
 
     audits: tuple[Audited, ...]
@@ -73,7 +81,8 @@ class AuditRun:
     blocks_trained: int
     blocks_reused: int
     audits_added: int
-    wrong: tuple[str, ...] = ()
+    missed: tuple[tuple[str, str], ...] = ()
+    not_done: tuple[NotDone, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,8 @@ class _Runner:
         A check that fails is a result, not an error: the audit ran. A step that fails is one.
 
         Raises:
-            InputError: a step refused its input. StepFailed: a step broke.
+            InputError: a step refused its input. StepFailed: a step broke, or the run.
+            KeyboardInterrupt: the run was interrupted, which Dagster takes for a failure.
         """
         if executor_name() != IN_PROCESS:
             self.progress(f"{label}, by {executor_name()}")
@@ -113,9 +123,7 @@ class _Runner:
             tags=_BY_HAND | executed_here(self.instance, run_id),
             raise_on_error=False,
         )
-        for event in result.all_events:
-            if event.is_step_failure:
-                _raise_for(event)
+        _raise_for_failures(result)
         return result
 
     def _elsewhere(self, keys: list[dg.AssetKey], version: str | None) -> Result:
@@ -129,9 +137,7 @@ class _Runner:
                 tags={**_BY_HAND, **partition},
                 asset_selection=keys,
             ) as result:
-                for event in result.all_events:
-                    if event.is_step_failure:
-                        _raise_for(event)
+                _raise_for_failures(result)
                 return result
         except dg.DagsterInvalidConfigError as error:
             raise InputError(f"{CONFIG}: {error.errors[0].message}") from error
@@ -171,6 +177,24 @@ def _blocks(done: Result, graph: SubjectGraph) -> tuple[int, int]:
 def _data_version(event: dg.EventLogEntry | None) -> str | None:
     materialization = event.asset_materialization if event else None
     return (materialization.tags or {}).get(DATA_VERSION) if materialization else None
+
+
+def _raise_for_failures(result: Result) -> None:
+    """Raise what a run that failed means to the user; failed checks are results."""
+    failures = [event for event in result.all_events if event.is_step_failure]
+    ends = [event for event in result.all_events if event.event_type in _ENDS]
+    errors = [
+        *(event.step_failure_data.error for event in failures),
+        *(event.job_failure_data.error for event in ends if event.is_job_failure),
+    ]
+    canceled = any(not event.is_job_failure for event in ends)
+    if canceled or any(error is not None and error.cls_name in _INTERRUPTS for error in errors):
+        raise KeyboardInterrupt
+    for event in failures:
+        _raise_for(event)
+    if ends and not failures:
+        told = told_of(root_cause(ends[0].job_failure_data.error))
+        raise StepFailed(f"the run failed between its steps: {told}")
 
 
 def _raise_for(event: dg.DagsterEvent) -> None:
@@ -221,63 +245,181 @@ def _versions(subject: AuditedSubject, seen: list[str], wanted: str | None) -> l
     return [wanted]
 
 
+@dataclass
+class _Tally:
+    """What was done up to now, for all subjects."""
+
+    audits: list[Audited] = field(default_factory=list)
+    options: list[Audited] = field(default_factory=list)
+    missed: list[tuple[str, str]] = field(default_factory=list)
+    not_done: list[NotDone] = field(default_factory=list)
+    trained: int = 0
+    reused: int = 0
+    added: int = 0
+
+    def count(self, blocks: tuple[int, int]) -> None:
+        self.trained += blocks[0]
+        self.reused += blocks[1]
+
+    def record(self, runner: _Runner) -> None:
+        """Bring the history up to date; where that fails, the audits are there all the same."""
+        self.added += attempt(self.not_done, "portfolio", "history", runner.record) or 0
+
+    def done(self) -> AuditRun:
+        return AuditRun(
+            tuple(self.audits),
+            tuple(self.options),
+            self.trained,
+            self.reused,
+            self.added,
+            tuple(self.missed),
+            tuple(dict.fromkeys(self.not_done)),
+        )
+
+
+@dataclass(frozen=True)
+class _OfSubject:
+    """The audits of one subject. What fails there holds back nothing that does not rest on it."""
+
+    runner: _Runner
+    subject: AuditedSubject
+    tally: _Tally
+
+    @property
+    def name(self) -> str:
+        return self.subject.subject
+
+    @cached_property
+    def graph(self) -> SubjectGraph:
+        return SubjectGraph(self.subject, self.runner.root)
+
+    def _attempt(self, about: str, work: Callable[[], T]) -> T | None:
+        return attempt(self.tally.not_done, self.name, about, work)
+
+    def run(self, version: str | None) -> None:
+        """Bring pool, audits and reports of the subject up to date, of one version or of all."""
+        seen = self._attempt("", self._look)
+        if seen is None:
+            self.tally.missed.append((self.name, version or ""))
+            return
+        self.tally.not_done += [NotDone(self.name, "", line) for line in seen.wrong]
+        if seen.wrong and not seen.present:
+            self.tally.missed.append((self.name, version or ""))
+            return
+        versions = self._attempt("", lambda: _versions(self.subject, list(seen.present), version))
+        if versions is None:
+            self.tally.missed.append((self.name, version or ""))
+            return
+        began = time.time()
+        blocks = self._attempt("pool", lambda: self.runner.pool(self.subject, self.graph))
+        self.tally.count(blocks or (0, 0))
+        audited = [] if blocks is None else [one for v in versions if (one := self._version(v))]
+        self.tally.missed += [
+            (self.name, v) for v in versions if v not in [one.version for one in audited]
+        ]
+        options = self._options(began, blocks is not None) if version is None else []
+        self.tally.audits += audited
+        self.tally.options += options
+        if any(not one.reused for one in (*audited, *options)):
+            # What a version costs is held against its siblings, and its report shows them.
+            self.tally.record(self.runner)
+        self._price([one.version for one in audited], list(seen.known))
+
+    def _look(self) -> Observation:
+        """Report what the owner brings, records and versions.
+
+        Raises:
+            InputError: a file is not there, a registry does not answer, or there is no such graph.
+        """
+        graph, instance = self.graph, self.runner.instance
+        if graph.key("leakage") not in self.runner.job.asset_layer.executable_asset_keys:
+            load_alone(self.runner.root, self.name)
+            raise StepFailed("its assets are missing in the lineage graph")
+        report_sources(graph, instance)
+        return report_versions(self.subject, self.runner.root, graph.versions, instance)
+
+    def _version(self, version: str) -> Audited | None:
+        keys = [self.graph.key(asset) for asset in kind_of(self.subject).version]
+
+        def work() -> Audited:
+            done = self.runner.run(f"{self.name} {version}", keys, version)
+            return _audited(self.subject, done, self.graph)
+
+        return self._attempt(version, work)
+
+    def _options(self, began: float, pool_stands: bool) -> list[Audited]:
+        """The audits of mitigated recipes: each has a pool of its own, on the same records."""
+        options = kind_of(self.subject).options(self.graph)
+        if not pool_stands and not self._has_records(began):
+            self.tally.missed += [(self.name, option_version(one.option)) for one in options]
+            return []
+        audited = []
+        for option in options:
+            about = option_version(option.option)
+            done = self._attempt(about, lambda option=option: self._option(option))
+            if done is None:
+                self.tally.missed.append((self.name, about))
+            else:
+                audited.append(done)
+        return audited
+
+    def _option(self, option: SubjectGraph) -> Audited:
+        keys = [option.key(asset) for asset in OPTION_ASSETS]
+        done = self.runner.run(f"{self.name} {option.option}", keys)
+        self.tally.count(_blocks(done, option))
+        return _audited(self.subject, done, option)
+
+    def _has_records(self, since: float) -> bool:
+        """Whether the records were prepared since a time, though the pool upon them failed."""
+        key = self.graph.key("dataset")
+        made = self.runner.instance.get_latest_materialization_event(key)
+        return made is not None and made.timestamp >= since
+
+    def _price(self, versions: list[str], released: list[str]) -> None:
+        # Said before the prices that read them: a daemon then has nothing left to do.
+        self._attempt(
+            "prices",
+            lambda: report_neighbours(self.graph, self.runner.instance, released, versions),
+        )
+        keys = [self.graph.key(asset) for asset in MONEY_ASSETS]
+        for version in versions:
+            label = f"{self.name} {version}"
+            self._attempt(
+                f"{version} price",
+                lambda label=label, version=version: self.runner.run(label, keys, version),
+            )
+
+
 def run_audits(
     subjects: list[AuditedSubject], root: Path, version: str | None, progress: Progress
 ) -> AuditRun:
     """Bring these subjects' pools, audits, reports and the history up to date.
 
-    Whatever exists under its digest is reused. Two processes at the same subject take turns.
+    Whatever exists under its digest is reused. Two processes at the same subject take turns. What
+    is wrong with a subject, a version, a pool or an option, or breaks there, holds back nothing
+    else: it is said in the result.
 
     Raises:
-        InputError: something the owner gave is wrong. StepFailed: a step broke.
+        InputError: the history or the instance cannot be opened, or a setting is wrong.
     """
     store = ArtifactStore(home())
     sweep(store.root)
     History(store.root).upgrade()
     sweep_runs(store.root / "references")
+    executor_name()  # a setting that is wrong is so for every run
     with open_instance() as instance:
         end_abandoned_runs(instance)
         definitions = build_definitions(root)
         runner = _Runner(
             definitions.resolve_implicit_global_asset_job_def(), root, instance, progress
         )
-        audits: list[Audited] = []
-        options: list[Audited] = []
-        wrong: list[str] = []
-        trained = reused = added = 0
+        tally = _Tally()
         for subject in subjects:
             lock = store.lock(f"audit-{subject.subject}")
             progress(f"{subject.subject}: waiting for another audit" if lock.is_locked else "")
             with lock:
-                graph, kind = SubjectGraph(subject, root), kind_of(subject)
-                report_sources(graph, instance)
-                seen = report_versions(subject, root, graph.versions, instance)
-                wrong += seen.wrong
-                if seen.wrong and not seen.present:
-                    continue  # nothing there can be audited, and the other subjects can
-                versions = _versions(subject, list(seen.present), version)
-                made = runner.pool(subject, graph)
-                trained, reused = trained + made[0], reused + made[1]
-                for name in versions:
-                    done = runner.run(
-                        f"{subject.subject} {name}",
-                        [graph.key(asset) for asset in kind.version],
-                        name,
-                    )
-                    audits.append(_audited(subject, done, graph))
-                for option in kind.options(graph) if version is None else ():
-                    keys = [option.key(asset) for asset in OPTION_ASSETS]
-                    done = runner.run(f"{subject.subject} {option.option}", keys)
-                    made = _blocks(done, option)
-                    trained, reused = trained + made[0], reused + made[1]
-                    options.append(_audited(subject, done, option))
-                if any(not a.reused for a in (*audits, *options)):
-                    # What a version costs is held against its siblings, and its report shows them.
-                    added += runner.record()
-                # Said before the prices that read them: a daemon then has nothing left to do.
-                report_neighbours(graph, instance, list(seen.known), versions)
-                for name in versions:
-                    keys = [graph.key(asset) for asset in MONEY_ASSETS]
-                    runner.run(f"{subject.subject} {name}", keys, name)
-        added += runner.record()
-    return AuditRun(tuple(audits), tuple(options), trained, reused, added, tuple(wrong))
+                _OfSubject(runner, subject, tally).run(version)
+        # Where nothing could be audited there is nothing to tell, and no history to begin.
+        if tally.audits or tally.options or History(store.root).published.is_file():
+            tally.record(runner)
+    return tally.done()

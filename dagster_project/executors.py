@@ -128,7 +128,7 @@ def _recording(found: dg.ExecutorDefinition) -> dg.ExecutorDefinition:
 
     return dg.ExecutorDefinition(
         name=found.name,
-        config_schema=found.config_schema,
+        config_schema=found.config_schema,  # pyright: ignore[reportArgumentType]
         requirements=found.get_requirements,
         executor_creation_fn=create,
         description=found.description,
