@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -39,6 +39,9 @@ from dagster_project.failures import NotDone
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError, printable
 from memory_assets.history.bundle import AuditBundle
+
+if TYPE_CHECKING:
+    from dagster_project.subjects import Survey
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -96,6 +99,12 @@ def _headline(bundle: AuditBundle) -> str:
     return f"{top.name}: {top.metric} {e.value:.3f} ({e.ci_low:.3f} to {e.ci_high:.3f}, n = {e.n})"
 
 
+def _say_left_out(project: Survey) -> None:
+    """Name the subjects that cannot be read and that nobody asked for."""
+    for one in project.unread:
+        print(f"memory-assets: left out: {one.text}", file=sys.stderr)
+
+
 @app.command()
 @one_line_errors
 def audit(
@@ -150,8 +159,8 @@ def audit(
             "      memory-assets query leakage-by-version   (the numbers)\n"
             "      memory-assets ui   (the lineage)"
         )
-    for one in unread if names else ():
-        print(f"memory-assets: not asked for, and left out: {one.text}", file=sys.stderr)
+    if names:
+        _say_left_out(project)
     say_not_done([*(() if names else unread), *done.not_done])
 
 
@@ -169,9 +178,11 @@ def gate(
 ) -> None:
     """For CI: exit 0 when the gate passes, 1 when it fails, is inconclusive or has no verdict."""
     from dagster_project.gating import decide
+    from dagster_project.subjects import survey
     from memory_assets.history.questions import no_formula
 
     decision = decide(project_root(), subject, version)
+    _say_left_out(survey(project_root()))
     if output is Format.json:
         print(json.dumps(decision.as_dict(), ensure_ascii=False, indent=2))
     elif output is Format.csv:

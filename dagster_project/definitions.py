@@ -33,7 +33,7 @@ from dagster_project.instance import keep_private
 from dagster_project.references import reference_io_manager
 from dagster_project.sensors.abandoned import abandoned_runs
 from dagster_project.sensors.notices import failures_sensor, notices_sensor
-from dagster_project.subjects import subject_folders, survey
+from dagster_project.subjects import described, subject_folders, survey
 from memory_assets.errors import InputError, place_of
 from memory_assets.subjects import AuditedSubject
 
@@ -102,9 +102,10 @@ def load_alone(root: Path, name: str) -> dg.Definitions:
     Raises:
         InputError: it cannot be loaded.
     """
-    folders = subject_folders(root)
+    own = subject_folders(root).get(name)
+    others = {path.parent.name for path in described(root) if path.parent.name != own}
     try:
-        return _load(root, set(folders.values()) - {folders.get(name)} | {""})
+        return _load(root, others)
     except Exception as error:
         cause: BaseException = error
         while not isinstance(cause, InputError) and (cause.__cause__ or cause.__context__):

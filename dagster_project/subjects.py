@@ -111,7 +111,8 @@ def read_subject(path: Path) -> AuditedSubject | None:
         raise InputError(f"{path}: {_first_mistake(error, model)}") from error
 
 
-def _files(root: Path) -> list[Path]:
+def described(root: Path) -> list[Path]:
+    """The files that describe the subjects of a project, and other components."""
     return sorted((root / "dagster_project" / "defs").glob("*/defs.yaml"))
 
 
@@ -122,7 +123,7 @@ def read_subjects(root: Path) -> dict[str, AuditedSubject]:
         InputError: as `read_subject`, or two subjects of one name.
     """
     found: dict[str, AuditedSubject] = {}
-    for path in _files(root):
+    for path in described(root):
         subject = read_subject(path)
         if subject is None:
             continue
@@ -161,7 +162,7 @@ def survey(root: Path) -> Survey:
         pass  # one of them at least; which ones, and what of the others, is found file by file
     claims: dict[str, list[tuple[Path, AuditedSubject]]] = {}
     unread = []
-    for path in _files(root):
+    for path in described(root):
         try:
             subject = read_subject(path)
         except InputError as error:
@@ -185,7 +186,7 @@ def _taken(path: Path, name: str, paths: Iterable[Path]) -> str:
 def subject_folders(root: Path) -> dict[str, str]:
     """The folders under `defs/` of the subjects that can be read, by the subjects' names."""
     found = {}
-    for path in _files(root):
+    for path in described(root):
         with suppress(InputError):
             if (subject := read_subject(path)) is not None:
                 found[subject.subject] = path.parent.name
