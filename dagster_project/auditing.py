@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-import dagster as dg
-
-from dagster_project.automation import RUN_BY_HAND
 from dagster_project.components.option_assets import OPTION_ASSETS
 from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.definitions import build_definitions, load_alone
-from dagster_project.defs.portfolio.dashboard import KEY as DASHBOARD
-from dagster_project.executors import CONFIG, IN_PROCESS, executor_name, portable_job
-from dagster_project.failures import NotDone, StepFailed, attempt, root_cause, told_of
+from dagster_project.executors import executor_name
+from dagster_project.failures import NotDone, StepFailed, attempt
 from dagster_project.instance import end_abandoned_runs, open_instance
 from dagster_project.kinds import kind_of
-from dagster_project.references import refers_to, sweep_runs
+from dagster_project.references import sweep_runs
+from dagster_project.running import Progress, Result, Runner, blocks_of, metadata_of
 from dagster_project.sensors.neighbours import report_neighbours
 from dagster_project.sensors.sources import report_sources
 from dagster_project.sensors.versions import Observation, report_versions
-from dagster_project.sensors.watching import DATA_VERSION
-from dagster_project.workers import executed_here
 from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.audits.language import read_notices
 from memory_assets.audits.options import option_version
@@ -39,17 +32,7 @@ from memory_assets.models.registry import version_of_alias
 from memory_assets.subjects import AuditedSubject
 
 MONEY_ASSETS = ("risk", "audit_plan", "roi_report")
-_INTERRUPTS = (KeyboardInterrupt.__name__, dg.DagsterExecutionInterruptedError.__name__)
-_ENDS = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED)
-_BY_HAND = {RUN_BY_HAND: "yes"}
-
-# The event log belongs in the UI; the terminal shows progress and the result.
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
 T = TypeVar("T")
-Result = dg.ExecuteInProcessResult | dg.JobExecutionResult
-Progress = Callable[[str], None]
-"""Called with a few words on what is being done now."""
 
 
 @dataclass(frozen=True)
@@ -85,144 +68,8 @@ class AuditRun:
     not_done: tuple[NotDone, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Runner:
-    job: dg.JobDefinition
-    root: Path
-    instance: dg.DagsterInstance
-    progress: Progress
-
-    def run(self, label: str, keys: list[dg.AssetKey], version: str | None = None) -> Result:
-        """Materialize these assets now, as a run that the UI shows like any other.
-
-        A check that fails is a result, not an error: the audit ran. A step that fails is one.
-
-        Raises:
-            InputError: a step refused its input. StepFailed: a step broke, or the run.
-            KeyboardInterrupt: the run was interrupted, which Dagster takes for a failure.
-        """
-        if executor_name() != IN_PROCESS:
-            self.progress(f"{label}, by {executor_name()}")
-            return self._elsewhere(keys, version)
-        run_id = str(uuid.uuid4())
-
-        def watch(event: dg.EventLogEntry) -> None:
-            if event.dagster_event is None and int(event.level) >= logging.INFO:
-                # What a step says while it works.
-                self.progress(f"{label}: {event.user_message}")
-            elif event.dagster_event and event.dagster_event.is_step_start:
-                self.progress(f"{label}: {event.step_key}")
-
-        self.instance.add_event_listener(run_id, watch)
-        result = self.job.execute_in_process(
-            instance=self.instance,
-            run_config=_QUIET,
-            asset_selection=keys,
-            partition_key=version,
-            run_id=run_id,
-            tags=_BY_HAND | executed_here(self.instance, run_id),
-            raise_on_error=False,
-        )
-        _raise_for_failures(result)
-        return result
-
-    def _elsewhere(self, keys: list[dg.AssetKey], version: str | None) -> Result:
-        """The same run with its steps placed by the executor that the setting names."""
-        partition = {} if version is None else {"dagster/partition": version}
-        try:
-            with dg.execute_job(
-                portable_job(self.root, self.job.name),
-                self.instance,
-                run_config=_QUIET,
-                tags={**_BY_HAND, **partition},
-                asset_selection=keys,
-            ) as result:
-                _raise_for_failures(result)
-                return result
-        except dg.DagsterInvalidConfigError as error:
-            raise InputError(f"{CONFIG}: {error.errors[0].message}") from error
-
-    def pool(self, subject: AuditedSubject, graph: SubjectGraph) -> tuple[int, int]:
-        """Bring a subject's pool up to date; returns the blocks trained and those reused.
-
-        A pool that stands, and of which the lineage says the same, is not run again.
-        """
-        kind = kind_of(subject)
-        keys = {name: graph.key(name) for name in kind.pool}
-        standing = kind.standing(subject, self.root, graph.store)
-        if standing is not None:
-            known = self.instance.get_latest_materialization_events(list(keys.values()))
-            shown = {name: _data_version(known.get(key)) for name, key in keys.items()}
-            references = graph.store.root / "references"
-            if shown == standing.keys and all(
-                refers_to(references, keys[name], key) for name, key in standing.keys.items()
-            ):
-                return 0, standing.blocks
-        done = self.run(f"{subject.subject} pool", list(keys.values()))
-        return _blocks(done, graph)
-
-    def record(self) -> int:
-        """Bring the history and its page up to date; returns how many audits were added."""
-        history = dg.AssetKey(["portfolio", "history"])
-        done = self.run("history", [history, DASHBOARD])
-        return int(str(_metadata(done, history)["audits added"]))
-
-
-def _blocks(done: Result, graph: SubjectGraph) -> tuple[int, int]:
-    """Blocks of shadow models that a run trained and reused; none where a kind has no such."""
-    counts = _metadata(done, graph.key("shadow_models"))
-    return int(str(counts.get("blocks trained now", 0))), int(str(counts.get("blocks reused", 0)))
-
-
-def _data_version(event: dg.EventLogEntry | None) -> str | None:
-    materialization = event.asset_materialization if event else None
-    return (materialization.tags or {}).get(DATA_VERSION) if materialization else None
-
-
-def _raise_for_failures(result: Result) -> None:
-    """Raise what a run that failed means to the user; failed checks are results."""
-    failures = [event for event in result.all_events if event.is_step_failure]
-    ends = [event for event in result.all_events if event.event_type in _ENDS]
-    errors = [
-        *(event.step_failure_data.error for event in failures),
-        *(event.job_failure_data.error for event in ends if event.is_job_failure),
-    ]
-    canceled = any(not event.is_job_failure for event in ends)
-    if canceled or any(error is not None and error.cls_name in _INTERRUPTS for error in errors):
-        raise KeyboardInterrupt
-    for event in failures:
-        _raise_for(event)
-    if ends and not failures:
-        told = told_of(root_cause(ends[0].job_failure_data.error))
-        raise StepFailed(f"the run failed between its steps: {told}")
-
-
-def _raise_for(event: dg.DagsterEvent) -> None:
-    """Raise what a failed step means to the user; a failed check is not a failed step."""
-    failure = event.step_failure_data
-    error = root_cause(failure.error)
-    if error is not None and error.cls_name == "DagsterAssetCheckFailedError":
-        return
-    if failure.user_failure_data is not None and failure.user_failure_data.description:
-        raise InputError(failure.user_failure_data.description)
-    if error is not None and error.cls_name == InputError.__name__:
-        raise InputError(error.message.strip().partition(": ")[2])
-    raise StepFailed(
-        f"step {event.step_key} failed: {told_of(error)}; its text could quote records"
-    )
-
-
-def _metadata(result: Result, key: dg.AssetKey) -> dict[str, object]:
-    """What an asset's materialization in this run says of itself."""
-    for event in result.all_events:
-        if event.is_step_materialization and event.asset_key == key:
-            metadata = event.step_materialization_data.materialization.metadata
-            return {name: value.value for name, value in metadata.items()}
-    return {}
-
-
 def _audited(subject: AuditedSubject, done: Result, graph: SubjectGraph) -> Audited:
-    facts = _metadata(done, graph.key("leakage"))
+    facts = metadata_of(done, graph.key("leakage"))
     bundle = AuditBundle.read(Path(str(facts["path"])))
     version = bundle.audit.model_version
     notices = read_notices(Path(str(facts["findings"]))) if "findings" in facts else []
@@ -261,7 +108,7 @@ class _Tally:
         self.trained += blocks[0]
         self.reused += blocks[1]
 
-    def record(self, runner: _Runner) -> None:
+    def record(self, runner: Runner) -> None:
         """Bring the history up to date; where that fails, the audits are there all the same."""
         self.added += attempt(self.not_done, "portfolio", "history", runner.record) or 0
 
@@ -281,7 +128,7 @@ class _Tally:
 class _OfSubject:
     """The audits of one subject. What fails there holds back nothing that does not rest on it."""
 
-    runner: _Runner
+    runner: Runner
     subject: AuditedSubject
     tally: _Tally
 
@@ -366,7 +213,7 @@ class _OfSubject:
     def _option(self, option: SubjectGraph) -> Audited:
         keys = [option.key(asset) for asset in OPTION_ASSETS]
         done = self.runner.run(f"{self.name} {option.option}", keys)
-        self.tally.count(_blocks(done, option))
+        self.tally.count(blocks_of(done, option))
         return _audited(self.subject, done, option)
 
     def _has_records(self, since: float) -> bool:
@@ -410,7 +257,7 @@ def run_audits(
     with open_instance() as instance:
         end_abandoned_runs(instance)
         definitions = build_definitions(root)
-        runner = _Runner(
+        runner = Runner(
             definitions.resolve_implicit_global_asset_job_def(), root, instance, progress
         )
         tally = _Tally()
