@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-import uuid
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-
-import dagster as dg
+from typing import TypeVar
 
 from dagster_project.components.option_assets import OPTION_ASSETS
 from dagster_project.components.subject_graph import SubjectGraph
-from dagster_project.definitions import build_definitions
-from dagster_project.defs.portfolio.dashboard import KEY as DASHBOARD
-from dagster_project.executors import CONFIG, IN_PROCESS, executor_name, portable_job
-from dagster_project.failures import StepFailed, root_cause, told_of
-from dagster_project.instance import end_abandoned_runs, open_instance, owner_tag
+from dagster_project.definitions import build_definitions, load_alone
+from dagster_project.executors import executor_name
+from dagster_project.failures import NotDone, StepFailed, attempt
+from dagster_project.instance import end_abandoned_runs, open_instance
 from dagster_project.kinds import kind_of
-from dagster_project.references import refers_to, sweep_runs
+from dagster_project.references import sweep_runs
+from dagster_project.running import Progress, Result, Runner, blocks_of, metadata_of
 from dagster_project.sensors.neighbours import report_neighbours
 from dagster_project.sensors.sources import report_sources
-from dagster_project.sensors.versions import report_versions
-from dagster_project.sensors.watching import DATA_VERSION
+from dagster_project.sensors.versions import Observation, report_versions
 from memory_assets.artifacts import ArtifactStore, home
 from memory_assets.audits.language import read_notices
+from memory_assets.audits.options import option_version
 from memory_assets.disk import sweep
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
@@ -33,13 +32,7 @@ from memory_assets.models.registry import version_of_alias
 from memory_assets.subjects import AuditedSubject
 
 MONEY_ASSETS = ("risk", "audit_plan", "roi_report")
-
-# The event log belongs in the UI; the terminal shows progress and the result.
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-Result = dg.ExecuteInProcessResult | dg.JobExecutionResult
-Progress = Callable[[str], None]
-"""Called with a few words on what is being done now."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,8 +54,9 @@ class Audited:
 class AuditRun:
     """What one call did: the audits, and how many blocks of shadow models it trained.
 
-    `audits` are those of versions, `options` those of mitigated recipes. `wrong` says, a line each,
-    what lies among the versions that could not be audited; the others were.
+    `audits` are those of versions, `options` those of mitigated recipes. `missed` names, with its
+    subject, each version and option that was to be audited and could not be; the version is empty
+    where not even those are known. `not_done` says why, and what else went wrong, a line each.
     """
 
     audits: tuple[Audited, ...]
@@ -70,132 +64,12 @@ class AuditRun:
     blocks_trained: int
     blocks_reused: int
     audits_added: int
-    wrong: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Runner:
-    job: dg.JobDefinition
-    root: Path
-    instance: dg.DagsterInstance
-    progress: Progress
-
-    def run(self, label: str, keys: list[dg.AssetKey], version: str | None = None) -> Result:
-        """Materialize these assets now, as a run that the UI shows like any other.
-
-        A check that fails is a result, not an error: the audit ran. A step that fails is one.
-
-        Raises:
-            InputError: a step refused its input. StepFailed: a step broke.
-        """
-        if executor_name() != IN_PROCESS:
-            self.progress(f"{label}, by {executor_name()}")
-            return self._elsewhere(keys, version)
-        run_id = str(uuid.uuid4())
-
-        def watch(event: dg.EventLogEntry) -> None:
-            if event.dagster_event is None and int(event.level) >= logging.INFO:
-                # What a step says while it works.
-                self.progress(f"{label}: {event.user_message}")
-            elif event.dagster_event and event.dagster_event.is_step_start:
-                self.progress(f"{label}: {event.step_key}")
-
-        self.instance.add_event_listener(run_id, watch)
-        result = self.job.execute_in_process(
-            instance=self.instance,
-            run_config=_QUIET,
-            asset_selection=keys,
-            partition_key=version,
-            run_id=run_id,
-            tags=owner_tag(),
-            raise_on_error=False,
-        )
-        for event in result.all_events:
-            if event.is_step_failure:
-                _raise_for(event)
-        return result
-
-    def _elsewhere(self, keys: list[dg.AssetKey], version: str | None) -> Result:
-        """The same run with its steps placed by the executor that the setting names."""
-        partition = {} if version is None else {"dagster/partition": version}
-        try:
-            with dg.execute_job(
-                portable_job(self.root, self.job.name),
-                self.instance,
-                run_config=_QUIET,
-                tags={**owner_tag(), **partition},
-                asset_selection=keys,
-            ) as result:
-                for event in result.all_events:
-                    if event.is_step_failure:
-                        _raise_for(event)
-                return result
-        except dg.DagsterInvalidConfigError as error:
-            raise InputError(f"{CONFIG}: {error.errors[0].message}") from error
-
-    def pool(self, subject: AuditedSubject, graph: SubjectGraph) -> tuple[int, int]:
-        """Bring a subject's pool up to date; returns the blocks trained and those reused.
-
-        A pool that stands, and of which the lineage says the same, is not run again.
-        """
-        kind = kind_of(subject)
-        keys = {name: graph.key(name) for name in kind.pool}
-        standing = kind.standing(subject, self.root, graph.store)
-        if standing is not None:
-            known = self.instance.get_latest_materialization_events(list(keys.values()))
-            shown = {name: _data_version(known.get(key)) for name, key in keys.items()}
-            references = graph.store.root / "references"
-            if shown == standing.keys and all(
-                refers_to(references, keys[name], key) for name, key in standing.keys.items()
-            ):
-                return 0, standing.blocks
-        done = self.run(f"{subject.subject} pool", list(keys.values()))
-        return _blocks(done, graph)
-
-    def record(self) -> int:
-        """Bring the history and its page up to date; returns how many audits were added."""
-        history = dg.AssetKey(["portfolio", "history"])
-        done = self.run("history", [history, DASHBOARD])
-        return int(str(_metadata(done, history)["audits added"]))
-
-
-def _blocks(done: Result, graph: SubjectGraph) -> tuple[int, int]:
-    """Blocks of shadow models that a run trained and reused; none where a kind has no such."""
-    counts = _metadata(done, graph.key("shadow_models"))
-    return int(str(counts.get("blocks trained now", 0))), int(str(counts.get("blocks reused", 0)))
-
-
-def _data_version(event: dg.EventLogEntry | None) -> str | None:
-    materialization = event.asset_materialization if event else None
-    return (materialization.tags or {}).get(DATA_VERSION) if materialization else None
-
-
-def _raise_for(event: dg.DagsterEvent) -> None:
-    """Raise what a failed step means to the user; a failed check is not a failed step."""
-    failure = event.step_failure_data
-    error = root_cause(failure.error)
-    if error is not None and error.cls_name == "DagsterAssetCheckFailedError":
-        return
-    if failure.user_failure_data is not None and failure.user_failure_data.description:
-        raise InputError(failure.user_failure_data.description)
-    if error is not None and error.cls_name == InputError.__name__:
-        raise InputError(error.message.strip().partition(": ")[2])
-    raise StepFailed(
-        f"step {event.step_key} failed: {told_of(error)}; its text could quote records"
-    )
-
-
-def _metadata(result: Result, key: dg.AssetKey) -> dict[str, object]:
-    """What an asset's materialization in this run says of itself."""
-    for event in result.all_events:
-        if event.is_step_materialization and event.asset_key == key:
-            metadata = event.step_materialization_data.materialization.metadata
-            return {name: value.value for name, value in metadata.items()}
-    return {}
+    missed: tuple[tuple[str, str], ...] = ()
+    not_done: tuple[NotDone, ...] = ()
 
 
 def _audited(subject: AuditedSubject, done: Result, graph: SubjectGraph) -> Audited:
-    facts = _metadata(done, graph.key("leakage"))
+    facts = metadata_of(done, graph.key("leakage"))
     bundle = AuditBundle.read(Path(str(facts["path"])))
     version = bundle.audit.model_version
     notices = read_notices(Path(str(facts["findings"]))) if "findings" in facts else []
@@ -218,63 +92,181 @@ def _versions(subject: AuditedSubject, seen: list[str], wanted: str | None) -> l
     return [wanted]
 
 
+@dataclass
+class _Tally:
+    """What was done up to now, for all subjects."""
+
+    audits: list[Audited] = field(default_factory=list)
+    options: list[Audited] = field(default_factory=list)
+    missed: list[tuple[str, str]] = field(default_factory=list)
+    not_done: list[NotDone] = field(default_factory=list)
+    trained: int = 0
+    reused: int = 0
+    added: int = 0
+
+    def count(self, blocks: tuple[int, int]) -> None:
+        self.trained += blocks[0]
+        self.reused += blocks[1]
+
+    def record(self, runner: Runner) -> None:
+        """Bring the history up to date; where that fails, the audits are there all the same."""
+        self.added += attempt(self.not_done, "portfolio", "history", runner.record) or 0
+
+    def done(self) -> AuditRun:
+        return AuditRun(
+            tuple(self.audits),
+            tuple(self.options),
+            self.trained,
+            self.reused,
+            self.added,
+            tuple(self.missed),
+            tuple(dict.fromkeys(self.not_done)),
+        )
+
+
+@dataclass(frozen=True)
+class _OfSubject:
+    """The audits of one subject. What fails there holds back nothing that does not rest on it."""
+
+    runner: Runner
+    subject: AuditedSubject
+    tally: _Tally
+
+    @property
+    def name(self) -> str:
+        return self.subject.subject
+
+    @cached_property
+    def graph(self) -> SubjectGraph:
+        return SubjectGraph(self.subject, self.runner.root)
+
+    def _attempt(self, about: str, work: Callable[[], T]) -> T | None:
+        return attempt(self.tally.not_done, self.name, about, work)
+
+    def run(self, version: str | None) -> None:
+        """Bring pool, audits and reports of the subject up to date, of one version or of all."""
+        seen = self._attempt("", self._look)
+        if seen is None:
+            self.tally.missed.append((self.name, version or ""))
+            return
+        self.tally.not_done += [NotDone(self.name, "", line) for line in seen.wrong]
+        if seen.wrong and not seen.present:
+            self.tally.missed.append((self.name, version or ""))
+            return
+        versions = self._attempt("", lambda: _versions(self.subject, list(seen.present), version))
+        if versions is None:
+            self.tally.missed.append((self.name, version or ""))
+            return
+        began = time.time()
+        blocks = self._attempt("pool", lambda: self.runner.pool(self.subject, self.graph))
+        self.tally.count(blocks or (0, 0))
+        audited = [] if blocks is None else [one for v in versions if (one := self._version(v))]
+        self.tally.missed += [
+            (self.name, v) for v in versions if v not in [one.version for one in audited]
+        ]
+        options = self._options(began, blocks is not None) if version is None else []
+        self.tally.audits += audited
+        self.tally.options += options
+        if any(not one.reused for one in (*audited, *options)):
+            # What a version costs is held against its siblings, and its report shows them.
+            self.tally.record(self.runner)
+        self._price([one.version for one in audited], list(seen.known))
+
+    def _look(self) -> Observation:
+        """Report what the owner brings, records and versions.
+
+        Raises:
+            InputError: a file is not there, a registry does not answer, or there is no such graph.
+        """
+        graph, instance = self.graph, self.runner.instance
+        if graph.key("leakage") not in self.runner.job.asset_layer.executable_asset_keys:
+            load_alone(self.runner.root, self.name)
+            raise StepFailed("its assets are missing in the lineage graph")
+        report_sources(graph, instance)
+        return report_versions(self.subject, self.runner.root, graph.versions, instance)
+
+    def _version(self, version: str) -> Audited | None:
+        keys = [self.graph.key(asset) for asset in kind_of(self.subject).version]
+
+        def work() -> Audited:
+            done = self.runner.run(f"{self.name} {version}", keys, version)
+            return _audited(self.subject, done, self.graph)
+
+        return self._attempt(version, work)
+
+    def _options(self, began: float, pool_stands: bool) -> list[Audited]:
+        """The audits of mitigated recipes: each has a pool of its own, on the same records."""
+        options = kind_of(self.subject).options(self.graph)
+        if not pool_stands and not self._has_records(began):
+            self.tally.missed += [(self.name, option_version(one.option)) for one in options]
+            return []
+        audited = []
+        for option in options:
+            about = option_version(option.option)
+            done = self._attempt(about, lambda option=option: self._option(option))
+            if done is None:
+                self.tally.missed.append((self.name, about))
+            else:
+                audited.append(done)
+        return audited
+
+    def _option(self, option: SubjectGraph) -> Audited:
+        keys = [option.key(asset) for asset in OPTION_ASSETS]
+        done = self.runner.run(f"{self.name} {option.option}", keys)
+        self.tally.count(blocks_of(done, option))
+        return _audited(self.subject, done, option)
+
+    def _has_records(self, since: float) -> bool:
+        """Whether the records were prepared since a time, though the pool upon them failed."""
+        key = self.graph.key("dataset")
+        made = self.runner.instance.get_latest_materialization_event(key)
+        return made is not None and made.timestamp >= since
+
+    def _price(self, versions: list[str], released: list[str]) -> None:
+        # Said before the prices that read them: a daemon then has nothing left to do.
+        self._attempt(
+            "prices",
+            lambda: report_neighbours(self.graph, self.runner.instance, released, versions),
+        )
+        keys = [self.graph.key(asset) for asset in MONEY_ASSETS]
+        for version in versions:
+            label = f"{self.name} {version}"
+            self._attempt(
+                f"{version} price",
+                lambda label=label, version=version: self.runner.run(label, keys, version),
+            )
+
+
 def run_audits(
     subjects: list[AuditedSubject], root: Path, version: str | None, progress: Progress
 ) -> AuditRun:
     """Bring these subjects' pools, audits, reports and the history up to date.
 
-    Whatever exists under its digest is reused. Two processes at the same subject take turns.
+    Whatever exists under its digest is reused. Two processes at the same subject take turns. What
+    is wrong with a subject, a version, a pool or an option, or breaks there, holds back nothing
+    else: it is said in the result.
 
     Raises:
-        InputError: something the owner gave is wrong. StepFailed: a step broke.
+        InputError: the history or the instance cannot be opened, or a setting is wrong.
     """
     store = ArtifactStore(home())
     sweep(store.root)
     History(store.root).upgrade()
     sweep_runs(store.root / "references")
+    executor_name()  # a setting that is wrong is so for every run
     with open_instance() as instance:
         end_abandoned_runs(instance)
         definitions = build_definitions(root)
-        runner = _Runner(
+        runner = Runner(
             definitions.resolve_implicit_global_asset_job_def(), root, instance, progress
         )
-        audits: list[Audited] = []
-        options: list[Audited] = []
-        wrong: list[str] = []
-        trained = reused = added = 0
+        tally = _Tally()
         for subject in subjects:
             lock = store.lock(f"audit-{subject.subject}")
             progress(f"{subject.subject}: waiting for another audit" if lock.is_locked else "")
             with lock:
-                graph, kind = SubjectGraph(subject, root), kind_of(subject)
-                report_sources(graph, instance)
-                seen = report_versions(subject, root, graph.versions, instance)
-                wrong += seen.wrong
-                if seen.wrong and not seen.present:
-                    continue  # nothing there can be audited, and the other subjects can
-                versions = _versions(subject, list(seen.present), version)
-                made = runner.pool(subject, graph)
-                trained, reused = trained + made[0], reused + made[1]
-                for name in versions:
-                    done = runner.run(
-                        f"{subject.subject} {name}",
-                        [graph.key(asset) for asset in kind.version],
-                        name,
-                    )
-                    audits.append(_audited(subject, done, graph))
-                for option in kind.options(graph) if version is None else ():
-                    keys = [option.key(asset) for asset in OPTION_ASSETS]
-                    done = runner.run(f"{subject.subject} {option.option}", keys)
-                    made = _blocks(done, option)
-                    trained, reused = trained + made[0], reused + made[1]
-                    options.append(_audited(subject, done, option))
-                if any(not a.reused for a in (*audits, *options)):
-                    # What a version costs is held against its siblings, and its report shows them.
-                    added += runner.record()
-                # Said before the prices that read them: a daemon then has nothing left to do.
-                report_neighbours(graph, instance, list(seen.known), versions)
-                for name in versions:
-                    keys = [graph.key(asset) for asset in MONEY_ASSETS]
-                    runner.run(f"{subject.subject} {name}", keys, name)
-        added += runner.record()
-    return AuditRun(tuple(audits), tuple(options), trained, reused, added, tuple(wrong))
+                _OfSubject(runner, subject, tally).run(version)
+        # Where nothing could be audited there is nothing to tell, and no history to begin.
+        if tally.audits or tally.options or History(store.root).published.is_file():
+            tally.record(runner)
+    return tally.done()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -27,6 +27,7 @@ from dagster_project.commands.common import (
     print_table,
     project_root,
     say,
+    say_not_done,
 )
 from dagster_project.commands.history import rebuild
 from dagster_project.commands.new import new
@@ -34,9 +35,13 @@ from dagster_project.commands.profile import profile
 from dagster_project.commands.purge import purge
 from dagster_project.commands.query import query
 from dagster_project.commands.register import register
+from dagster_project.failures import NotDone
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError, printable
 from memory_assets.history.bundle import AuditBundle
+
+if TYPE_CHECKING:
+    from dagster_project.subjects import Survey
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -94,6 +99,12 @@ def _headline(bundle: AuditBundle) -> str:
     return f"{top.name}: {top.metric} {e.value:.3f} ({e.ci_low:.3f} to {e.ci_high:.3f}, n = {e.n})"
 
 
+def _say_left_out(project: Survey) -> None:
+    """Name the subjects that cannot be read and that nobody asked for."""
+    for one in project.unread:
+        print(f"memory-assets: left out: {one.text}", file=sys.stderr)
+
+
 @app.command()
 @one_line_errors
 def audit(
@@ -104,12 +115,20 @@ def audit(
 ) -> None:
     """Audit every version of these models; what exists is reused, nothing is trained twice.
 
-    A file that cannot be a version holds back no other; it is named, and the exit code is 2.
+    What cannot be audited holds back nothing else: it is named, and the worst exit code counts.
     """
-    from dagster_project.subjects import choose, read_subjects
+    from dagster_project.subjects import choose, refuse_unread, survey
 
-    root = project_root()
-    chosen = choose(read_subjects(root), subjects or [])
+    root, names = project_root(), subjects or []
+    project = survey(root)
+    for name in names:
+        if name not in project.subjects:
+            refuse_unread(project, name)
+    # One whose file cannot be read is not audited either; where others are asked for, it is named.
+    unread = [NotDone(one.folder, "", one.text) for one in project.unread]
+    if not project.subjects:
+        say_not_done(unread)
+    chosen = choose(project.subjects, names)
     with _progress() as progress:
         progress("loading the lineage graph")
         from dagster_project.auditing import run_audits
@@ -119,6 +138,9 @@ def audit(
         [a.subject, a.version, a.bundle.audit.verdict, a.how, _headline(a.bundle)]
         for a in (*done.audits, *done.options)
     ]
+    missed = [*done.missed, *((one.subject, "") for one in unread if not names)]
+    for name, about in missed:
+        rows.append([name, about or "-", "not audited", "-", "-"])
     print_table("Audits", ["subject", "version", "verdict", "audit", "strongest attack"], rows)
     for a in (*done.audits, *done.options):
         say(f"{a.subject} {a.version}: {a.bundle.audit.reason}")
@@ -137,10 +159,9 @@ def audit(
             "      memory-assets query leakage-by-version   (the numbers)\n"
             "      memory-assets ui   (the lineage)"
         )
-    for line in done.wrong[:_NOTICES]:
-        print(f"memory-assets: {printable(line)}", file=sys.stderr)
-    if done.wrong:
-        raise typer.Exit(2)
+    if names:
+        _say_left_out(project)
+    say_not_done([*(() if names else unread), *done.not_done])
 
 
 @app.command()
@@ -157,9 +178,11 @@ def gate(
 ) -> None:
     """For CI: exit 0 when the gate passes, 1 when it fails, is inconclusive or has no verdict."""
     from dagster_project.gating import decide
+    from dagster_project.subjects import survey
     from memory_assets.history.questions import no_formula
 
     decision = decide(project_root(), subject, version)
+    _say_left_out(survey(project_root()))
     if output is Format.json:
         print(json.dumps(decision.as_dict(), ensure_ascii=False, indent=2))
     elif output is Format.csv:

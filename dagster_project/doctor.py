@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from dagster_project.subjects import read_subjects
+from dagster_project.subjects import survey
 from memory_assets.artifacts import home
 from memory_assets.disk import private_folder
 from memory_assets.errors import InputError
@@ -75,12 +75,9 @@ def _state() -> list[Finding]:
 
 
 def _subjects(root: Path) -> list[Finding]:
-    try:
-        subjects = read_subjects(root)
-    except InputError as error:
-        return [Finding("bad", "subjects", str(error))]
-    found = []
-    for name, subject in subjects.items():
+    project = survey(root)
+    found = [Finding("bad", f"subject in {one.folder}", one.text) for one in project.unread]
+    for name, subject in project.subjects.items():
         try:
             versions = list_versions(root / subject.checkpoints, strict=True)
         except InputError as error:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -18,8 +19,16 @@ import dagster as dg
 from dagster._core.code_pointer import CustomPointer, ModuleCodePointer
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
 
+from dagster_project.workers import executed_here
 from memory_assets.errors import InputError
 from memory_assets.yaml_files import parse_yaml
+
+if TYPE_CHECKING:
+    from dagster._core.events import DagsterEvent
+    from dagster._core.execution.context.system import PlanOrchestrationContext
+    from dagster._core.execution.plan.plan import ExecutionPlan
+    from dagster._core.execution.retries import RetryMode
+    from dagster._core.execution.step_dependency_config import StepDependencyConfig
 
 SETTING = "MEMORY_ASSETS_EXECUTOR"
 CONFIG = "MEMORY_ASSETS_EXECUTOR_CONFIG"
@@ -86,6 +95,46 @@ def cores() -> int:
     return (os.cpu_count() or 1) if executor_name() == IN_PROCESS else 1
 
 
+class _Recording(dg.Executor):
+    """Another executor; the run says first by which process it is executed."""
+
+    def __init__(self, inner: dg.Executor) -> None:
+        self._inner = inner
+
+    @property
+    def retries(self) -> RetryMode:
+        return self._inner.retries
+
+    @property
+    def step_dependency_config(self) -> StepDependencyConfig:
+        return self._inner.step_dependency_config
+
+    def execute(
+        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
+    ) -> Iterator[DagsterEvent]:
+        instance, run_id = plan_context.instance, plan_context.dagster_run.run_id
+        if tag := executed_here(instance, run_id):
+            instance.add_run_tags(run_id, tag)
+        yield from self._inner.execute(plan_context, execution_plan)
+
+
+def _recording(found: dg.ExecutorDefinition) -> dg.ExecutorDefinition:
+    """The same executor, whose runs name their process, so that others' runs are told apart."""
+
+    def create(context: dg.InitExecutorContext) -> dg.Executor:
+        made = found.executor_creation_fn
+        assert made is not None  # every executor that runs steps has one
+        return _Recording(made(context))
+
+    return dg.ExecutorDefinition(
+        name=found.name,
+        config_schema=found.config_schema,  # pyright: ignore[reportArgumentType]
+        requirements=found.get_requirements,
+        executor_creation_fn=create,
+        description=found.description,
+    )
+
+
 def executor() -> dg.ExecutorDefinition:
     """The executor that `MEMORY_ASSETS_EXECUTOR` names, configured.
 
@@ -105,7 +154,8 @@ def executor() -> dg.ExecutorDefinition:
             f"install it, or choose {IN_PROCESS} or multiprocess"
         ) from error
     config = _config(name)
-    return found.configured(config) if config else found
+    recording = _recording(found)
+    return recording.configured(config) if config else recording
 
 
 def project(root: str) -> dg.Definitions:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_project.releases import newest_release
-from dagster_project.subjects import choose, read_subjects
+from dagster_project.subjects import find_subject
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError
 from memory_assets.history.questions import ask
@@ -60,7 +60,7 @@ def decide(root: Path, name: str, version: str | None) -> GateDecision:
     Raises:
         InputError: unknown subject, or a named version that was never audited.
     """
-    subject, asked = choose(read_subjects(root), [name])[0], version
+    subject, asked = find_subject(root, name), version
     version = (
         version_of_alias(subject.checkpoints, version) if version else newest_release(root, name)
     )

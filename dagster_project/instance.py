@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -10,13 +9,17 @@ import sys
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.storage.tags import GRPC_INFO_TAG
 
-from dagster_project.automation import RUN_BY_HAND
+from dagster_project import workers
 from memory_assets.artifacts import ArtifactStore, home
-from memory_assets.disk import is_alive, private_folder, write_private
+from memory_assets.disk import private_folder, write_private
 
-_CLOCK_SLACK_SECONDS = 5
+_UNFINISHED = [
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 _DAGSTER_YAML = """\
 # Written by Memory Assets when the file is missing; change it as you like.
 telemetry:
@@ -94,32 +97,6 @@ def run_services(port: int) -> int:
     return child.wait()
 
 
-def owner_tag() -> dict[str, str]:
-    """A tag that says which process executes a run, for `end_abandoned_runs`."""
-    return {RUN_BY_HAND: f"{os.uname().nodename}:{os.getpid()}"}
-
-
-def _is_running(pid: int, since: float) -> bool:
-    """Whether the process that had this id at a time (Unix seconds) still runs.
-
-    An id is given to another process sooner or later, at once after a restart of a container.
-    Where the system does not say since when a process runs (it has no /proc), its id must do.
-    """
-    if not Path("/proc/stat").is_file():
-        return is_alive(pid)
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        boot = next(
-            int(line.split()[1])
-            for line in Path("/proc/stat").read_text(encoding="utf-8").splitlines()
-            if line.startswith("btime")
-        )
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    state, ticks = fields[0], int(fields[19])
-    return state != "Z" and boot + ticks / os.sysconf("SC_CLK_TCK") <= since + _CLOCK_SLACK_SECONDS
-
-
 def subjects_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[str]:
     """The subjects whose assets a run makes; the portfolio counts as one.
 
@@ -133,41 +110,24 @@ def subjects_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[str]:
     return {key.path[0] for key in keys}
 
 
-def _process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[int, float] | None:
-    """The process that executes a run on this machine, and when it was known to; None elsewhere."""
-    host, _, pid = run.tags.get(RUN_BY_HAND, "").partition(":")
-    record = instance.get_run_record_by_id(run.run_id)
-    if pid:
-        here = host == os.uname().nodename and record is not None
-        return (int(pid), record.create_timestamp.timestamp()) if here and record else None
-    server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
-    if server.get("host") not in ("localhost", "127.0.0.1"):
-        return None
-    events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-    for event in events:
-        data = event.dagster_event.engine_event_data if event.dagster_event else None
-        if data and "pid" in data.metadata:
-            return int(str(data.metadata["pid"].value)), event.timestamp
-    return None
-
-
 def end_abandoned_runs(instance: dg.DagsterInstance) -> int:
-    """Mark runs as failed whose process was killed; returns how many.
+    """Mark runs of this project as failed whose process is known to be dead; returns how many.
 
     Left as they are they would look as if they were still in progress, and automation would
     wait for them for ever. Dagster sees this itself only while the code server that started the
-    run is alive. Runs on other machines are left alone.
+    run is alive. An instance may be shared: a run that this project did not execute from this home
+    and on this machine is left alone, and so is one of which that cannot be told.
     """
-    unfinished = [
-        dg.DagsterRunStatus.STARTED,
-        dg.DagsterRunStatus.STARTING,
-        dg.DagsterRunStatus.NOT_STARTED,
-        dg.DagsterRunStatus.CANCELING,
-    ]
+    # Before the runs are asked for: who is dead by now begins no run that the answer lacks.
+    dead = workers.dead(instance)
     ended = 0
-    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
-        process = _process(instance, run)
-        if process is not None and not _is_running(*process):
-            instance.report_run_failed(run, "the process that executed this run was killed")
-            ended += 1
+    for seen in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)) if dead else ():
+        run = instance.get_run_by_id(seen.run_id)
+        # It may have been ended, or taken up by another process, since.
+        if run is None or run.status not in _UNFINISHED or workers.executor_of(run) not in dead:
+            continue
+        instance.report_run_failed(run, "the process that executed this run was killed")
+        ended += 1
+    for path in dead.values():
+        path.unlink(missing_ok=True)
     return ended

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dagster_project.subjects import read_subjects
+from dagster_project.subjects import refuse_unread, survey
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError
 from memory_assets.history.questions import ask
@@ -22,9 +22,12 @@ def newest_release(root: Path, name: str) -> str:
     version does not make it the newest.
 
     Raises:
-        InputError: no checkpoint, and never audited.
+        InputError: no checkpoint, and never audited; or its file cannot be read.
     """
-    subject = read_subjects(root).get(name)
+    project = survey(root)
+    subject = project.subjects.get(name)
+    if subject is None:
+        refuse_unread(project, name)
     released = list(list_versions(root / subject.checkpoints)) if subject else []
     if released:
         return released[-1]

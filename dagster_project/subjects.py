@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -109,6 +111,11 @@ def read_subject(path: Path) -> AuditedSubject | None:
         raise InputError(f"{path}: {_first_mistake(error, model)}") from error
 
 
+def described(root: Path) -> list[Path]:
+    """The files that describe the subjects of a project, and other components."""
+    return sorted((root / "dagster_project" / "defs").glob("*/defs.yaml"))
+
+
 def read_subjects(root: Path) -> dict[str, AuditedSubject]:
     """All subjects of a project, by name.
 
@@ -116,7 +123,7 @@ def read_subjects(root: Path) -> dict[str, AuditedSubject]:
         InputError: as `read_subject`, or two subjects of one name.
     """
     found: dict[str, AuditedSubject] = {}
-    for path in sorted((root / "dagster_project" / "defs").glob("*/defs.yaml")):
+    for path in described(root):
         subject = read_subject(path)
         if subject is None:
             continue
@@ -126,6 +133,86 @@ def read_subjects(root: Path) -> dict[str, AuditedSubject]:
             )
         found[subject.subject] = subject
     return found
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A subject's file that cannot be read: its folder, and why, in one line."""
+
+    folder: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The subjects of a project that can be read, by name, and the files that cannot."""
+
+    subjects: dict[str, AuditedSubject]
+    unread: tuple[Unread, ...] = ()
+
+
+def survey(root: Path) -> Survey:
+    """All subjects of a project; one that cannot be read is named and holds back no other.
+
+    Of two that claim one name neither is read: nobody could tell which of them is meant.
+    """
+    try:
+        return Survey(read_subjects(root))
+    except InputError:
+        pass  # one of them at least; which ones, and what of the others, is found file by file
+    claims: dict[str, list[tuple[Path, AuditedSubject]]] = {}
+    unread = []
+    for path in described(root):
+        try:
+            subject = read_subject(path)
+        except InputError as error:
+            unread.append(Unread(path.parent.name, str(error)))
+        else:
+            if subject is not None:
+                claims.setdefault(subject.subject, []).append((path, subject))
+    for name, claimed in claims.items():
+        if len(claimed) > 1:
+            paths = [path for path, _ in claimed]
+            unread += [Unread(path.parent.name, _taken(path, name, paths)) for path in paths]
+    known = {name: claimed[0][1] for name, claimed in claims.items() if len(claimed) == 1}
+    return Survey(known, tuple(unread))
+
+
+def _taken(path: Path, name: str, paths: Iterable[Path]) -> str:
+    others = ", ".join(str(other) for other in paths if other != path)
+    return f"{path}: attributes.subject: {name!r} is taken by {others}; choose another name"
+
+
+def subject_folders(root: Path) -> dict[str, str]:
+    """The folders under `defs/` of the subjects that can be read, by the subjects' names."""
+    found = {}
+    for path in described(root):
+        with suppress(InputError):
+            if (subject := read_subject(path)) is not None:
+                found[subject.subject] = path.parent.name
+    return found
+
+
+def find_subject(root: Path, name: str) -> AuditedSubject:
+    """The subject of a name, whatever is wrong with others.
+
+    Raises:
+        InputError: there is none, or its file cannot be read.
+    """
+    found = survey(root)
+    if name not in found.subjects:
+        refuse_unread(found, name)
+    return choose(found.subjects, [name])[0]
+
+
+def refuse_unread(found: Survey, name: str) -> None:
+    """Raise why the file of a subject that was not found may be one that cannot be read.
+
+    Raises:
+        InputError: a file cannot be read: the one in the folder of that name, else the first.
+    """
+    for unread in sorted(found.unread, key=lambda one: one.folder != name):
+        raise InputError(unread.text)
 
 
 def choose(subjects: dict[str, AuditedSubject], names: Iterable[str]) -> list[AuditedSubject]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dagster_project.failures import StepFailed
-from memory_assets.artifacts import home
-from memory_assets.disk import explain
-from memory_assets.errors import InputError, place_of, printable
+from dagster_project.failures import BROKEN, DEBUG, NotDone, StepFailed, said_of
+from memory_assets.errors import printable
 
-_DEBUG = "MEMORY_ASSETS_DEBUG"
 _WHOLE_LINES = 10_000  # characters: wider than any table
 
 
@@ -36,28 +33,30 @@ def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except InputError as error:
-            print(f"memory-assets: {error}", file=sys.stderr)
-            raise typer.Exit(2) from None
-        except StepFailed as error:
-            print(f"memory-assets: {error}", file=sys.stderr)
-            raise typer.Exit(3) from None
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
-            if os.environ.get(_DEBUG):
+            told, code = said_of(error)
+            if code == BROKEN and not isinstance(error, StepFailed) and os.environ.get(DEBUG):
                 raise
-            if (explained := explain(error, home())) is not None:
-                print(f"memory-assets: {explained}", file=sys.stderr)
-                raise typer.Exit(2) from None
-            print(
-                f"memory-assets: a fault of this program or machine: {place_of(error)}; "
-                f"its text could quote records, {_DEBUG}=1 shows it",
-                file=sys.stderr,
-            )
-            raise typer.Exit(3) from None
+            print(f"memory-assets: {told}", file=sys.stderr)
+            raise typer.Exit(code) from None
 
     return wrapped
+
+
+def say_not_done(not_done: Iterable[NotDone]) -> None:
+    """Each on a line of standard error; exits with the worst code where there is any.
+
+    Raises:
+        Exit: there is any.
+    """
+    worst = 0
+    for one in not_done:
+        print(f"memory-assets: {printable(one.line)}", file=sys.stderr)
+        worst = max(worst, one.code)
+    if worst:
+        raise typer.Exit(worst)
 
 
 def out() -> Console:

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from dagster_project.commands.common import project_root, say
-from dagster_project.subjects import choose, read_subjects
+from dagster_project.commands.common import project_root, say, say_not_done
+from dagster_project.subjects import find_subject
 from memory_assets.confined import files_in, version_name
 from memory_assets.disk import is_alive, remove
 from memory_assets.errors import InputError
@@ -154,7 +154,7 @@ def register(
 ) -> None:
     """Hand over a new version, for CI pipelines; a running daemon audits it by itself."""
     root = project_root()
-    found = choose(read_subjects(root), [subject])[0]
+    found = find_subject(root, subject)
     if isinstance(found.checkpoints, Registry):
         raise InputError(f"{subject}: its versions come from a registry; register it there")
     name = version or (file.name if file.is_dir() else file.stem)
@@ -169,3 +169,5 @@ def register(
         done = run_audits([found], root, name, lambda _: None)
         for one in done.audits:
             say(f"{subject} {name}: {one.bundle.audit.verdict}: {one.bundle.audit.reason}")
+        # A strange file beside it is no fault of this version, unless nothing came of it.
+        say_not_done(one for one in done.not_done if one.about or not done.audits)

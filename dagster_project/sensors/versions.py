@@ -79,6 +79,7 @@ def observe(
     known: dict[str, Known] = {}
     events: list[dg.AssetMaterialization] = []
     listing = look_for_versions(root / subject.checkpoints)
+    wrong = list(listing.wrong)
     for version, path in listing.versions.items():
         last = before.get(version, Known())
         known[version] = last
@@ -89,12 +90,15 @@ def observe(
             )
         except (InputError, FileNotFoundError):
             continue  # a folder still being filled; it is seen again when it is whole
+        except OSError as error:
+            wrong.append(f"version {version!r}: {path} cannot be read ({error.strerror})")
+            continue
         known[version] = now
         if now.digests != last.digests:
             where = files[0] if len(files) == 1 else path
             events.append(_event(subject, version, where, now))
     present = tuple(version for version, one in known.items() if one.files)
-    return Observation(known, present, tuple(events), listing.wrong)
+    return Observation(known, present, tuple(events), tuple(wrong))
 
 
 def versions_sensor(

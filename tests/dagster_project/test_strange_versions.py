@@ -24,8 +24,7 @@ def daemon(tmp_path, monkeypatch):
         monkeypatch.setattr(auditing, "build_definitions", lambda _: daemon.definitions)
         monkeypatch.setattr(auditing, "open_instance", lambda: nullcontext(daemon.instance))
         monkeypatch.setattr("dagster_project.cli.project_root", lambda: root)
-        for place in ("dagster_project.subjects", "dagster_project.commands.register"):
-            monkeypatch.setattr(f"{place}.read_subjects", lambda _: subjects)
+        monkeypatch.setattr("dagster_project.subjects.read_subjects", lambda _: subjects)
         yield daemon
 
 

@@ -119,9 +119,12 @@ def graph(*names: str) -> None:
     """One audit as `memory-assets audit` runs it: every step a step of the graph."""
     from dagster_project.auditing import run_audits
     from dagster_project.subjects import read_subjects
+    from memory_assets.errors import InputError
 
     found = read_subjects(Path.cwd())
-    run_audits([found[name] for name in names or found], Path.cwd(), None, mark)
+    done = run_audits([found[name] for name in names or found], Path.cwd(), None, mark)
+    if done.not_done:
+        raise InputError("; ".join(one.line for one in done.not_done))
 
 
 def command(*arguments: str) -> None:

@@ -16,6 +16,14 @@ from memory_assets.models.checkpoints import list_versions
 from memory_assets.subjects import AuditedSubject
 
 
+def _released(subject: AuditedSubject, root: Path) -> list[str]:
+    """The versions of a subject, oldest first; none where its folder cannot be read now."""
+    try:
+        return list(list_versions(root / subject.checkpoints))
+    except OSError:
+        return []  # what was registered before stays, and the other subjects are recorded
+
+
 def history_asset(subjects: Sequence[AuditedSubject], root: Path) -> dg.AssetsDefinition:
     """The asset below every subject's reports, of all versions."""
     reports = [dg.AssetKey([subject.subject, "roi_report"]) for subject in subjects]
@@ -44,7 +52,7 @@ def history_asset(subjects: Sequence[AuditedSubject], root: Path) -> dg.AssetsDe
         from memory_assets.history.store import History
 
         with clear_failures():
-            released = {s.subject: list(list_versions(root / s.checkpoints)) for s in subjects}
+            released = {s.subject: _released(s, root) for s in subjects}
             recorded = record_audits(home(), subjects, released)
             known = History(home())
             known.confirm(last_runs(context.instance, released, "leakage", AUDIT_ID))
