@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -17,12 +16,6 @@ FORMULA_VERSION = 2
 """Of the rates: since 2 the interval of a TPR at an FPR reckons with the threshold, too."""
 _REVISED = {f"tpr_at_fpr_{a:g}": FORMULA_VERSION - 1 for a in NOMINAL_FPR}
 """Revisions of a rate come on top of the version of the score that it is read off."""
-
-
-def rate_of(metric: str) -> float | None:
-    """The false positive rate in the name of a metric such as `tpr_at_fpr_0.01`."""
-    found = re.search(r"_(0?\.\d+|\d+e-\d+)$", metric)
-    return float(found[1]) if found else None
 
 
 def shadow_threshold(shadows: Iterable[Roc], fpr: float) -> Threshold | None:
