@@ -194,7 +194,7 @@ values, so that words were ranked high by models that never saw them."""
 PII = Formula("pii", 2)  # 1 drew letters for the letters of listed values
 
 UTILITY = Formula("utility", 1)
-GATE = Formula("gate", 1)
+GATE = Formula("gate", 2)  # 1 took every limit for the most that may pass
 CONCLUSION = Formula("conclusion", 3)  # 2 had no accuracy on training records
 LANGUAGE_CONCLUSION = Formula("language conclusion", 1)
 RISK = Formula("risk", 4)  # the whole chain from counts to money

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
+    BeforeValidator,
     Field,
     field_validator,
     model_validator,
@@ -15,11 +16,13 @@ from pydantic import (
 
 from memory_assets.attacks.registry import Attack, select
 from memory_assets.digest import digest
+from memory_assets.errors import InputError
 from memory_assets.made_by import command_words, module_file, table_file
 from memory_assets.models.checkpoints import checkpoint_file, fingerprint
 from memory_assets.models.registry import Registry
 from memory_assets.paths import possible
 from memory_assets.priced_subjects import PricedSubject
+from memory_assets.results.metrics import limits_of
 from memory_assets.spec import Settings, Spec
 from memory_assets.training_specs import CommandSpec, PredictionsSpec, RecipeSpec
 
@@ -33,6 +36,23 @@ WAYS = ("recipe", "fit", "command", "predictions")
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
+
+
+def _read_limits(written: object) -> object:
+    """Limits in their metrics' units; what is no mapping is left to pydantic to refuse."""
+    if not isinstance(written, dict):
+        return written
+    try:
+        return limits_of({str(name): value for name, value in written.items()})
+    except InputError as error:
+        raise ValueError(str(error).removeprefix("gate.")) from None
+
+
+Limits = Annotated[
+    dict[str, float],
+    BeforeValidator(_read_limits, json_schema_input_type=dict[str, float | str]),
+]
+"""The limits of a gate: `{"tpr_at_fpr_0.01": 0.05}`, or "5%"."""
 
 
 class RecordsSpec(Spec):
@@ -89,8 +109,10 @@ class AuditedSubject(PricedSubject):
     subject: str
     title: str = ""
     owner: str = Field(default="team:privacy", description="team:name or an e-mail address")
-    gate: dict[str, Annotated[float, Field(ge=0)]] = Field(
-        default_factory=dict, description="the largest value that may pass, by metric"
+    gate: Limits = Field(
+        default_factory=dict,
+        description="the largest value that may pass, by metric, and the least of an accuracy; "
+        'a share as 0.05 or "5%"',
     )
     prior: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.5, description="share of members among the people an attacker would ask about"

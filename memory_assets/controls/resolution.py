@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 
 from memory_assets.controls.scoring import percent
-from memory_assets.controls.verdict import Gate, gated
+from memory_assets.controls.verdict import Gate, as_at_most, gated
 from memory_assets.sentences import said_together, say
 from memory_assets.statistics.estimate import Control, Measurement
 from memory_assets.statistics.intervals import clean_probes, open_rate
@@ -33,21 +33,21 @@ def resolution(measurements: Sequence[Measurement], gate: Gate) -> Control:
     """
     short, open_rates, smallest, settled = [], [], math.inf, False
     for metric, threshold in gate.thresholds.items():
-        rows = gated(measurements, metric)
-        if any((m.estimate.ci_low or 0.0) > threshold for m in rows):
-            settled = True  # what lies above the limit already needs no more records
+        rows = [as_at_most(metric, m.estimate, threshold) for m in gated(measurements, metric)]
+        if any((estimate.ci_low or 0.0) > most for estimate, most in rows):
+            settled = True  # what lies beyond the limit already needs no more records
             continue
-        for m in rows:
-            if m.estimate.status == "unresolvable":
-                short.append(say("shortage.unseen", metric=metric, records=m.estimate.n))
+        for estimate, most in rows:
+            if estimate.status == "unresolvable":
+                short.append(say("shortage.unseen", metric=metric, records=estimate.n))
                 break
-            if m.estimate.k is None or not 0 < threshold < 1:
+            if estimate.k is None or not 0 < most < 1:
                 continue
-            open_rates.append(open_rate(m.estimate.n))
-            smallest = min(smallest, m.estimate.n)
-            if m.estimate.n < (needed := clean_probes(threshold)):
+            open_rates.append(open_rate(estimate.n))
+            smallest = min(smallest, estimate.n)
+            if estimate.n < (needed := clean_probes(most)):
                 limit = percent(threshold)
-                there = {"needed": needed, "records": m.estimate.n}
+                there = {"needed": needed, "records": estimate.n}
                 short.append(say("shortage.needs", metric=metric, limit=limit, **there))
                 break
     value = max(open_rates, default=None)

@@ -5,12 +5,15 @@ whole interval of *some* attack lies above it; as any one of many attacks may do
 these lower ends are widened to hold together (Bonferroni over all gated rows). In between it is
 inconclusive, and says how many records would settle it if the rates stay as they are. A lower bound
 (an empirical epsilon) has no upper end: it can fail a gate and never pass one.
+
+A metric that is better when it is higher (what the model is good for) has the least that is allowed
+as its limit, and all is the other way round: its rows are judged in the mirror of their range.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -19,10 +22,10 @@ import scipy
 from memory_assets.controls.scoring import percent
 from memory_assets.errors import InputError
 from memory_assets.formulas import GATE, together
+from memory_assets.results.metrics import Metric, find, rate_of
 from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control, Estimate, Measurement, Verdict
 from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson
-from memory_assets.statistics.summary import rate_of
 
 _MOST_RECORDS = 10**9
 
@@ -31,7 +34,10 @@ Outcome = Literal["pass", "fail", "inconclusive"]
 
 @dataclass(frozen=True)
 class Gate:
-    """The largest values that the owner allows, by metric: `{"tpr_at_fpr_0.01": 0.05}`.
+    """The limits that the owner has set, by metric: `{"tpr_at_fpr_0.01": 0.05}`.
+
+    Each is the largest value that may pass, or the least where a lower value is worse. Which limits
+    an owner may write is said by `results.metrics.limit_of`.
 
     Raises:
         InputError: a limit that is not a finite number of at least 0.
@@ -43,10 +49,7 @@ class Gate:
         for metric, limit in self.thresholds.items():
             number = isinstance(limit, int | float) and not isinstance(limit, bool)
             if not number or not math.isfinite(limit) or limit < 0:
-                raise InputError(
-                    f"gate.{metric}: {limit!r}; expected a number of at least 0, "
-                    "the largest value that may pass"
-                )
+                raise InputError(f"gate.{metric}: {limit!r}; expected a number of at least 0")
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,9 @@ def gated(measurements: Sequence[Measurement], metric: str) -> list[Measurement]
             f"gate.{metric}: no such metric was measured; expected one of {', '.join(there)}"
         )
     rows = [m for m in rows if m.estimate.status != "not_run"]
+    known = find(metric)
+    if known is not None and known.family is not None:
+        rows = [m for m in rows if m.family == known.family]
     return [m for m in rows if m.stratum == "all"] or rows
 
 
@@ -114,8 +120,21 @@ def _widened(estimate: Estimate, rows: int) -> Estimate:
     return replace(estimate, ci_low=min(low, estimate.ci_low))
 
 
-def side_of(estimate: Estimate, limit: float) -> Outcome:
-    """Passed with the whole interval below the limit, failed with all of it above."""
+def side_of(metric: str, estimate: Estimate, limit: float) -> Outcome:
+    """Passed with the whole interval on the good side of the limit, failed with all of it on the
+    bad one."""
+    return _side_of(*as_at_most(metric, estimate, limit))
+
+
+def as_at_most(metric: str, estimate: Estimate, limit: float) -> tuple[Estimate, float]:
+    """An estimate and its limit such that higher is worse: mirrored where the limit is a least."""
+    known = find(metric)
+    if known is None or not known.is_limit_from_below:
+        return estimate, limit
+    return _mirrored(estimate, known), _opposite(limit, known)
+
+
+def _side_of(estimate: Estimate, limit: float) -> Outcome:
     below = estimate.ci_high is not None and estimate.ci_high < limit
     if below and estimate.status != "at_ceiling":
         return "pass"
@@ -181,34 +200,85 @@ def _told(m: Measurement) -> str:
     return say(f"told.{form}", attack=m.name, value=_figure(m, e.value), n=e.n, **known)
 
 
+def _opposite(value: float, metric: Metric) -> float:
+    """The value on the range read from its other end, where higher is worse again."""
+    return (metric.low or 0.0) + (metric.high or 0.0) - value
+
+
+def _mirrored(estimate: Estimate, metric: Metric) -> Estimate:
+    def mirror(value: float | None) -> float | None:
+        return None if value is None else _opposite(value, metric)
+
+    return replace(
+        estimate,
+        value=mirror(estimate.value),
+        ci_low=mirror(estimate.ci_high),
+        ci_high=mirror(estimate.ci_low),
+        k=None if estimate.k is None else estimate.n - estimate.k,
+    )
+
+
 def _judge(metric: str, limit: float, rows: list[Measurement], family: int) -> GateResult:
+    """One limit against its rows, whichever side of it is the bad one."""
+    known = find(metric)
+    if known is None or not known.is_limit_from_below:
+        return _judged(metric, limit, rows, family, _AtMost(limit))
+
+    def mirror(m: Measurement) -> Measurement:
+        return replace(m, estimate=_mirrored(m.estimate, known))
+
+    words = _AtLeast(limit, mirror)
+    found = _judged(metric, _opposite(limit, known), [mirror(m) for m in rows], family, words)
+    row = None if found.row is None else mirror(found.row)
+    return replace(found, threshold=limit, row=row)
+
+
+@dataclass(frozen=True)
+class _AtMost:
+    """How a limit and the rows beside it are put into words."""
+
+    limit: float
+    as_measured: Callable[[Measurement], Measurement] = lambda m: m
+    suffix = ""
+
+    def say(self, key: str, metric: str, row: Measurement, **values: object) -> str:
+        row = self.as_measured(row)
+        told, limit = _told(row), _figure(row, self.limit)
+        return say(f"verdict.{key}{self.suffix}", metric=metric, told=told, limit=limit, **values)
+
+
+@dataclass(frozen=True)
+class _AtLeast(_AtMost):
+    suffix = "_least"
+
+
+def _judged(
+    metric: str, limit: float, rows: list[Measurement], family: int, words: _AtMost
+) -> GateResult:
+    """The outcome where a higher value is worse."""
     if not rows:
         sentence = say("verdict.not_run", metric=metric)
         return GateResult(metric, limit, "inconclusive", None, None, sentence)
     rows = [replace(m, estimate=_widened(m.estimate, family)) for m in rows]
     sides = {outcome: [] for outcome in ("pass", "fail", "inconclusive")}
     for m in rows:
-        sides[side_of(m.estimate, limit)].append(m)
+        sides[_side_of(m.estimate, limit)].append(m)
 
     def highest(candidates: list[Measurement], end: str) -> Measurement:
         return max(candidates, key=lambda m: getattr(m.estimate, end) or m.estimate.value or 0.0)
 
-    shown = _figure(rows[0], limit)
     if sides["fail"]:
         row = highest(sides["fail"], "ci_low")
-        sentence = say("verdict.fail", metric=metric, told=_told(row), limit=shown)
-        return GateResult(metric, limit, "fail", row, None, sentence)
+        return GateResult(metric, limit, "fail", row, None, words.say("fail", metric, row))
     if not sides["inconclusive"]:
         row = highest(rows, "ci_high")
-        told = {"rows": len(rows), "told": _told(row)}
-        sentence = say("verdict.pass", metric=metric, limit=shown, **told)
+        sentence = words.say("pass", metric, row, rows=len(rows))
         return GateResult(metric, limit, "pass", row, None, sentence)
     row = highest(sides["inconclusive"], "ci_high")
     needed = _settling(sides["inconclusive"], limit, family)
     bound = row.estimate.value is not None and row.estimate.ci_high is None
     key = "open_bound" if bound else "open_needs" if needed else "open"
-    told = {"told": _told(row), "needed": needed}
-    sentence = say(f"verdict.{key}", metric=metric, limit=shown, **told)
+    sentence = words.say(key, metric, row, needed=needed)
     return GateResult(metric, limit, "inconclusive", row, needed, sentence)
 
 

@@ -20,11 +20,12 @@ from memory_assets.reports.tables import (
     estimate_cell,
     metric_label,
     number,
+    percent,
     pivot,
     table,
 )
+from memory_assets.results.metrics import find, rate_of
 from memory_assets.risk.evidence import INSUFFICIENT
-from memory_assets.statistics.summary import rate_of
 
 _EVIDENCE = ("auc", "tpr_at_fpr_0.1", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001", "balanced_accuracy")
 _MOST_VERSIONS = 12
@@ -41,7 +42,9 @@ def limits(found: ReportInput, t: Catalogue) -> Html:
         m = row.measured
         by = "–" if m is None or m.estimate.value is None else t.name("attack", m.name)
         value = t("status.not_run") if m is None else estimate_cell(row.metric, m.estimate, t)
-        limit = t("limits.at_most", limit=_limit(row.metric, row.limit))
+        known = find(row.metric)
+        form = "at_least" if known is not None and known.is_limit_from_below else "at_most"
+        limit = t(f"limits.{form}", limit=_limit(row.metric, row.limit))
         label = metric_label(row.metric, t)
         needed = count(row.needed) if row.needed else "–"
         lines.append([label, limit, value, by, t(f"outcome.{row.outcome}"), needed])
@@ -198,7 +201,7 @@ def _by_version(
         for attack in attacks[:3]
     ]
     points = t("form.separator").join(
-        t("history.point", version=p.version, attack=series[0].label, value=number("rate", p.value))
+        t("history.point", version=p.version, attack=series[0].label, value=percent(p.value))
         for p in series[0].points
         if p.value is not None
     )

@@ -95,14 +95,14 @@ def strongest_first(found: ReportInput) -> list[str]:
 def gate_rows(found: ReportInput) -> list[GateRow]:
     """Each limit with the row of the family `gate` that decided it, as the audit stored it.
 
-    A limit is passed only with the whole interval below it, and failed only with the whole
-    interval above it.
+    A limit is passed only with the whole interval on its good side, and failed only with the whole
+    interval on the other.
     """
     rows = []
     for metric, limit in found.gate.items():
         own = {m.metric: m for m in family(found, "gate")}
         measured, needed = own.get(metric), own.get(f"{metric}:records_needed")
-        outcome = side_of(measured.estimate, limit) if measured else "inconclusive"
+        outcome = side_of(metric, measured.estimate, limit) if measured else "inconclusive"
         records = needed.estimate.value if needed else None
         rows.append(
             GateRow(metric, limit, measured, outcome, None if records is None else round(records))

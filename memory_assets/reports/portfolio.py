@@ -15,7 +15,7 @@ from memory_assets.reports.markup import Html, el, join, picture
 from memory_assets.reports.page import chapters, document, when
 from memory_assets.reports.summary import SYMBOLS, verdict_key
 from memory_assets.reports.tables import estimate_cell, metric_label, number, table
-from memory_assets.statistics.summary import rate_of
+from memory_assets.results.metrics import rate_of
 
 _MOST_VERSIONS = 12
 _MOST_REGRESSIONS = 5

@@ -17,8 +17,8 @@ from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.markup import Html, bullets, el, join
 from memory_assets.reports.recital import RECITED, TIER
 from memory_assets.reports.tables import chosen, count, number, percent
+from memory_assets.results.metrics import rate_of
 from memory_assets.statistics.estimate import Measurement
-from memory_assets.statistics.summary import rate_of
 
 SYMBOLS = {"pass": "✓", "fail": "✕", "inconclusive": "?", "insufficient": "!", "unlimited": "–"}
 

@@ -12,12 +12,11 @@ from great_tables import GT
 
 from memory_assets.reports.catalogue import Catalogue
 from memory_assets.reports.markup import Html, el
+from memory_assets.results.metrics import find, rate_of
 from memory_assets.statistics.estimate import Estimate, Measurement
-from memory_assets.statistics.summary import rate_of
 
 _NEXT_TO_NOTHING = 5e-6
 _MANY = 1000.0
-_AS_PERCENT = re.compile(r"tpr|fpr|ppv|accuracy|rate|share|error|jaccard")
 
 
 def _minus(text: str) -> str:
@@ -39,7 +38,8 @@ def percent(value: float) -> str:
 
 def number(metric: str, value: float) -> str:
     """A value as its metric is usually written: in percent, with three decimals, or two digits."""
-    if _AS_PERCENT.search(metric):
+    known = find(metric)
+    if known is not None and known.percent:
         return percent(value)
     if abs(value) >= _MANY:
         return _minus(f"{value:,.0f}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -15,12 +14,6 @@ from memory_assets.statistics.roc import Roc, Threshold
 NOMINAL_FPR = (0.1, 0.01, 0.001)
 
 _RATES = frozenset(f"tpr_at_fpr_{a:g}" for a in NOMINAL_FPR)
-
-
-def rate_of(metric: str) -> float | None:
-    """The false positive rate in the name of a metric such as `tpr_at_fpr_0.01`."""
-    found = re.search(r"_(0?\.\d+|\d+e-\d+)$", metric)
-    return float(found[1]) if found else None
 
 
 def shadow_threshold(shadows: Iterable[Roc], fpr: float) -> Threshold | None:

@@ -14,7 +14,11 @@ SELECT
         WHEN rates.ci_high < thresholds.value THEN 'wholly below'
         ELSE 'not clearly on one side'
     END AS side,
-    thresholds.value - rates.ci_high AS room
+    -- What is left before the limit is reached; the limit is the least where lower is worse.
+    CASE worse_when('utility', rates.metric)
+        WHEN 'lower' THEN rates.ci_low - thresholds.value
+        ELSE thresholds.value - rates.ci_high
+    END AS room
 FROM measurements AS rates
 INNER JOIN measurements AS thresholds
     ON

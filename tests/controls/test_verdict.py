@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from memory_assets.controls.resolution import resolution
-from memory_assets.controls.verdict import Gate, decide
+from memory_assets.controls.verdict import Gate, decide, side_of
 from memory_assets.errors import InputError
 from memory_assets.statistics.estimate import Control, Estimate, Measurement
 from memory_assets.statistics.intervals import clean_probes, clopper_pearson, rate
@@ -207,3 +207,37 @@ def test_resolution_asks_nothing_of_a_limit_that_is_exceeded_or_no_rate():
     auc = row(Estimate(0.55, 0.50, 0.60, n=40), metric="auc")
     control = resolution([auc], Gate({"auc": 0.8}))
     assert (control.passed, control.value) == (True, None)
+
+
+def accuracy(k: int, n: int, family: str = "utility") -> Measurement:
+    return Measurement(family, "target", "held_out_accuracy", "probability", rate(k, n), 1)
+
+
+@pytest.mark.parametrize(
+    ("right", "limit", "verdict"),
+    [(930, 0.2, "pass"), (930, 0.99, "fail"), (930, 0.93, "inconclusive"), (930, 0.9, "pass")],
+)
+def test_an_accuracy_has_a_least_and_not_a_most(right: int, limit: float, verdict: str):
+    found = decide([accuracy(right, 1000)], [HELD], Gate({"held_out_accuracy": limit}))
+    assert found.verdict == verdict
+    assert "the least that is allowed" in found.reason
+    (judged, stored) = found.gate_measurements[:2]
+    assert judged.estimate.value == pytest.approx(0.93)
+    assert judged.estimate.ci_low <= 0.93 <= judged.estimate.ci_high
+    assert stored.estimate.value == limit
+    assert side_of("held_out_accuracy", judged.estimate, limit) == verdict
+
+
+def test_an_accuracy_is_that_of_the_audited_model_and_not_of_its_shadows():
+    rows = [accuracy(930, 1000), accuracy(600, 1000, "memorization")]
+    assert decide(rows, [HELD], Gate({"held_out_accuracy": 0.9})).verdict == "pass"
+
+
+def test_a_rate_and_an_accuracy_are_judged_each_on_its_own_side():
+    rows = [row(rate(2, 1000)), accuracy(930, 1000)]
+    gate = Gate({METRIC: 0.05, "held_out_accuracy": 0.9})
+    assert decide(rows, [HELD], gate).verdict == "pass"
+    worse = decide(rows, [HELD], Gate({METRIC: 0.05, "held_out_accuracy": 0.97}))
+    assert worse.verdict == "fail"
+    assert "held_out_accuracy" in worse.reason
+    assert METRIC not in worse.reason

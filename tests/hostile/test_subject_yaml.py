@@ -23,8 +23,8 @@ attributes:
 HUGE, SEXAGESIMAL = "0x" + "f" * 5000, "1" + ":1" * 100_000
 
 REFUSED = {
-    "gate: {auc: .inf}": "attributes.gate.auc: inf; input should be a finite number",
-    "gate: {auc: .nan}": "attributes.gate.auc",
+    "gate: {auc: .inf}": "attributes.gate: auc: inf; expected a number",
+    "gate: {auc: .nan}": "attributes.gate: auc: nan",
     "claimed_epsilon: .inf": "attributes.claimed_epsilon: inf; input should be a finite number",
     "company: {industry: retail, records: 1, queries_per_month: .inf, revenue: 1, currency: USD}": (
         "queries_per_month: inf"
