@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from memory_assets.audits.language import read_notices
 from memory_assets.disk import sweep
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
+from memory_assets.history.questions import ask
 from memory_assets.history.store import History
 from memory_assets.models.registry import version_of_alias
 from memory_assets.subjects import AuditedSubject
@@ -202,6 +203,14 @@ def _audited(subject: AuditedSubject, done: Result, graph: SubjectGraph) -> Audi
     return Audited(subject.subject, version, bundle, bool(facts["reused"]), tuple(notices))
 
 
+def _changes_history(root: Path, audits: Iterable[Audited]) -> bool:
+    """Whether the history says otherwise: it lacks an audit, or another one is in force there."""
+    if not History(root).published.is_file():
+        return True
+    in_force = set(ask(root, "select audit_id from audits_in_force")["audit_id"].to_pylist())
+    return any(audited.bundle.audit.audit_id not in in_force for audited in audits)
+
+
 def _versions(subject: AuditedSubject, seen: list[str], wanted: str | None) -> list[str]:
     if not seen:
         raise InputError(
@@ -268,7 +277,7 @@ def run_audits(
                     made = _blocks(done, option)
                     trained, reused = trained + made[0], reused + made[1]
                     options.append(_audited(subject, done, option))
-                if any(not a.reused for a in (*audits, *options)):
+                if _changes_history(store.root, (*audits, *options)):
                     # What a version costs is held against its siblings, and its report shows them.
                     added += runner.record()
                 # Said before the prices that read them: a daemon then has nothing left to do.
