@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from memory_assets.audits.options import option_version
 from memory_assets.disk import sweep
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
+from memory_assets.history.questions import ask
 from memory_assets.history.store import History
 from memory_assets.models.registry import version_of_alias
 from memory_assets.subjects import AuditedSubject
@@ -74,6 +75,14 @@ def _audited(subject: AuditedSubject, done: Result, graph: SubjectGraph) -> Audi
     version = bundle.audit.model_version
     notices = read_notices(Path(str(facts["findings"]))) if "findings" in facts else []
     return Audited(subject.subject, version, bundle, bool(facts["reused"]), tuple(notices))
+
+
+def _changes_history(root: Path, audits: Iterable[Audited]) -> bool:
+    """Whether the history says otherwise: it lacks an audit, or another one is in force there."""
+    if not History(root).published.is_file():
+        return True
+    in_force = set(ask(root, "select audit_id from audits_in_force")["audit_id"].to_pylist())
+    return any(audited.bundle.audit.audit_id not in in_force for audited in audits)
 
 
 def _versions(subject: AuditedSubject, seen: list[str], wanted: str | None) -> list[str]:
@@ -167,7 +176,7 @@ class _OfSubject:
         options = self._options(began, blocks is not None) if version is None else []
         self.tally.audits += audited
         self.tally.options += options
-        if any(not one.reused for one in (*audited, *options)):
+        if _changes_history(home(), (*audited, *options)):
             # What a version costs is held against its siblings, and its report shows them.
             self.tally.record(self.runner)
         self._price([one.version for one in audited], list(seen.known))

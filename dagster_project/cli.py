@@ -176,8 +176,9 @@ def gate(
     ] = False,
     output: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
 ) -> None:
-    """For CI: exit 0 when the gate passes, 1 when it fails, is inconclusive or has no verdict."""
-    from dagster_project.gating import decide
+    """For CI: exit 0 when the gate passes, 1 when it fails, 4 when it is inconclusive, 5 when there
+    is no verdict: insufficient evidence, or no audit of what is there now."""
+    from dagster_project.gating import EXIT_CODES, decide
     from dagster_project.subjects import survey
     from memory_assets.history.questions import no_formula
 
@@ -197,9 +198,8 @@ def gate(
             before, now = cell(worse["previous_value"]), cell(worse["value"])
             figure = f"{worse['name']} {worse['metric']}"
             say(f"worse than {worse['previous_version']}: {figure} {before} -> {now}")
-    passed = decision.verdict == "pass"
-    if not (passed or (allow_inconclusive and decision.verdict == "inconclusive")):
-        raise typer.Exit(1)
+    if not (allow_inconclusive and decision.verdict == "inconclusive"):
+        raise typer.Exit(EXIT_CODES[decision.verdict])
 
 
 def _verify(page: Path) -> None:

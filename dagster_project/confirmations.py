@@ -17,6 +17,16 @@ RISK_ID = "risk id"
 """Metadata of a `risk` materialization: the risk calculation that it came to."""
 
 
+def last_run(instance: dg.DagsterInstance, key: dg.AssetKey, ids: str) -> dict[str, datetime]:
+    """When the audit of an asset without versions was last asked for, by its id; else nothing."""
+    for record in instance.fetch_materializations(key, limit=1).records:
+        event = record.asset_materialization
+        found = event.metadata.get(ids) if event else None
+        if found is not None:
+            return {str(found.value): datetime.fromtimestamp(record.timestamp, UTC)}
+    return {}
+
+
 def last_runs(
     instance: dg.DagsterInstance, released: Mapping[str, Sequence[str]], asset: str, ids: str
 ) -> dict[str, datetime]:

@@ -1,23 +1,28 @@
-"""The gate's verdict on a version, from the history and the file that is on disk now."""
+"""The gate's verdict on a version: of the audit whose digests are those of now, or none."""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dagster_project.releases import newest_release
+from dagster_project.releases import Release, release_now
 from dagster_project.subjects import find_subject
 from memory_assets.artifacts import home
+from memory_assets.audits.now import Basis, basis_now
 from memory_assets.errors import InputError
 from memory_assets.history.questions import ask
-from memory_assets.models.checkpoints import list_versions
-from memory_assets.models.registry import version_of_alias
+from memory_assets.subjects import AuditedSubject
 
-_VERDICT = """
-    select audit_id, model_digest, verdict, reason from audits
+NOT_AUDITED = "not audited"
+EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 4, "insufficient evidence": 5, NOT_AUDITED: 5}
+"""What the command line ends with, by verdict."""
+_AUDITS = """
+    select * from audits_in_order
     where subject = $subject and model_version = $version
-    order by finished_at desc, started_at desc, audit_id desc limit 1
+    order by place
 """
 _GATES = """
     select metric, name, status, value, ci_low, ci_high, k, n from measurements
@@ -28,6 +33,12 @@ _WORSE = """
         previous_ci_low, previous_ci_high
     from regressions where audit_id = $audit_id order by abs(difference) desc
 """
+_DIGESTS = {
+    "model_digest": "the weights",
+    "data_digest": "the records or the list of members",
+    "pool_digest": "the shadow models (recipe, code or their number)",
+    "config_digest": "the settings (limits, attacks or what else decides the verdict)",
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,7 @@ class GateDecision:
 
     `gates` has a row for each threshold with the rate it was held against, `regressions` one for
     each figure that is worse than in the version before, beyond both intervals. Those inform.
-    `audit_id` is empty where there is no audit to go by.
+    `audit_id` is empty where there is no audit to go by; `digests` are those of the audit.
     """
 
     subject: str
@@ -44,8 +55,9 @@ class GateDecision:
     audit_id: str
     verdict: str
     reason: str
-    gates: tuple[dict[str, Any], ...]
-    regressions: tuple[dict[str, Any], ...]
+    gates: tuple[dict[str, Any], ...] = ()
+    regressions: tuple[dict[str, Any], ...] = ()
+    digests: dict[str, str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,34 +66,82 @@ class GateDecision:
 def decide(root: Path, name: str, version: str | None) -> GateDecision:
     """The verdict on a version as it is now, on the newest release where none is named.
 
-    A file changed since its audit has no verdict, nor has a newest release that was not audited:
-    the older one's does not speak for it.
+    The digests of its weights, records, members, shadow models and settings are taken anew; the
+    audit that was made from these speaks, whenever that was. Without one the version is not
+    audited: neither the audit of another state nor that of another version speaks for it.
 
     Raises:
-        InputError: unknown subject, or a named version that was never audited.
+        InputError: unknown subject or version, something that cannot be read, or a registry that
+            does not answer.
     """
-    subject, asked = find_subject(root, name), version
-    version = (
-        version_of_alias(subject.checkpoints, version) if version else newest_release(root, name)
-    )
-    rows = ask(home(), _VERDICT, {"subject": name, "version": version}).to_pylist()
-    if not rows and asked is None:
-        reason = (
-            f"{version} is the newest version in {subject.checkpoints} and was never audited; "
-            f"run memory-assets audit {name}"
-        )
-        return GateDecision(name, version, "", "insufficient evidence", reason, (), ())
-    if not rows:
+    subject = find_subject(root, name)
+    ask(home(), "select 1")  # without a history there is one thing to do, whatever was released
+    release = release_now(subject, root, version)
+    audits = ask(home(), _AUDITS, {"subject": name, "version": release.version}).to_pylist()
+    if release.path is None and not audits and isinstance(subject.checkpoints, str):
         raise InputError(
-            f"version {version!r} of {name}: never audited; "
-            f"run memory-assets audit {name} --version {version}"
+            f"version {release.version!r} of {name}: not in {subject.checkpoints} and never "
+            f"audited; memory-assets audit {name} audits what is there"
         )
-    row = rows[0]
-    gates = tuple(ask(home(), _GATES, {"audit_id": row["audit_id"]}).to_pylist())
-    worse = tuple(ask(home(), _WORSE, {"audit_id": row["audit_id"]}).to_pylist())
-    verdict, reason = row["verdict"], row["reason"]
-    path = list_versions(root / subject.checkpoints).get(version)
-    if path is not None and subject.fingerprint(path) != row["model_digest"]:
-        verdict = "insufficient evidence"
-        reason = f"{path.name} changed since its audit; run memory-assets audit {name}"
-    return GateDecision(name, version, row["audit_id"], verdict, reason, gates, worse)
+    why = release.missing or (None if audits else "it was never audited")
+    if why is None:
+        found = _made_from_now(subject, root, release, audits)
+        if not isinstance(found, str):
+            return _of_audit(name, release.version, found)
+        why = found
+    run = shlex.join(["memory-assets", "audit", name])
+    newest = "" if version else ", the newest version"
+    reason = f"{release.version}{newest}: {why}; run {run}"
+    return GateDecision(name, release.version, "", NOT_AUDITED, reason)
+
+
+def _made_from_now(
+    subject: AuditedSubject, root: Path, release: Release, audits: Sequence[dict[str, Any]]
+) -> dict[str, Any] | str:
+    """The audit that was made from what is there now; else in words why there is none.
+
+    Of several the one that was asked for last; the first of `audits` is in force.
+
+    Raises:
+        InputError: records, members or what shadow models are made by cannot be read.
+    """
+    assert release.path is not None
+    try:
+        weights = subject.fingerprint(release.path)
+    except InputError as error:
+        return str(error)
+    audits = [audit for audit in audits if audit["model_digest"] == weights] or [audits[0]]
+    if audits[0]["model_digest"] != weights:
+        return f"{release.path.name} changed since its audit"
+    now: dict[str, Basis] = {}
+    for audit in audits:
+        device = _device(audit)
+        if device not in now:
+            now[device] = basis_now(subject, root, release.version, home(), device)
+        if not _changed(audit, now[device]):
+            return audit
+    return f"{_changed(audits[0], now[_device(audits[0])])[0]} changed since its audit"
+
+
+def _device(audit: dict[str, Any]) -> str:
+    """The kind: "cuda" of "cuda (NVIDIA H100 PCIe)", "cpu" of "cpu, shadow models in bfloat16"."""
+    return audit["device"].partition(",")[0].partition(" ")[0]
+
+
+def _changed(audit: dict[str, Any], now: Basis) -> list[str]:
+    """What differs between an audit and now, in words; what rests on the rest comes last."""
+    return [said for name, said in _DIGESTS.items() if audit[name] != getattr(now, name)]
+
+
+def _of_audit(name: str, version: str, audit: dict[str, Any]) -> GateDecision:
+    asked = {"audit_id": audit["audit_id"]}
+    return GateDecision(
+        subject=name,
+        version=version,
+        audit_id=audit["audit_id"],
+        verdict=audit["verdict"],
+        reason=audit["reason"],
+        gates=tuple(ask(home(), _GATES, asked).to_pylist()),
+        regressions=tuple(ask(home(), _WORSE, asked).to_pylist()),
+        digests={digest: audit[digest] for digest in _DIGESTS},
+    )

@@ -1,7 +1,8 @@
-"""The newest release of a subject, by the order of its versions: not what was audited last."""
+"""Which release is spoken of, and where its files are: not what was audited last."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from dagster_project.subjects import refuse_unread, survey
@@ -9,28 +10,77 @@ from memory_assets.artifacts import home
 from memory_assets.errors import InputError
 from memory_assets.history.questions import ask
 from memory_assets.models.checkpoints import list_versions
+from memory_assets.models.mlflow_models import ask_registry, looked_at, named_version, why_unread
+from memory_assets.models.registry import Registry, mirror
+from memory_assets.models.release_order import release_key
+from memory_assets.subjects import AuditedSubject
 
 _LATEST = "select model_version from latest where subject = $subject"
 # An option is a recipe that was tried, and no release: the view has none.
 _AUDIT = "select audit_id from versions where subject = $subject and model_version = $version"
 
 
+@dataclass(frozen=True)
+class Release:
+    """A version as it is now: its file or folder, or in `missing` why there is none."""
+
+    version: str
+    path: Path | None
+    missing: str = ""
+
+
+def release_now(subject: AuditedSubject, root: Path, version: str | None) -> Release:
+    """The release of that name, or the newest one, as its owner's folder or registry has it now.
+
+    A registry is asked itself, and not its mirror: what it calls newest, or what an alias names
+    there, may not have been fetched, and is meant all the same.
+
+    Raises:
+        InputError: the registry does not answer or knows no such version; nothing was released.
+    """
+    where = subject.checkpoints
+    folder = root / where
+    if isinstance(where, Registry) and where.mlflow is not None:
+        known = ask_registry(where.mlflow)
+        version = named_version(where.mlflow, known, version)
+        if why := why_unread(folder, known, version):
+            return Release(version, None, f"{where} has it, and {why}")
+    elif isinstance(where, Registry):
+        mirror(where)
+    there = list_versions(folder)
+    version = version or (list(there)[-1] if there else _last_known(subject.subject))
+    path = there.get(version)
+    return Release(version, path, "" if path else f"it is not in {where} now")
+
+
+def released(subject: AuditedSubject, root: Path) -> list[str]:
+    """The versions of a subject, oldest first, from what lies here: of a registry's mirror also
+    those that could not be read, which are releases without an audit."""
+    where = subject.checkpoints
+    found = set(list_versions(root / where))
+    if isinstance(where, Registry) and where.mlflow is not None:
+        found.update(looked_at(root / where))
+    return sorted(found, key=release_key)
+
+
 def newest_release(root: Path, name: str) -> str:
     """The newest version of a subject: the last of its checkpoints, audited or not.
 
-    Where there are no checkpoints now, the newest one that the history knows. An audit of an older
-    version does not make it the newest.
+    Where there are no checkpoints now, or no such subject, the newest one that the history knows.
+    An audit of an older version does not make it the newest.
 
     Raises:
-        InputError: no checkpoint, and never audited; or its file cannot be read.
+        InputError: no checkpoint, and never audited; a registry that does not answer; or the
+            subject's file cannot be read.
     """
     project = survey(root)
     subject = project.subjects.get(name)
     if subject is None:
         refuse_unread(project, name)
-    released = list(list_versions(root / subject.checkpoints)) if subject else []
-    if released:
-        return released[-1]
+    return release_now(subject, root, None).version if subject else _last_known(name)
+
+
+def _last_known(name: str) -> str:
     known = ask(home(), _LATEST, {"subject": name})["model_version"].to_pylist()
     if not known:
         raise InputError(f"subject {name!r}: never audited; run memory-assets audit {name}")
@@ -38,7 +88,7 @@ def newest_release(root: Path, name: str) -> str:
 
 
 def audit_of(name: str, version: str) -> str | None:
-    """The id of the newest audit of a release; None where it was never audited.
+    """The id of the audit in force of a release; None where it was never audited.
 
     Raises:
         InputError: there is no history.
@@ -48,7 +98,7 @@ def audit_of(name: str, version: str) -> str | None:
 
 
 def audited_release(root: Path, name: str, version: str | None) -> tuple[str, str]:
-    """A release and the id of its newest audit: the given version, else the newest release.
+    """A release and the id of its audit in force: the given version, else the newest release.
 
     Raises:
         InputError: it was never audited, or is no release.

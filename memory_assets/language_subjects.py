@@ -16,6 +16,7 @@ from memory_assets.language.settings import check_index
 from memory_assets.made_by import module_file, tokenizer_files
 from memory_assets.models.hub import snapshot
 from memory_assets.models.registry import HubId, Revision
+from memory_assets.models.strays import UNFINISHED
 from memory_assets.paths import is_file, is_folder
 from memory_assets.spec import Settings, Spec
 from memory_assets.subjects import PooledSubject
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # brings Faker along, which a project without language models
 LANGUAGE_MODELS = 8
 """Shadow models where the owner does not say how many: each is a whole training run."""
 
-_NO_PART = (".md", ".tmp", ".part")
+_NO_PART = (".md", *UNFINISHED)
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 

@@ -96,7 +96,7 @@ def sign(
     remark: Annotated[str, typer.Option(help="What is approved.")] = "approved for release",
     refuse: Annotated[bool, typer.Option("--refuse", help="Record a refusal.")] = False,
 ) -> None:
-    """Sign the newest audit of a version off, or refuse to."""
+    """Sign the audit in force of a version off, or refuse to."""
     audited, audit_id = _audited(subject, version)
     status = "rejected" if refuse else "done"
     _record(Action(subject, audited, "sign-off", remark, owner, status, None, audit_id))

@@ -16,14 +16,9 @@ from dagster_project.subjects import find_subject
 from memory_assets.confined import files_in, version_name
 from memory_assets.disk import is_alive, remove
 from memory_assets.errors import InputError
-from memory_assets.models.checkpoints import (
-    LEFT_OUT,
-    SUFFIX,
-    TABLES,
-    holds_outputs,
-    list_versions,
-)
+from memory_assets.models.checkpoints import SUFFIX, TABLES, holds_outputs, list_versions
 from memory_assets.models.registry import Registry
+from memory_assets.models.strays import is_stray_name
 from memory_assets.models.torch_files import SUFFIXES
 from memory_assets.subjects import AuditedSubject
 
@@ -87,7 +82,7 @@ def _bring_back(folder: Path) -> None:
 def _refuse_no_version(source: Path, version: str) -> None:
     """Raise InputError for what would lie among the versions and be none."""
     if source.is_dir():
-        if Path(version).suffix in (*LEFT_OUT, *TABLES):
+        if is_stray_name(version) or Path(version).suffix in TABLES:
             raise InputError(
                 f"--version {version!r}: a folder called so is left out; choose another name"
             )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +27,11 @@ from memory_assets.history.questions import ask
 INTERVAL_SECONDS = 30
 _MOST_ATTEMPTS = 100
 _A_TICK = 10
-_LOOK_BACK = timedelta(days=7)
 
 _AUDITS = """
-    SELECT audit_id, subject, model_version, verdict, reason, finished_at
-    FROM audits
-    WHERE finished_at >= $since
-    ORDER BY finished_at
+    SELECT audit_id, subject, model_version, verdict, reason
+    FROM audits_in_force
+    ORDER BY sequence NULLS FIRST, finished_at, audit_id
 """
 _WORSE = """
     SELECT count(*) AS figures, any_value(previous_version) AS previous_version,
@@ -48,12 +45,18 @@ _DUE = "SELECT subject, reason, due_at FROM audits_due ORDER BY subject"
 
 @dataclass
 class _Memory:
-    """What a sensor remembers: audits told of, due dates told of, and what is still to deliver."""
+    """What a sensor remembers: the audits in force that were told of, due dates told of, and what
+    is still to deliver."""
 
-    newest: str = "1970-01-01T00:00:00+00:00"
     told: list[str] = field(default_factory=list)
     due: dict[str, str] = field(default_factory=dict)
     waiting: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, cursor: str) -> _Memory | None:
+        """What was remembered; None of a form that an older version wrote."""
+        row = json.loads(cursor)
+        return cls(**row) if set(row) == {f.name for f in fields(cls)} else None
 
 
 def _of_an_audit(row: dict[str, Any], root: Path) -> list[Notice]:
@@ -73,12 +76,10 @@ def _of_an_audit(row: dict[str, Any], root: Path) -> list[Notice]:
 
 def look(memory: _Memory, root: Path, *, tell: bool) -> list[Notice]:
     """What is new in the history since the last look; with `tell` off it is only remembered."""
-    since = datetime.fromisoformat(memory.newest) - _LOOK_BACK
-    rows = ask(root, _AUDITS, {"since": since}).to_pylist()
+    rows = ask(root, _AUDITS).to_pylist()
+    # One that is in force again was not when it was looked last, and is told of again.
     new = [row for row in rows if row["audit_id"][:16] not in memory.told]
     memory.told = [row["audit_id"][:16] for row in rows]
-    if rows:
-        memory.newest = max(row["finished_at"] for row in rows).astimezone(UTC).isoformat()
     due = {r["subject"]: r for r in ask(root, _DUE).to_pylist()}
     # "Never audited" is due at every moment anew: it is one thing to tell, once.
     late = {name: f"{r['reason']}|{r['due_at'].date()}" for name, r in due.items()}
@@ -121,14 +122,15 @@ def notices_sensor(root: Path) -> dg.SensorDefinition:
         description="Tells of failed gates, regressions and audits that are due.",
     )
     def notifications(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        memory = _Memory(**json.loads(context.cursor)) if context.cursor else _Memory()
+        known = _Memory.read(context.cursor) if context.cursor else None
+        memory = known or _Memory()
         notices: list[Notice] = []
         aside = put_by(home())
         memory.waiting += [{"notice": n.as_dict(), "attempts": 0} for n in aside.values()]
         try:
             if Files(home()).published.exists():
                 # What an older history holds is no news on the first look.
-                notices = look(memory, home(), tell=context.cursor is not None)
+                notices = look(memory, home(), tell=known is not None)
             waiting = deliver(memory, notices, root)
         except InputError as error:
             return dg.SkipReason(str(error))

@@ -16,12 +16,25 @@ RECORDS = Step("records", (PAIRING,))
 
 
 @RECORDS.at_work()
-def prepare_records(subject: ClassifierSubject, root: Path, store: ArtifactStore) -> Artifact:
-    """Load the records and members, draw the audit set: a folder that `Prepared.load` reads."""
+def records_now(subject: ClassifierSubject, root: Path) -> Prepared:
+    """The records and members as they are now, and the audit set that is drawn from them.
+
+    Raises:
+        InputError: records or members that cannot be read, or of which no audit set can be drawn.
+    """
     data = load_records(subject.records, root)
     members = read_members(root / subject.records.members, data)
     pairing = draw_pairing(data, members, seed=subject.pool.seed, pairs=subject.pool.pairs)
-    prepared = Prepared(data, members, pairing)
+    return Prepared(data, members, pairing)
+
+
+def prepare_records(subject: ClassifierSubject, root: Path, store: ArtifactStore) -> Artifact:
+    """The records and their audit set in the store: a folder that `Prepared.load` reads.
+
+    Raises:
+        InputError: as `records_now`.
+    """
+    prepared = records_now(subject, root)
     return store.get_or_build("records", prepared.key, prepared.save)
 
 

@@ -132,6 +132,16 @@ def _load(subject: LanguageModelSubject, root: Path) -> _Given:
     return _Given(_texts(subject.members, root), held_out, manifest)
 
 
+def texts_now(subject: LanguageModelSubject, root: Path) -> tuple[str, PreparedTexts | None]:
+    """The key of the texts as they are now, and the audit set where shadow models stand beside.
+
+    Raises:
+        InputError: as `prepare_texts` and `prepare_pairs`.
+    """
+    given = _load(subject, root)
+    return given.key, None if subject.recipe is None else _pair(subject, given)
+
+
 @TEXTS_STEP.at_work()
 def prepare_texts(subject: LanguageModelSubject, root: Path, store: ArtifactStore) -> Artifact:
     """Load members, held-out texts and secrets: a folder that `read_texts` reads.
@@ -201,13 +211,12 @@ def standing_texts(
     subject: LanguageModelSubject, root: Path, store: ArtifactStore
 ) -> Standing | None:
     """The texts and the pool as they must be now, or None where any artifact is gone or damaged."""
-    given = _load(subject, root)
-    if not store.is_sound(TEXTS_KIND, given.key):
+    texts, prepared = texts_now(subject, root)
+    if not store.is_sound(TEXTS_KIND, texts):
         return None
-    keys = {"texts": given.key}
-    if subject.recipe is None:
+    keys = {"texts": texts}
+    if prepared is None:
         return Standing(keys, 0)
-    prepared = _pair(subject, given)
     plan = plan_pool(subject, root, prepared)
     signals = signals_key(plan, prepared)
     memorization = memorization_key(signals, prepared)
@@ -332,6 +341,14 @@ def language_findings(
     return store.get_or_build(FINDINGS_KIND, key, build), weights
 
 
+def language_config(
+    subject: LanguageModelSubject, findings: Path, shadows: ShadowEvidence | None
+) -> str:
+    """What decided the figures and the verdict, as an audit records it: settings, and what was
+    found by them."""
+    return digest(subject.config_digest, findings.name, shadows.key if shadows else "")
+
+
 def conclude_language(
     subject: LanguageModelSubject,
     version: str,
@@ -349,7 +366,7 @@ def conclude_language(
     Raises:
         InputError: a gate over a metric that was not measured.
     """
-    config = digest(subject.config_digest, findings.name, shadows.key if shadows else "")
+    config = language_config(subject, findings, shadows)
     attacks = _attacks(subject)
     versions = CONCLUSION_STEP.versions(*attacks)
     audit_id = digest(subject.subject, version, weights, texts.name, config, versions)

@@ -11,12 +11,11 @@ from memory_assets.history.questions import ask
 from memory_assets.risk.evidence import INSUFFICIENT
 from memory_assets.subjects import AuditedSubject
 
-# The newest audit of every version; one without a verdict leaves the next release no prior.
-_NEWEST = """
+# The audit in force of every version; one without a verdict leaves the next release no prior.
+_IN_FORCE = """
     SELECT audit_id, model_version, verdict NOT IN ('', $insufficient) AS leaves_prior
-    FROM audits
+    FROM audits_in_force
     WHERE subject = $subject
-    QUALIFY row_number() OVER (PARTITION BY model_version ORDER BY finished_at DESC) = 1
 """
 
 
@@ -60,22 +59,22 @@ def audits_beside(
     Raises:
         InputError: the history cannot be read.
     """
-    newest: dict[str, str] = {}
+    in_force: dict[str, str] = {}
     priors: set[str] = set()
     if Files(home).published.is_file():
         parameters = {"subject": subject.subject, "insufficient": INSUFFICIENT}
-        for row in ask(home, _NEWEST, parameters).to_pylist():
-            newest[row["model_version"]] = row["audit_id"]
+        for row in ask(home, _IN_FORCE, parameters).to_pylist():
+            in_force[row["model_version"]] = row["audit_id"]
             if row["leaves_prior"]:
                 priors.add(row["model_version"])
     found: dict[str, dict[str, str]] = {}
     for version in released:
         beside = versions_beside(version, subject.mitigations, released)
         found[version] = {
-            f"option {option}": newest[other]
+            f"option {option}": in_force[other]
             for option, other in beside.mitigated.items()
-            if other in newest
+            if other in in_force
         }
         if before := [other for other in beside.earlier if other in priors]:
-            found[version]["release before"] = newest[before[-1]]
+            found[version]["release before"] = in_force[before[-1]]
     return found

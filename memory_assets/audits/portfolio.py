@@ -11,7 +11,7 @@ from memory_assets.history.regressions import latest_regressions
 from memory_assets.reports.catalogue import LANGUAGES
 from memory_assets.reports.inputs import TREND, AuditLine, Due, PortfolioInput
 
-# In order of release, each version by its newest audit; mitigated recipes are no versions.
+# In order of release, each version by its audit in force; mitigated recipes are no versions.
 _AUDITS = """
     SELECT versions.subject, versions.model_version, audits.finished_at, audits.verdict
     FROM versions

@@ -52,13 +52,13 @@ class Neighbours:
 
 
 def recorded(home: Path, subject: str, version: str) -> Audited | None:
-    """The newest audit of a version in the history; None where it has none."""
+    """The audit in force of a version, in the history; None where it has none."""
     if not Files(home).published.is_file():
         return None
     rows = ask(
         home,
-        "select * from audits where subject = $subject and model_version = $version "
-        "order by finished_at desc limit 1",
+        "select audits.* from audits semi join audits_in_force using (audit_id) "
+        "where subject = $subject and model_version = $version",
         {"subject": subject, "version": version},
     ).to_pylist()
     if not rows:

@@ -20,17 +20,22 @@ _SOONER = """
     where subject = $subject and quantity = 'audit_every'
 """
 
+_IN_FORCE = """
+    select audit_id as bundle_id from audits_in_force
+    union select risk_id from latest_risk
+    order by bundle_id
+"""
+
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the history holds after a recording; `version` digests the ids of all that it holds.
+    """What the history holds after a recording.
 
     `added` and `audits` count audits; what prices them is not counted.
     """
 
     added: int
     audits: int
-    version: str
     path: Path
 
 
@@ -57,8 +62,12 @@ def record_audits(
         cadence = cadence_in_force(root, subject)
         history.register_subject(subject.subject, subject.owner, cadence, known)
     audits = _audit_count(root)
-    version = digest(_held(root))
-    return Recorded(audits - before, audits, version, history.published)
+    return Recorded(audits - before, audits, history.published)
+
+
+def recorded_version(root: Path) -> str:
+    """Digest of the ids of all that the history holds, and of what of it is in force."""
+    return digest(_held(root), ask(root, _IN_FORCE)["bundle_id"].to_pylist())
 
 
 def cadence_in_force(root: Path, subject: AuditedSubject) -> int:

@@ -7,6 +7,9 @@ recipe, weight or formula gives another key, and what did not change is found ag
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -60,8 +63,23 @@ ATTACKS_STEP = Step(
 _DRIVER = Path("/proc/driver/nvidia")
 
 
+_AS_ON: ContextVar[str] = ContextVar("_AS_ON", default="")
+
+
+@contextmanager
+def as_on(device: str) -> Iterator[None]:
+    """Name artifacts as on another device: what was computed there is asked about here."""
+    token = _AS_ON.set(device)
+    try:
+        yield
+    finally:
+        _AS_ON.reset(token)
+
+
 def device_name() -> str:
     """Where models train and answer: the GPU where there is one."""
+    if named := _AS_ON.get():
+        return named
     if not _DRIVER.exists():  # spares the import of torch where it could see no device anyway
         return "cpu"
     import torch

@@ -6,6 +6,7 @@ import glob
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 from memory_assets.disk import explain
 from memory_assets.errors import InputError
 from memory_assets.history.files import plain_error
+from memory_assets.history.in_force import put_in_force
 from memory_assets.integrity import damage
 
 
@@ -163,8 +165,11 @@ def _insert(con: duckdb.DuckDBPyConnection, head: Head) -> None:
         )
 
 
-def load(con: duckdb.DuckDBPyConnection, head: Head) -> bool:
+def load(con: duckdb.DuckDBPyConnection, head: Head, *, again: bool = False) -> bool:
     """Insert a bundle whole, or nothing of it; False when the database has it already.
+
+    It comes into force. One that is only read `again`, for a database that is made anew, does not:
+    the order in which folders are read says nothing.
 
     Raises:
         BundleError: the bundle is damaged or not whole, repeats a row, breaks a constraint of the
@@ -180,6 +185,8 @@ def load(con: duckdb.DuckDBPyConnection, head: Head) -> bool:
     con.execute("BEGIN")
     try:
         _insert(con, head)
+        if not again:
+            put_in_force(con, head.bundle_id, datetime.now(UTC))
         con.execute("COMMIT")
     except BaseException:
         # A failed commit has rolled back already; the first error is the one to report.

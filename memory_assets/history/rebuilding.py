@@ -48,7 +48,7 @@ def load_whole(
     loaded, waiting = 0, []
     for head in heads:
         try:
-            loaded += load(con, head)
+            loaded += load(con, head, again=True)
         except NoAuditError:
             waiting.append(head)
         except BundleError:

@@ -14,6 +14,7 @@ from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.history import files
 from memory_assets.history.files import Files
+from memory_assets.history.in_force import not_in_force, put_in_force
 from memory_assets.history.load import (
     KINDS,
     Head,
@@ -28,6 +29,14 @@ from memory_assets.history.writer import Writer, database
 
 _T = TypeVar("_T")
 _SAME_RUN = timedelta(days=1)
+# A time that is yet to come was told by a clock that was wrong.
+_LAST_RUN = """
+    SELECT count(*) > 0, max(told) FILTER (WHERE told <= now())
+    FROM (
+        SELECT finished_at AS told FROM audits WHERE audit_id = $audit_id
+        UNION ALL SELECT confirmed_at FROM confirmations WHERE audit_id = $audit_id
+    )
+"""
 
 
 @dataclass(frozen=True)
@@ -193,42 +202,27 @@ class History:
         def work(con: duckdb.DuckDBPyConnection) -> bool:
             new = 0
             for audit_id, at in runs.items():
-                row = con.execute(
-                    """
-                    SELECT greatest(max(audits.finished_at), max(confirmations.confirmed_at))
-                    FROM audits LEFT JOIN confirmations USING (audit_id)
-                    WHERE audit_id = ?
-                    """,
-                    [audit_id],
-                ).fetchone()
-                if row and row[0] is not None and at - row[0] > _SAME_RUN:
+                row = con.execute(_LAST_RUN, {"audit_id": audit_id}).fetchone()
+                if row and row[0] and (row[1] is None or at - row[1] > _SAME_RUN):
                     con.execute("INSERT INTO confirmations VALUES (?, ?)", [audit_id, at])
                     new += 1
             return new > 0
 
         return self._change(work)
 
-    def put_in_force(self, prices: Mapping[str, datetime]) -> bool:
-        """Say which risk calculations were asked for last, and when; True if that was news.
+    def put_in_force(self, last: Mapping[str, datetime]) -> bool:
+        """Say which audits and risk calculations were asked for last; True if that was news.
 
-        `prices` maps ids of `risk_runs` to times. One that is in force already adds nothing, nor
-        does one that the history does not hold.
+        `last` maps their ids to times, which only inform: what is said is that from now on these
+        are in force. One that is so already adds nothing, nor does one that the history does not
+        hold.
         """
 
         def work(con: duckdb.DuckDBPyConnection) -> bool:
-            new = 0
-            for risk_id, at in prices.items():
-                rows = con.execute(
-                    """
-                    INSERT INTO risk_in_force
-                    SELECT audit_id, risk_id, $at FROM risk_runs
-                    WHERE risk_id = $risk_id AND risk_id NOT IN (SELECT risk_id FROM latest_risk)
-                    RETURNING 1
-                    """,
-                    {"risk_id": risk_id, "at": at},
-                ).fetchall()
-                new += len(rows)
-            return new > 0
+            new = not_in_force(con, list(last))
+            for bundle_id in new:
+                put_in_force(con, bundle_id, last[bundle_id])
+            return bool(new)
 
         return self._change(work)
 

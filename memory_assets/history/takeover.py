@@ -15,7 +15,7 @@ _BY_HAND = (
     "outcomes",
     "actions",
     "confirmations",
-    "risk_in_force",
+    "in_force_since",
 )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import logging
-import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from memory_assets.confined import inside, version_name
 from memory_assets.digest import digest, digest_file
 from memory_assets.errors import InputError, printable
 from memory_assets.models.recipe import Recipe
+from memory_assets.models.release_order import release_key
+from memory_assets.models.strays import is_stray_name, why_stray
 from memory_assets.models.torch_files import CONVERT, SUFFIXES, read_torch
 from memory_assets.records.budget import afford
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 SUFFIX = ".safetensors"
 TABLES = (".csv", ".parquet")
-LEFT_OUT = (".tmp", ".part", ".md", ".json")
-"""Suffixes of what is no version: still being written, or a word beside the versions."""
 _MANIFEST_KEY = "memory_assets"
 _log = logging.getLogger(__name__)
 
@@ -64,7 +63,7 @@ def checkpoint_file(path: Path) -> Path:
     """The weights of a version: the file itself, or the one safetensors file of a folder."""
     if path.is_file():
         return path
-    found = sorted(path.glob(f"*{SUFFIX}"))
+    found = sorted(p for p in path.glob(f"*{SUFFIX}") if not is_stray_name(p.name))
     if len(found) != 1 or not inside(found[0], path).is_file():
         raise InputError(
             f"{path}: {len(found)} {SUFFIX} files in this version's folder; expected exactly one"
@@ -72,22 +71,18 @@ def checkpoint_file(path: Path) -> Path:
     return found[0]
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """A sorting key by which v2 comes before v10; a name of a version bounds the digits."""
-    parts = re.split("([0-9]+)", name)
-    return [(int(part), "") if i % 2 else (-1, part) for i, part in enumerate(parts)]
-
-
 @dataclass(frozen=True)
 class Listing:
-    """The versions in a folder, in natural order, and what is wrong there, a line each.
+    """The versions in a folder, oldest first as `release_key` counts, and what is wrong there.
 
-    `refused` cannot be versions and were left out; `doubled` are versions that are there twice.
+    `refused` cannot be versions and were left out; `doubled` are versions that are there twice;
+    `passed_over` are none, and may have been meant as one. A line each.
     """
 
     versions: dict[str, Path]
     refused: tuple[str, ...] = ()
     doubled: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
 
     @property
     def wrong(self) -> tuple[str, ...]:
@@ -99,8 +94,8 @@ def look_for_versions(folder: Path) -> Listing:
 
     A model that came as its outputs has a Parquet or CSV file a version; such a file counts where
     its columns name the outputs of one model. A file of another kind is listed too, so that it is
-    refused with a clear error when read and not passed over in silence. Hidden files and files
-    that are still being written (`.tmp`, `.part`) are left out.
+    refused with a clear error when read and not passed over in silence. What `why_stray` knows for
+    something else is left out: downloads under way, checksums, logs, empty folders.
 
     A name that cannot name a version and a link that leads out of the folder are left out too:
     whoever can put one there must not hold back the other versions, nor other subjects.
@@ -109,16 +104,23 @@ def look_for_versions(folder: Path) -> Listing:
         return Listing({})
     found: dict[str, list[Path]] = {}
     refused: list[str] = []
+    passed_over: list[str] = []
     # A mirror's links were made by this program, into the cache of the hub.
     mirrored = folder.absolute().parent == home() / "registry"
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix in LEFT_OUT:
+        if is_stray_name(path.name):
+            continue
+        if not path.exists():
+            passed_over.append(printable(f"{path}: a link that leads nowhere"))
             continue
         try:
             if not mirrored:
                 inside(path, folder)
+            if (why := why_stray(path)) is not None:
+                passed_over += [printable(f"{path}: {why}")] if why else []
+                continue
             name = path.name if path.is_dir() else path.stem
-            if path.suffix in TABLES and not (path.is_file() and holds_outputs(path)):
+            if path.suffix.lower() in TABLES and not (path.is_file() and holds_outputs(path)):
                 continue  # the list of members, or the records
             found.setdefault(version_name(name, folder), []).append(path)
         except InputError as error:
@@ -131,8 +133,8 @@ def look_for_versions(folder: Path) -> Listing:
         for name, paths in found.items()
         if len(paths) > 1
     ]
-    versions = {name: found[name][-1] for name in sorted(found, key=_natural)}
-    return Listing(versions, tuple(refused), tuple(doubled))
+    versions = {name: found[name][-1] for name in sorted(found, key=release_key)}
+    return Listing(versions, tuple(refused), tuple(doubled), tuple(passed_over))
 
 
 def list_versions(folder: Path, *, strict: bool = False) -> dict[str, Path]:
@@ -144,7 +146,7 @@ def list_versions(folder: Path, *, strict: bool = False) -> dict[str, Path]:
     found = look_for_versions(folder)
     if strict and found.wrong:
         raise InputError(found.wrong[0])
-    for line in found.doubled:
+    for line in found.doubled + found.passed_over:
         _warn_once(line)
     return found.versions
 

@@ -1,6 +1,6 @@
 -- Which audits are due, since when, and whose are they?
 -- $subject: one subject; all without it
--- 'advised_probes' is the depth that the price of the newest audit advises (0: none pays for itself).
+-- 'advised_probes' is the depth that the price of the audit in force advises (0: none pays for itself).
 SELECT
     audits_due.subject,
     audits_due.owner,

@@ -7,10 +7,9 @@ WITH options AS (
     SELECT
         subject,
         substr(model_version, length('option:') + 1) AS option,
-        arg_max(audit_id, (finished_at, started_at, audit_id)) AS audit_id
-    FROM audits
+        audit_id
+    FROM audits_in_force
     WHERE starts_with(model_version, 'option:')
-    GROUP BY subject, model_version
 )
 
 SELECT

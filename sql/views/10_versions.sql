@@ -1,4 +1,4 @@
--- One row a subject and version, in order of release, with its newest audit.
+-- One row a subject and version, in order of release, with its audit in force.
 -- Versions without a given order come first, by their first audit. Options are no releases.
 CREATE OR REPLACE VIEW versions AS
 WITH audited AS (
@@ -6,9 +6,7 @@ WITH audited AS (
         subject,
         model_version,
         count(*) AS audit_count,
-        min(finished_at) AS first_audited_at,
-        max(finished_at) AS audited_at,
-        arg_max(audit_id, (finished_at, started_at, audit_id)) AS audit_id
+        min(finished_at) AS first_audited_at
     FROM audits
     WHERE NOT starts_with(model_version, 'option:')
     GROUP BY subject, model_version
@@ -25,11 +23,15 @@ numbered AS (
                 audited.first_audited_at,
                 audited.model_version
         ) AS version_number,
-        audited.audit_id,
-        audited.audited_at,
+        in_force.audit_id,
+        in_force.finished_at AS audited_at,
         audited.first_audited_at,
         audited.audit_count
     FROM audited
+    INNER JOIN audits_in_force AS in_force
+        ON
+            audited.subject = in_force.subject
+            AND audited.model_version = in_force.model_version
     LEFT JOIN version_order
         ON
             audited.subject = version_order.subject
@@ -40,4 +42,4 @@ SELECT
     *,
     version_number = max(version_number) OVER (PARTITION BY subject) AS is_latest
 FROM numbered;
-COMMENT ON VIEW versions IS 'One row a subject and version, numbered in order of release, with its newest audit.';
+COMMENT ON VIEW versions IS 'One row a subject and version, numbered in order of release, with its audit in force.';

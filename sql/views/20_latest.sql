@@ -1,4 +1,4 @@
--- One row a subject: the newest audit of its newest version.
+-- One row a subject: the audit in force of its newest version that was audited.
 -- A re-audit of an older version does not make it the latest.
 CREATE OR REPLACE VIEW latest AS
 SELECT
@@ -7,4 +7,4 @@ SELECT
 FROM audits
 INNER JOIN versions ON audits.audit_id = versions.audit_id
 WHERE versions.is_latest;
-COMMENT ON VIEW latest IS 'One row a subject: the newest audit of its newest version.';
+COMMENT ON VIEW latest IS 'One row a subject: the audit in force of its newest version that was audited.';

@@ -1,4 +1,4 @@
--- Every leakage figure of every version, by its newest audit, in order of release.
+-- Every leakage figure of every version, by its audit in force, in order of release.
 CREATE OR REPLACE VIEW leakage_trend AS
 SELECT
     versions.subject,
@@ -9,4 +9,4 @@ SELECT
 FROM measurements
 INNER JOIN versions ON measurements.audit_id = versions.audit_id
 WHERE is_leakage(measurements.family);
-COMMENT ON VIEW leakage_trend IS 'Every leakage figure of every version, by its newest audit, in order of release.';
+COMMENT ON VIEW leakage_trend IS 'Every leakage figure of every version, by its audit in force, in order of release.';

@@ -9,12 +9,22 @@ WITH newest_release AS (
 ),
 
 last_run AS (
+    -- A time that is yet to come was told by a clock that was wrong, and keeps nothing from being due.
     SELECT
-        latest.audit_id,
-        max(greatest(latest.finished_at, confirmations.confirmed_at)) AS run_at
-    FROM latest
-    LEFT JOIN confirmations ON latest.audit_id = confirmations.audit_id
-    GROUP BY latest.audit_id
+        ran.audit_id,
+        max(ran.told) FILTER (WHERE ran.told <= now()) AS run_at
+    FROM (
+        SELECT
+            audit_id,
+            finished_at AS told
+        FROM latest
+        UNION ALL
+        SELECT
+            audit_id,
+            confirmed_at
+        FROM confirmations
+    ) AS ran
+    GROUP BY ran.audit_id
 )
 
 SELECT
@@ -27,12 +37,13 @@ SELECT
         WHEN latest.audit_id IS NULL THEN 'never audited'
         WHEN newest_release.subject IS NOT NULL AND newest_audit.audit_id IS NULL
             THEN 'no audit of version ' || newest_release.model_version
+        WHEN last_run.run_at IS NULL THEN 'when it was audited is not known'
         ELSE 'every ' || subjects.cadence_days || ' days'
     END AS reason,
     CASE
         WHEN latest.audit_id IS NULL THEN now()
         WHEN newest_release.subject IS NOT NULL AND newest_audit.audit_id IS NULL THEN now()
-        ELSE last_run.run_at + to_days(subjects.cadence_days)
+        ELSE coalesce(last_run.run_at + to_days(subjects.cadence_days), now())
     END AS due_at
 FROM subjects
 LEFT JOIN latest ON subjects.subject = latest.subject

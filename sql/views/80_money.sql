@@ -1,4 +1,4 @@
--- The risk calculation of every audit that is in force: the newest, or an older one found again.
+-- The risk calculation of every audit that is in force: the one that was asked for last.
 CREATE OR REPLACE VIEW latest_risk AS
 SELECT
     risk_estimates.*,
@@ -6,12 +6,23 @@ SELECT
     risk_runs.computed_at
 FROM risk_estimates
 INNER JOIN (
-    SELECT
-        made.audit_id,
-        arg_max(made.risk_id, (greatest(made.computed_at, again.since), made.risk_id)) AS risk_id
+    SELECT made.risk_id
     FROM risk_runs AS made
-    LEFT JOIN risk_in_force AS again ON made.risk_id = again.risk_id
-    GROUP BY made.audit_id
+    LEFT JOIN (
+        SELECT
+            bundle_id,
+            max(sequence) AS sequence
+        FROM in_force_since
+        GROUP BY bundle_id
+    ) AS in_order ON made.risk_id = in_order.bundle_id
+    QUALIFY
+        row_number() OVER (
+            PARTITION BY made.audit_id
+            ORDER BY
+                in_order.sequence DESC NULLS LAST,
+                if(made.computed_at <= now(), made.computed_at, NULL) DESC NULLS LAST,
+                made.risk_id DESC
+        ) = 1
 ) AS in_force ON risk_estimates.risk_id = in_force.risk_id
 INNER JOIN risk_runs ON risk_estimates.risk_id = risk_runs.risk_id;
 COMMENT ON VIEW latest_risk IS 'The estimates of the risk calculation of every audit that is in force.';

@@ -40,6 +40,7 @@ def test_what_cannot_be_a_process_holds_back_nothing(tmp_path: Path, pid: str) -
 def test_a_version_that_is_there_twice_is_said(tmp_path: Path, caplog) -> None:
     put(tmp_path, "v1.safetensors", "v1.pt", "v2.pt")
     (tmp_path / "v1").mkdir()
+    put(tmp_path / "v1", "model.safetensors")  # an empty folder is no version
     for _ in range(3):  # every sensor lists it all the time
         found = list_versions(tmp_path)
     assert {name: path.name for name, path in found.items()} == {

@@ -7,19 +7,19 @@ import dagster as dg
 
 from dagster_project.automation import on_any_version
 from dagster_project.components.subject_graph import SubjectGraph
-from dagster_project.confirmations import AUDIT_ID, RISK_ID, last_runs
+from dagster_project.confirmations import AUDIT_ID, RISK_ID, last_run, last_runs
 from dagster_project.failures import clear_failures
 from dagster_project.kinds import kind_of
+from dagster_project.releases import released
 from memory_assets.artifacts import home
 from memory_assets.history.schema import sql_version
-from memory_assets.models.checkpoints import list_versions
 from memory_assets.subjects import AuditedSubject
 
 
 def _released(subject: AuditedSubject, root: Path) -> list[str]:
     """The versions of a subject, oldest first; none where its folder cannot be read now."""
     try:
-        return list(list_versions(root / subject.checkpoints))
+        return released(subject, root)
     except OSError:
         return []  # what was registered before stays, and the other subjects are recorded
 
@@ -48,17 +48,21 @@ def history_asset(subjects: Sequence[AuditedSubject], root: Path) -> dg.AssetsDe
         ),
     )
     def history(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        from memory_assets.audits.record import record_audits
+        from memory_assets.audits.record import record_audits, recorded_version
         from memory_assets.history.store import History
 
         with clear_failures():
-            released = {s.subject: _released(s, root) for s in subjects}
-            recorded = record_audits(home(), subjects, released)
-            known = History(home())
-            known.confirm(last_runs(context.instance, released, "leakage", AUDIT_ID))
-            known.put_in_force(last_runs(context.instance, released, "risk", RISK_ID))
+            versions = {s.subject: _released(s, root) for s in subjects}
+            recorded = record_audits(home(), subjects, versions)
+            known, instance = History(home()), context.instance
+            audits = last_runs(instance, versions, "leakage", AUDIT_ID)
+            for option in options:
+                audits |= last_run(instance, option, AUDIT_ID)
+            known.confirm(audits)
+            known.put_in_force(audits | last_runs(instance, versions, "risk", RISK_ID))
+            version = recorded_version(home())
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(recorded.version),
+            data_version=dg.DataVersion(version),
             metadata={
                 "audits added": recorded.added,
                 "dagster/row_count": recorded.audits,
