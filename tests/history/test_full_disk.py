@@ -103,7 +103,7 @@ def run(change: Callable[[Path], None], root: Path, largest_file: int | None = N
         try:
             if largest_file:
                 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-                resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file,) * 2)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
             change(root)
             code = 0
         except InputError as error:
