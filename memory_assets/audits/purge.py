@@ -16,6 +16,7 @@ from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits.record import AUDIT_KIND, RISK_KIND
 from memory_assets.audits.shadows import BLOCK_KIND
 from memory_assets.disk import remove
+from memory_assets.history.files import Files
 from memory_assets.history.load import BundleError
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History
@@ -36,8 +37,8 @@ class Belongings:
     """What a home holds of a subject. `artifacts` are its alone, `shared` counts the others.
 
     `folders` are reports, references and what training left; `size` is in bytes; `record_scores`
-    counts rows of the history that go, `audits` those that stay. `unreadable` are damaged audits
-    and prices that nobody claimed: they may be the subject's.
+    counts rows of the history that go, `audits` those that stay. `unreadable` may be the subject's:
+    damaged audits and prices that nobody claimed, and files set aside beside the history.
     """
 
     artifacts: tuple[Path, ...]
@@ -125,7 +126,10 @@ def belongings(root: Path, subject: str) -> Belongings:
         size=sum(map(_size, (*whole, *there))),
         record_scores=counted["scores"],
         audits=counted["audits"],
-        unreadable=tuple(store.path(*one) for one in bundles.unreadable if one not in own | others),
+        unreadable=(
+            *(store.path(*one) for one in bundles.unreadable if one not in own | others),
+            *Files(root).kept_aside(),
+        ),
         known=bool(own or counted["audits"] or counted["planned"]),
     )
 

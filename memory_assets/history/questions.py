@@ -35,12 +35,6 @@ _CARRIED = re.compile(
     r"boolean|u?(tiny|small|big|huge)int|u?integer|float|double|decimal|varchar|uuid|null|date"
     r"|timestamp.*"
 )
-# A reader sees the history and nothing else of the machine.
-_READ_ONLY = files.SETTINGS | {
-    "enable_external_access": False,
-    "python_enable_replacements": False,
-    "temp_directory": "",
-}
 
 
 @dataclass(frozen=True)
@@ -118,20 +112,26 @@ def ask(
             f"there is no history at {published} yet; `memory-assets audit` writes the first one"
         )
     try:
-        with duckdb.connect(str(published), read_only=True, config=_READ_ONLY) as con:
-            con.execute("SET TimeZone = 'UTC'")
-            con.execute("SET lock_configuration = true")
+        with files.reading(published) as con:
             refuse_other_schema(con)
             bound = _bound(con, sql, parameters or {})
             answer = _carried(con.sql(_END.sub("", sql), params=bound))
             return (answer if most is None else answer.limit(most)).to_arrow_table()
     except files.STATEMENT_ERRORS as error:
         raise InputError(f"the question does not run: {files.plain_error(error)}") from None
-    except duckdb.Error as error:
-        raise InputError(
-            f"{published} does not read ({files.plain_error(error)}); "
-            "run `memory-assets history rebuild`"
-        ) from None
+    except files.DamagedError as damage:
+        raise _blamed(published, damage) from None
+
+
+def _blamed(published: Path, damage: files.DamagedError) -> InputError:
+    """Whether it is the file that does not read, or the question that does not run on it."""
+    try:
+        files.check(published)
+    except files.DamagedError:
+        return InputError(
+            f"{published} does not read ({damage}); run `memory-assets history rebuild`"
+        )
+    return InputError(f"the question does not run: {damage}")
 
 
 def _bound(
@@ -197,8 +197,7 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
         return column.to_pylist()
     except (OverflowError, ValueError):
         given = pa.table({"a": column})
-        with duckdb.connect(config=_READ_ONLY) as con:
-            con.execute("SET TimeZone = 'UTC'")
+        with duckdb.connect(config=files.READ_ONLY) as con:
             text = con.from_arrow(given).project("CAST(a AS VARCHAR) AS a").to_arrow_table()
         return text["a"].to_pylist()
 

@@ -54,3 +54,18 @@ def load_whole(
         except BundleError:
             damaged.append(head.folder)
     return loaded, waiting
+
+
+def describe_loss(unread: Iterable[Path], damaged: Iterable[Path]) -> str:
+    """What a rebuild without any old file that reads could not bring back, in one line.
+
+    `unread` are the old files, under the names that they are kept by; `damaged` the folders of
+    audits that do not read either.
+    """
+    kept = ", ".join(map(str, unread)) or "there was none"
+    count = sum(1 for _ in damaged)
+    audits = f"; {count} damaged audits or prices on disk are left out" if count else ""
+    return (
+        f"no old history file could be read ({kept}): the audit plan, actions, sign-offs and "
+        f"outcomes in it are not in the new one, nor audits whose folders are gone{audits}"
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Literal, TypeVar
 import duckdb
 
 from memory_assets.digest import digest
+from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 from memory_assets.history import files
 from memory_assets.history.files import Files
@@ -22,7 +24,7 @@ from memory_assets.history.load import (
     load,
     read_head,
 )
-from memory_assets.history.rebuilding import Rebuilt, load_whole, read_heads
+from memory_assets.history.rebuilding import Rebuilt, describe_loss, load_whole, read_heads
 from memory_assets.history.schema import is_current, migrate
 from memory_assets.history.takeover import take_over
 from memory_assets.history.writer import Writer, database
@@ -93,16 +95,13 @@ class History:
         if not self.published.exists():
             return
         try:
-            with (
-                files.explaining(self.published),
-                duckdb.connect(str(self.published), read_only=True) as con,
-            ):
+            with files.reading(self.published) as con:
                 current = is_current(con)
         except files.DamagedError:
             self._publish_again()
         else:
             if not current:
-                self._change(lambda con: None)  # noqa: ARG005 - opening it to write is what migrates
+                self._change(lambda con: None)  # noqa: ARG005 - the draft is migrated
 
     def _publish_again(self) -> None:
         writer = self._writer
@@ -133,15 +132,22 @@ class History:
         writer = self._writer
 
         def work() -> int:
-            new = 0
-            with writer.open() as con:
-                there = set().union(*(known(con, k, [h.bundle_id for h in heads]) for k in KINDS))
-                for head in heads:
-                    if head.bundle_id not in there:
-                        writer.announce([head])
-                        new += load(con, head)
-            return new
+            writer.complete()
+            with files.reading(writer.files.writer) as con:
+                ids = [head.bundle_id for head in heads]
+                there = set().union(*(known(con, kind, ids) for kind in KINDS))
+            new = [head for head in heads if head.bundle_id not in there]
+            if not new:
+                return 0
+            with writer.draft() as draft:
+                with database(draft) as con:
+                    added = sum(load(con, head) for head in new)
+                writer.announce(new)
+                writer.install(draft)
+            return added
 
+        if not heads:
+            return 0
         with writer.alone():
             return writer.healing(work)
 
@@ -287,38 +293,43 @@ class History:
         self._change(work)
 
     def _change(self, work: Callable[[duckdb.DuckDBPyConnection], _T]) -> _T:
-        """Run one transaction on the writer's file, and publish it."""
+        """Run one transaction on a copy, and publish it: what fails has no effect, now or later."""
         writer = self._writer
 
         def change() -> _T:
-            with writer.open() as con:
-                con.execute("BEGIN")
-                result = work(con)
-                if isinstance(result, bool) and not result:
-                    return result
-                writer.announce([])
-                con.execute("COMMIT")
-            writer.publish()
+            with writer.draft() as draft:
+                with database(draft) as con:
+                    con.execute("BEGIN")
+                    result = work(con)
+                    con.execute("COMMIT")
+                unchanged = isinstance(result, bool) and not result
+                if not unchanged or writer.files.pending.exists():
+                    writer.put_forward(draft)
             return result
 
         with writer.alone():
-            result = writer.healing(change)
-            if writer.files.pending.exists():
-                # The writer's file was restored on the way, or something was still to publish.
-                writer.healing(writer.publish)
-            return result
+            return writer.healing(change)
 
     def rebuild(self, folders: Iterable[Path]) -> Rebuilt:
         """Make the database anew from bundle folders and publish it; the content is the same.
 
         What only the old file holds (the audit plan, actions, outcomes, audits whose folders are
         gone) is taken over from it or from its published copy, whichever reads. What is damaged is
-        left out and named; so is what prices an audit that is nowhere any more.
+        left out and named; so is what prices an audit that is nowhere any more. A damaged database
+        that is replaced is kept beside, under a name that says so. Where there was a history and no
+        file of it reads, `loss` says from then on what that means.
+
+        Raises:
+            InputError: the new file cannot be written whole; the old ones are untouched.
         """
-        heads, damaged = read_heads(map(Path, folders))
         writer = self._writer
+        was_there = writer.files.writer.parent.exists()
         with writer.alone():
-            old = writer.sound_copy()
+            unread = writer.damaged()
+            there = [p for p in (writer.files.writer, writer.files.published) if p.exists()]
+            old = next((path for path in there if path not in unread), None)
+            announced = [head.folder for head in writer.announced()]
+            heads, damaged = read_heads([*map(Path, folders), *announced])
             with writer.files.temporary() as new:
                 with database(new) as con:
                     migrate(con)
@@ -326,28 +337,63 @@ class History:
                     kept = take_over(con, old) if old else 0
                     # Of a damaged audit, the old file may have kept what they price.
                     more, lost = load_whole(con, waiting, damaged)
-                writer.install(new)
-            writer.publish()
-        damaged += [head.folder for head in lost]
-        return Rebuilt(appended + more, kept, tuple(sorted(damaged)))
+                damaged += [head.folder for head in lost]
+                aside = [files.keep_damaged(path) for path in unread]
+                loss = describe_loss(aside, damaged) if was_there and not old else ""
+                with self._noting(loss):
+                    self._put_rebuilt(new)
+        return Rebuilt(appended + more, kept, tuple(sorted(set(damaged))))
+
+    def _put_rebuilt(self, new: Path) -> None:
+        try:
+            self._writer.put_forward(new)
+        except files.DamagedError as damage:
+            raise InputError(
+                f"the history was not rebuilt: what was written does not hold what it must "
+                f"({damage}); see whether the disk of {self.root} is broken, and run again"
+            ) from None
+
+    @contextmanager
+    def _noting(self, loss: str) -> Iterator[None]:
+        """Note a loss before it happens; struck out if it does not."""
+        note = self._writer.files.lost
+        if not loss or note.exists():
+            yield
+            return
+        write_private(note, loss + "\n")
+        try:
+            yield
+        except BaseException:
+            note.unlink()
+            raise
+
+    def loss(self) -> str:
+        """What a rebuild could not bring back and nobody has accepted yet; empty: nothing."""
+        note = self._writer.files.lost
+        return note.read_text(encoding="utf-8").strip() if note.exists() else ""
+
+    def accept_loss(self) -> None:
+        """Go on without what a rebuild could not bring back."""
+        self._writer.files.lost.unlink(missing_ok=True)
 
     def forget_records(self, subject: str) -> None:
         """Remove every record score of a subject, from the disk too, and publish.
 
         Its audits, measurements and controls stay. The file is written anew: deleted rows would
         stay readable in the free blocks of the old one.
+
+        Raises:
+            InputError: the new file cannot be written whole; the old one is untouched.
         """
         writer = self._writer
+
+        def work() -> None:
+            writer.complete()
+            with writer.files.temporary() as new:
+                with database(new) as con:
+                    migrate(con)
+                    take_over(con, writer.files.writer, without_records_of=subject)
+                writer.put_forward(new)
+
         with writer.alone():
-
-            def work() -> None:
-                with writer.open() as con:
-                    con.execute("CHECKPOINT")
-                with writer.files.temporary() as new:
-                    with database(new) as con:
-                        migrate(con)
-                        take_over(con, writer.files.writer, without_records_of=subject)
-                    writer.install(new)
-                writer.publish()
-
             writer.healing(work)

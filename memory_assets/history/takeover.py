@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 
+from memory_assets.history import files
 from memory_assets.history.load import KINDS
 
 # Kept by hand, in no bundle.
@@ -33,6 +34,7 @@ def take_over(con: duckdb.DuckDBPyConnection, old: Path, without_records_of: str
     calculations copied.
     """
     quoted = str(old).replace("'", "''")
+    files.set_logs_aside(old)
     con.execute(f"ATTACH '{quoted}' AS old (READ_ONLY)")
     there = _tables(con)
     con.execute("CREATE OR REPLACE TEMP TABLE present AS SELECT DISTINCT bundle_id FROM contents")
@@ -68,3 +70,28 @@ def take_over(con: duckdb.DuckDBPyConnection, old: Path, without_records_of: str
     ).fetchone()
     con.execute("DETACH old")
     return kept[0] if kept else 0
+
+
+def lacking(new: Path, old: Path) -> str:
+    """What a history lacks that an older file of it holds; empty when it is all there.
+
+    Nothing that was ever published is taken back: a purge removes the scores of records alone.
+
+    Raises:
+        DamagedError: one of the files does not read.
+        InputError: another program holds one, or it may not be read.
+    """
+    with files.reading(new) as con:
+        found, ids = files.counts(con), _bundle_ids(con)
+    with files.reading(old) as con:
+        held, wanted = files.counts(con), _bundle_ids(con)
+    less = {"audits and prices": len(wanted - ids)} | {
+        f"rows of {table}": held.get(table, 0) - found.get(table, 0) for table in _BY_HAND
+    }
+    return ", ".join(f"{count} {what}" for what, count in less.items() if count > 0)
+
+
+def _bundle_ids(con: duckdb.DuckDBPyConnection) -> set[str]:
+    if "contents" not in files.counts(con):
+        return set()
+    return {row[0] for row in con.execute("SELECT DISTINCT bundle_id FROM contents").fetchall()}

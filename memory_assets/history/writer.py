@@ -1,7 +1,10 @@
 """The writer's side: one process at a time on a file of its own, which heals itself.
 
-What is about to be appended is written down first (`pending.jsonl`) and struck out when it is
-published. A process killed anywhere in between leaves a note that the next one acts on.
+Every change is made on a copy. When that has been closed, opened again, counted and flushed it
+takes the place of the old file, at once: what fails before that moment never happened. Appended
+audits wait in the writer's file for `publish`; they are noted first (`pending.jsonl`), so that a
+writer's file which is lost is made again from the published one. All other changes are published
+as they are made.
 """
 
 from __future__ import annotations
@@ -17,12 +20,13 @@ import duckdb
 from filelock import Timeout
 
 from memory_assets.artifacts import ArtifactStore
-from memory_assets.disk import explaining_disk, private_folder
+from memory_assets.disk import explaining_disk, private_folder, write_private
 from memory_assets.errors import InputError
 from memory_assets.history import files
 from memory_assets.history.files import DamagedError, Files
-from memory_assets.history.load import KINDS, Head, known, load, read_head
-from memory_assets.history.schema import migrate, refuse_newer
+from memory_assets.history.load import KINDS, BundleError, Head, known, load, read_head
+from memory_assets.history.schema import is_current, migrate, refuse_newer
+from memory_assets.history.takeover import lacking
 
 _T = TypeVar("_T")
 _WAIT_SECONDS = 600
@@ -30,15 +34,25 @@ _WAIT_SECONDS = 600
 
 @contextmanager
 def database(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A file opened for writing; its errors come as `InputError` or `DamagedError`."""
+    """A new file, opened for writing; closed, whole and on the disk when this ends.
+
+    Raises:
+        InputError: the disk is full or failed, now or as the file was closed.
+        DamagedError: what the file was copied from does not read.
+    """
     con = files.connect(path)
     try:
         with files.explaining(path):
             yield con
-    finally:
-        # Closing folds the log into the file; what fails here fails again at the next open.
-        with suppress(duckdb.Error):
+            # Closing would do the same and keep an error to itself.
+            con.execute("CHECKPOINT")
+            held = files.counts(con)
             con.close()
+    except BaseException:
+        with suppress(duckdb.Error):  # the first error is the one to report
+            con.close()
+        raise
+    files.verify(path, held)
 
 
 @dataclass(frozen=True)
@@ -73,100 +87,150 @@ class Writer:
         except DamagedError as damage:
             raise self.beyond_repair(damage) from None
 
+    def complete(self) -> None:
+        """Bring the writer's file to this code's schema, with all that was announced in it.
+
+        One that is missing is made from the published file, or empty.
+        """
+        base = self.files.writer if self.files.writer.exists() else self.files.published
+        announced = self.announced()
+        if base is self.files.writer:
+            with files.reading(base) as con:
+                if is_current(con) and not _lacking(con, announced):
+                    return
+        with self.files.temporary() as new:
+            if base.exists():
+                files.copy(base, new)
+            with database(new) as con:
+                migrate(con)
+                for head in _lacking(con, announced):
+                    # One that was refused when it was appended is refused again.
+                    with suppress(BundleError):
+                        load(con, read_head(head.folder))
+            self.announce([])
+            self.install(new)
+
     @contextmanager
-    def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The writer's file, made or restored if it is missing, at this code's schema."""
-        if not self.files.writer.exists():
-            if self.files.published.exists():
-                self._restore()
-            else:
-                with self.files.temporary() as new:
-                    with database(new) as con:
-                        migrate(con)
-                    self.install(new)
-        with database(self.files.writer) as con:
-            if migrate(con):
-                self.announce([])
-            self._append_announced(con)
-            yield con
+    def draft(self) -> Iterator[Path]:
+        """A copy of the complete writer's file, to be changed; removed unless it was moved."""
+        self.complete()
+        with self.files.temporary() as new:
+            files.copy(self.files.writer, new)
+            yield new
 
     def announce(self, heads: Sequence[Head]) -> None:
-        """Write down what is about to change, before it does."""
-        self.files.pending.touch(mode=0o600)
-        with self.files.pending.open("a", encoding="utf-8") as f:
-            for head in heads:
-                f.write(json.dumps({head.bundle_id: str(head.folder.absolute())}) + "\n")
-        self.files.pending.chmod(0o600)
-        files.sync(self.files.pending)
+        """Write down what the writer's file is about to hold and the published does not, or none.
+
+        The file is there while anything is to be published.
+        """
+        before = self.files.pending.read_text("utf-8") if self.files.pending.exists() else ""
+        lines = [json.dumps({head.bundle_id: str(head.folder.absolute())}) for head in heads]
+        after = "".join(f"{line}\n" for line in (*before.splitlines(), *lines))
+        files.sync(write_private(self.files.pending, after))
+
+    def announced(self) -> list[Head]:
+        """What was appended and not published, of folders that are still there; audits first."""
+        found: dict[str, str] = {}
+        if self.files.pending.exists():
+            for line in self.files.pending.read_text(encoding="utf-8").splitlines():
+                # A torn last line was not yet acted on.
+                with suppress(ValueError):
+                    found.update(json.loads(line))
+        return [
+            Head(kind, bundle_id, Path(folder))
+            for kind in KINDS
+            for bundle_id, folder in found.items()
+            if (Path(folder) / f"{kind.head}.parquet").exists()
+        ]
 
     def publish(self) -> None:
-        """Copy the writer's file, read the copy through, and put it before the readers."""
-        with self.open() as con:
-            con.execute("CHECKPOINT")
-        with self.files.temporary() as copy:
-            files.copy_durably(self.files.writer, copy)
-            files.check(copy)
+        """Put a copy of the writer's file, read through, before the readers."""
+        with self.draft() as copy:
+            self._approve(copy)
             files.replace(copy, self.files.published)
         self.files.pending.unlink(missing_ok=True)
 
     def install(self, new: Path) -> None:
         """Make a closed database the writer's file, yet to be published."""
-        self.announce([])
-        files.sync(new)
-        files.wal(self.files.writer).unlink(missing_ok=True)
         files.replace(new, self.files.writer)
 
-    def sound_copy(self) -> Path | None:
-        """A file that reads through: the writer's own, else the published one, else none.
+    def put_forward(self, new: Path) -> None:
+        """Make a closed database the published file and the writer's, or change nothing.
+
+        The writer's old file goes first: killed here, the next one makes it of the published file,
+        the old or the new one, and of what was announced.
+        """
+        self._approve(new)
+        files.set_logs_aside(self.files.writer)
+        self.files.writer.unlink(missing_ok=True)
+        files.sync(self.files.writer.parent)
+        files.replace(new, self.files.published)
+        self.files.pending.unlink(missing_ok=True)
+        # Done. A second file guards against damage to the first; who finds none makes it.
+        with suppress(OSError, InputError, DamagedError):
+            self._restore()
+
+    def damaged(self) -> list[Path]:
+        """Those of the two files that do not read through, or that lack what the other published.
 
         Raises:
-            InputError: the file belongs to a newer version, or another program holds it.
+            InputError: a file belongs to a newer version, or another program holds it.
         """
-        for path in (self.files.writer, self.files.published):
-            if not path.exists():
-                continue
-            with suppress(DamagedError):
-                with database(path) as con:
-                    refuse_newer(con)
-                files.check(path)
-                return path
-        return None
+        found = []
+        for path in (self.files.published, self.files.writer):
+            try:
+                if path.exists():
+                    with files.reading(path) as con:
+                        refuse_newer(con)
+                    files.check(path)
+                    self._refuse_loss(path)
+            except DamagedError:
+                found.append(path)
+        return found
 
-    def _append_announced(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Append what a killed process had announced, or a restored file lacks."""
-        announced: dict[str, str] = {}
-        if self.files.pending.exists():
-            for line in self.files.pending.read_text(encoding="utf-8").splitlines():
-                # A torn last line was not yet acted on.
-                with suppress(ValueError):
-                    announced.update(json.loads(line))
-        for kind in KINDS:
-            heads = [
-                Head(kind, bundle_id, Path(folder))
-                for bundle_id, folder in announced.items()
-                if (Path(folder) / f"{kind.head}.parquet").exists()
-            ]
-            there = known(con, kind, [head.bundle_id for head in heads])
-            for head in heads:
-                if head.bundle_id not in there:
-                    # One that was refused when it was appended is refused again.
-                    with suppress(InputError):
-                        load(con, read_head(head.folder))
+    def _approve(self, new: Path) -> None:
+        """Read a closed database through before it is published.
+
+        Raises:
+            DamagedError: it does not read, is not whole, or lacks what is published.
+        """
+        files.check(new)
+        self._refuse_loss(new)
+
+    def _refuse_loss(self, new: Path) -> None:
+        if not self.files.published.exists():
+            return
+        try:
+            less = lacking(new, self.files.published)
+        except DamagedError:  # the published file: there is nothing to hold the new one against
+            return
+        if less:
+            raise DamagedError(f"it lacks what {self.files.published} holds: {less}")
 
     def _restore(self) -> None:
         """Put the published copy in the place of a writer's file that is missing or damaged."""
         if not self.files.published.exists():
             raise self.beyond_repair(DamagedError("there is no published copy"))
-        with self.files.temporary() as copy:
-            files.copy_durably(self.files.published, copy)
+        with self.files.temporary() as new:
             try:
-                files.check(copy)
+                files.copy(self.files.published, new)
+                files.check(new)
             except DamagedError as damage:
                 raise self.beyond_repair(damage) from None
-            self.install(copy)
+            self.install(new)
 
     def beyond_repair(self, damage: DamagedError) -> InputError:
         return InputError(
             f"the history under {self.files.root} is damaged ({damage}) and there is no sound "
             "copy; run `memory-assets history rebuild`, which makes it anew from the audits on disk"
         )
+
+
+def _lacking(con: duckdb.DuckDBPyConnection, heads: Sequence[Head]) -> list[Head]:
+    """Those of the bundles that a database does not hold."""
+    there = {
+        bundle_id
+        for kind in KINDS
+        for bundle_id in known(con, kind, [h.bundle_id for h in heads if h.kind is kind])
+    }
+    return [head for head in heads if head.bundle_id not in there]

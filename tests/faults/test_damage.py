@@ -12,6 +12,7 @@ import pytest
 from warm_project import Warm, results
 
 from memory_assets.artifacts import ArtifactStore
+from memory_assets.history.files import Files
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults")]
 
@@ -128,7 +129,10 @@ def test_a_damaged_history(
     spoil: Callable[[Path, random.Random], None],
     tally,
 ) -> None:
-    """`history rebuild` gives the identical content; an audit recovers by itself or says so."""
+    """`history rebuild` gives the identical content; an audit recovers by itself or says so.
+
+    With both files damaged it cannot know what was written by hand, and says that.
+    """
     expected = results(home)
     answer = warm.run(home, "command", "query", "most-exposed-records").text
     for name in HISTORIES[which]:
@@ -136,7 +140,10 @@ def test_a_damaged_history(
     audited = warm.start(home, "steps", "tiny", "v1", False)
     if audited.wait():
         assert re.fullmatch(r"memory-assets: .*history rebuild.*", audited.text.strip())
-        warm.run(home, "command", "history", "rebuild")
+        rebuilt = warm.start(home, "command", "history", "rebuild")
+        assert rebuilt.wait() == 1
+        assert "less than before" in rebuilt.text
+        warm.run(home, "command", "history", "rebuild", "--accept-loss")
     elif which == "the published" and spoil is not emptied:
         # It opens: whoever reads a damaged block is told, and nobody reads a wrong value.
         asked = warm.start(home, "command", "query", "most-exposed-records")
@@ -145,6 +152,9 @@ def test_a_damaged_history(
         else:
             assert asked.text == answer
         warm.run(home, "command", "history", "rebuild")
+    for kept in Files(home).kept_aside():
+        assert ".damaged-" in kept.name
+        kept.unlink()
     assert results(home) == expected
     tally("faults: a damaged history", 1)
 
@@ -160,7 +170,7 @@ def test_a_rebuild_leaves_a_damaged_audit_out_and_says_so(warm: Warm, home: Path
     assert results(home)["record_scores"] == expected["record_scores"]
     for name in HISTORIES["both"]:
         (home / name).unlink()
-    warm.run(home, "command", "history", "rebuild")
+    warm.run(home, "command", "history", "rebuild", "--accept-loss")
     warm.run(home, "steps", "tiny", "v1", False)
     assert results(home) == expected
     tally("faults: a damaged audit at a rebuild", 2)
