@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,13 @@ class Prepared:
                 "member": self.members,
                 **_parts(self.pairing, len(self.data)),
             }
-        ).replace_schema_metadata({"classes": str(self.data.classes), "source": self.data.source})
+        ).replace_schema_metadata(
+            {
+                "classes": str(self.data.classes),
+                "source": self.data.source,
+                "names": json.dumps(self.data.names),
+            }
+        )
         pq.write_table(table, folder / "records.parquet")
 
     @classmethod
@@ -64,6 +71,7 @@ class Prepared:
             y=columns["label"],
             classes=int(meta["classes"]),
             source=meta["source"],
+            names=tuple(json.loads(meta.get("names", "[]"))),
         )
         members = columns["member"].astype(bool)
         pairing = _pairing(columns, members)
