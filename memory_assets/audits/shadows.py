@@ -31,6 +31,7 @@ from memory_assets.models.checkpoints import list_versions
 from memory_assets.pool.blocks import TRAINER_VERSION as _TRAINER
 from memory_assets.pool.blocks import Block, cut_blocks, kin, load_block, save_block
 from memory_assets.pool.masks import draw_masks
+from memory_assets.pool.precision import aligned
 from memory_assets.pool.signal_files import load_signals, save_signals
 from memory_assets.pool.signals import Signals
 from memory_assets.records.prepared import AuditSet, Prepared, PreparedTexts
@@ -39,7 +40,7 @@ from memory_assets.subjects import WAYS, ClassifierSubject, PooledSubject
 
 BLOCK_KIND, TENSORS = "shadow-models", ".safetensors"
 TRAINER_VERSION = str(_TRAINER)
-SIGNALS_VERSION = "1"
+SIGNALS_VERSION = "2"  # 1 took a probability that was rounded to 0 or 1 for 10^-12 off
 SIGNALS_KIND = "signals"
 _DRIVER = Path("/proc/driver/nvidia")
 
@@ -292,7 +293,7 @@ def attack_scores(
     key = digest(pool.stem, target.stem, prepared.key, version, subject.prior)
 
     def build(folder: Path) -> None:
-        shadows, signals = load_signals(pool), load_signals(target)
+        shadows, signals = aligned(load_signals(pool), load_signals(target))
         chosen = runnable(subject, shadows)
         try:
             evaluation = evaluate(shadows, signals, chosen, prior=subject.prior)
