@@ -100,7 +100,7 @@ def as_signals(arrays: Mapping[str, NDArray]) -> Signals:
 
 
 def save_signals(signals: Signals, path: Path) -> None:
-    """Write signals as one safetensors file, arrays named `pairs.*`, `held_out.*`, `floor`, `side`."""
+    """Write signals as one safetensors file: `pairs.*`, `held_out.*`, `floor` and `side`."""
     models, pairs, _, queries = signals.pairs.score.shape
     held_out, correct = signals.held_out.score.shape[1], signals.pairs.correct.dtype.type
     arrays = create_arrays(path, signal_arrays(models, pairs, held_out, queries, correct))
