@@ -127,9 +127,7 @@ class World:
             prepared=prepared,
             pool=pool.path,
             target=target.path,
-            attacks=shadows.attack_scores(
-                subject, prepared, pool.path, target.path, store
-            ).path,
+            attacks=shadows.attack_scores(subject, prepared, pool.path, target.path, store).path,
             memorization=pool_findings.memorization(prepared, pool.path, store).path,
             information=pool_findings.informativeness(prepared, pool.path, store).path,
             started_at=datetime.now(UTC),
