@@ -44,7 +44,7 @@ def _one_more(
 
 
 def _margins(signals: Signals) -> dict[str, NDArray[np.float64]]:
-    """Mean margin `[K]` on the records of the pairs that each model trained on, and on the others."""
+    """Mean margin `[K]` on the members of the pairs, as each model has them, and on the others."""
     own, is_in = signals.pairs.score[..., 0], signals.is_in
     return {
         "members": np.where(is_in, own, 0.0).sum(axis=(1, 2)) / own.shape[1],
