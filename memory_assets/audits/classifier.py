@@ -11,7 +11,8 @@ from memory_assets.records.pairing import FORMULA_VERSION, draw_pairing, read_me
 from memory_assets.records.prepared import Prepared
 from memory_assets.subjects import ClassifierSubject
 
-RECORDS_VERSION = str(FORMULA_VERSION)
+RECORDS_VERSION = f"{FORMULA_VERSION}.2"
+"""Of the audit set, and of how labels are read: since 2 by value, however they are stored."""
 
 
 def prepare_records(subject: ClassifierSubject, root: Path, store: ArtifactStore) -> Artifact:
