@@ -24,6 +24,10 @@ CONTROLS = {
     "recipe_match": "The audited model resembles the shadow models that stand in for it.",
     "resolution": "There are records enough for the rates that are claimed.",
     "provenance": "The checkpoint was trained on the members that the owner lists.",
+    "instrument": "The attacks that ran are strong enough for what the gate limits.",
+    "member_list": "The model's answers do not contradict the list of members.",
+    "class_order": "The model's outputs stand in the order of the labels.",
+    "precision": "What the answers lost by rounding is said.",
 }
 
 LANGUAGE_CONTROLS = {

@@ -153,6 +153,7 @@ def watched() -> Iterator[list[Work]]:
         _WATCHED.reset(token)
 
 
+LABELS = Formula("labels", 2)  # 1 numbered labels that are stored as text in the order of text
 PAIRING = Formula("pairing", 2)  # 1 trained shadow models on one of several copies
 TEXTS = Formula("texts", 3)
 TEXT_PAIRS = Formula("text pairs", 2)  # 1 looked at all runs of characters
@@ -160,13 +161,16 @@ MASKS = Formula("masks", 1)
 TRAINER = Formula("trainer", 2)
 LANGUAGE_TRAINER = Formula("language trainer", 1)
 """Of both trainers: raised when their arithmetic or their random draws change."""
-SIGNALS = Formula("signals", 1)
+SIGNALS = Formula("signals", 2)  # 1 took a rounded 0 or 1 for 10^-12 off
 
-RATES = Formula("rates", 2)  # 1 did not reckon with the threshold in an interval
+RATES = Formula("rates", 3)
+"""1 did not reckon with the threshold in an interval; 2 counted tied scores as missed."""
 SUMMARY = Formula("summary", 1)
+THRESHOLD_RATES = Formula("rates at a threshold", 2)  # 1 counted tied scores as missed
 AGREEMENT = Formula("agreement", 1)
 EPSILON = Formula("epsilon", 1)
-BEST_EPSILON = Formula("best epsilon", 2)  # 1 was at delta 0
+BEST_EPSILON = Formula("best epsilon", 3)
+"""1 was at delta 0; 2 wanted thresholds of shadow models."""
 EPSILON_CEILING = Formula("epsilon ceiling", 1)
 ACCOUNTANT = Formula("accountant", 1)
 REPLACE_ONE = Formula("replace-one accountant", 2)  # 1 took delta for two records for that for one
@@ -195,6 +199,8 @@ PII = Formula("pii", 2)  # 1 drew letters for the letters of listed values
 
 UTILITY = Formula("utility", 1)
 GATE = Formula("gate", 2)  # 1 took every limit for the most that may pass
-CONCLUSION = Formula("conclusion", 3)  # 2 had no accuracy on training records
+CONCLUSION = Formula("conclusion", 4)
+"""2 had no accuracy on training records; 3 passed on attacks without shadow models, trusted the
+list of members, and read no manifest of a folder."""
 LANGUAGE_CONCLUSION = Formula("language conclusion", 1)
 RISK = Formula("risk", 4)  # the whole chain from counts to money

@@ -246,6 +246,11 @@ class ClassifierSubject(PooledSubject):
     claimed_epsilon: float | None = Field(
         default=None, gt=0, description="epsilon the owner claims"
     )
+    attacker: Literal["shadows", "predictions"] = Field(
+        default="shadows",
+        description="whom the gate is about: one who may train shadow models, or one who has the "
+        "predictions alone",
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> ClassifierSubject:
@@ -266,6 +271,13 @@ class ClassifierSubject(PooledSubject):
             raise ValueError(
                 f"options change a recipe, and the model came by {given[0]}; "
                 "bring a recipe or leave options out"
+            )
+        reads = [attack.name for attack in self.attacks_on(self.models) if attack.sides]
+        shadows = self.predictions is None or self.predictions.shadows is not None
+        if self.attacker == "predictions" and shadows and reads:
+            raise ValueError(
+                f"attacker: predictions has no shadow models, and {reads[0]} reads those that "
+                "there are; leave attacker out"
             )
         if self.recipe is not None:
             recipe = self.recipe.recipe()
@@ -309,4 +321,5 @@ class ClassifierSubject(PooledSubject):
     @property
     def config_digest(self) -> str:
         attacks = self.attacks if isinstance(self.attacks, str) else sorted(self.attacks)
-        return digest(attacks, self.gate, self.prior, self.claimed_epsilon)
+        asked = [] if self.attacker == "shadows" else [self.attacker]
+        return digest(attacks, self.gate, self.prior, self.claimed_epsilon, *asked)

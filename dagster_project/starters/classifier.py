@@ -117,7 +117,8 @@ def _missing(attributes: dict[str, Any], root: Path) -> list[str]:
         )
     if "predictions" in attributes and not attributes["predictions"].get("shadows"):
         said.append(
-            "No shadow models: only the loss attack runs. LiRA, RMIA and the other attacks that "
+            "No shadow models: only the loss attack runs, which can fail a limit and never pass "
+            "one, unless you declare attacker: predictions. LiRA, RMIA and the other attacks that "
             "compare, memorization by record and the information bounds need outputs of shadow "
             "models (--shadows), or a recipe, a training callable or a command to make them."
         )

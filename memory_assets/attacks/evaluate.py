@@ -50,13 +50,17 @@ class Evaluation:
         return tuple(m for r in self.results for m in r.measurements) + self.agreement
 
 
-def rocs(scores: Floats, is_in: Bools) -> list[Roc]:
+def rocs(scores: Floats, is_in: Bools, kind: str = "target") -> list[Roc]:
     """One ROC for each target, from scores and memberships `[T, n, 2]`.
+
+    `kind` tells targets from shadows: models that answer alike, such as those that remember
+    nothing or everything, have the same scores and are not the same rows.
 
     Raises:
         ValueError: a target without members or without non-members, or scores not finite.
     """
-    return [Roc.of(s[m], s[~m]) for s, m in zip(scores, is_in, strict=True)]
+    each = enumerate(zip(scores, is_in, strict=True))
+    return [Roc.of(s[m], s[~m], f"{kind} {number}") for number, (s, m) in each]
 
 
 def shadow_thresholds(
@@ -69,7 +73,7 @@ def shadow_thresholds(
     if not attack.can_leave_one_out(pool):
         return dict.fromkeys(NOMINAL_FPR)
     scores = attack.score(pool, pool, leave_one_out=True, block=block)
-    shadows = rocs(scores, pool.is_in)
+    shadows = rocs(scores, pool.is_in, "shadow")
     return {a: shadow_threshold(shadows, a) for a in NOMINAL_FPR}
 
 

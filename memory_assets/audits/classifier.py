@@ -6,13 +6,13 @@ from pathlib import Path
 
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.digest import digest
-from memory_assets.formulas import PAIRING, Step
+from memory_assets.formulas import LABELS, PAIRING, Step
 from memory_assets.records.loading import load_records
 from memory_assets.records.pairing import draw_pairing, read_members
 from memory_assets.records.prepared import Prepared
 from memory_assets.subjects import ClassifierSubject
 
-RECORDS = Step("records", (PAIRING,))
+RECORDS = Step("records", (PAIRING, LABELS))
 
 
 @RECORDS.at_work()

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from memory_assets.artifacts import Artifact, ArtifactStore
+from memory_assets.attacks.registry import ATTACKS
 from memory_assets.audits import classifier, pool_findings
 from memory_assets.audits.privacy_loss import REPLACE_ONE, accounted, check_claimed
 from memory_assets.audits.record import AUDIT_KIND
@@ -24,8 +26,12 @@ from memory_assets.audits.shadows import (
     runnable,
 )
 from memory_assets.controls.blind import blind_baseline
+from memory_assets.controls.class_order import class_order
+from memory_assets.controls.instrument import instrument
+from memory_assets.controls.member_list import member_list
 from memory_assets.controls.negative import negative_control
 from memory_assets.controls.positive import positive_control
+from memory_assets.controls.precision import precision
 from memory_assets.controls.recipe_match import recipe_match
 from memory_assets.controls.resolution import resolution
 from memory_assets.controls.verdict import Decision, Gate, decide
@@ -35,10 +41,13 @@ from memory_assets.formulas import ACCOUNTANT, CONCLUSION, GATE, UTILITY, Formul
 from memory_assets.formulas import REPLACE_ONE as REPLACE_ONE_FORMULA
 from memory_assets.history.bundle import Audit, AuditBundle, as_record_scores
 from memory_assets.models.checkpoints import list_versions, read_manifest
+from memory_assets.models.predictions import said_to_be_trained
 from memory_assets.pool.blocks import common_rows
+from memory_assets.pool.precision import aligned
 from memory_assets.pool.signal_files import load_signals
 from memory_assets.pool.signals import Signals
 from memory_assets.records.prepared import Prepared
+from memory_assets.records.tables import SUFFIXES
 from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control, Measurement, Verdict
 from memory_assets.statistics.intervals import rate
@@ -103,7 +112,14 @@ def computed_by(subject: ClassifierSubject) -> str:
 
 
 def _provenance(path: Path | None, prepared: Prepared) -> Control:
-    """Does the checkpoint say itself that it was trained on the listed members?"""
+    """Does the version say itself that it was trained on the listed members?"""
+    if path and path.suffix in SUFFIXES and (own := said_to_be_trained(path, prepared.data.ids)):
+        rows, trained = own
+        wrong = int((prepared.members[rows] != trained).sum())
+        key = "other_trained" if wrong else "same_trained"
+        told = {"wrong": wrong, "records": len(rows)} if wrong else {}
+        detail = say(f"provenance.{key}", **told)
+        return Control("provenance", not wrong, None, None, None, detail)
     manifest = read_manifest(path) if path and path.suffix == ".safetensors" else None
     if manifest is None:
         return Control("provenance", True, None, None, None, say("provenance.no_manifest"))
@@ -121,18 +137,36 @@ def _controls(
     measurements: Sequence[Measurement],
 ) -> list[Control]:
     pool, target = signals
-    prepared = evidence.prepared
-    attacks = {a.name: a.score for a in runnable(subject, pool)}
+    prepared, gate = evidence.prepared, Gate(subject.gate)
+    ran = runnable(subject, pool)
+    attacks = {a.name: a.score for a in ran}
     pairs, side = prepared.pairing.pairs, prepared.pairing.target_side
+    asked = np.concatenate([pairs.ravel(), prepared.pairing.held_out])
+    given = subject.predictions is not None
     path = list_versions(root / subject.checkpoints).get(evidence.version)
     return [
         negative_control(attacks, pool, target, _CONTROL_SEED),
         positive_control(attacks, pool, side),
         blind_baseline(prepared.data.x[pairs], side, _CONTROL_SEED, prepared.data.y[pairs]),
-        recipe_match(pool, target),
-        resolution(measurements, Gate(subject.gate)),
+        recipe_match(pool, target, given=given),
+        resolution(measurements, gate),
         TRAINED_HERE if evidence.trained_here else _provenance(path, prepared),
+        instrument(
+            measurements,
+            gate,
+            shadows=any(attack.sides for attack in ran),
+            declared=subject.attacker == "predictions",
+        ),
+        member_list({**attacks, "loss": ATTACKS["loss"].score}, pool, target),
+        class_order(_labels(target), prepared.data.y[asked], prepared.data.classes, _CONTROL_SEED),
+        precision(pool, target),
     ]
+
+
+def _labels(target: Signals) -> NDArray[np.int32]:
+    """The class that the target answers for every record `[2n + h]`."""
+    parts = target.pairs.label_pred, target.held_out.label_pred
+    return np.concatenate([part[0, ..., 0].ravel() for part in parts])
 
 
 def _utility(target: Signals) -> list[Measurement]:
@@ -180,21 +214,36 @@ def _record_scores(audit_id: str, scores: pa.Table, records: dict[str, np.ndarra
 
 
 def _with_claim(
-    subject: ClassifierSubject, measured: Sequence[Measurement], decision: Decision
+    subject: ClassifierSubject,
+    measured: Sequence[Measurement],
+    controls: Sequence[Control],
+    decision: Decision,
 ) -> tuple[Verdict, str]:
     """The verdict once a claimed epsilon was held against the lower bound.
 
-    The claim is the owner's, or else the accountant's for training with differential privacy.
+    The claim is the owner's, or else the accountant's for training with differential privacy. A
+    lower bound that refutes it needs no stronger instrument, but an audit that can be relied on.
     """
     accounted = (m.estimate.value for m in measured if m.metric == REPLACE_ONE)
     claimed = subject.claimed_epsilon or next(accounted, None)
-    if claimed is None or decision.verdict == "insufficient evidence":
+    if claimed is None:
         return decision.verdict, decision.reason
-    claim = check_claimed(claimed, measured)
-    if claim is None:
-        return decision.verdict, decision.reason
-    verdict = "fail" if claim.verdict == "falsified" else decision.verdict
-    return verdict, f"{decision.reason} {claim.in_words}"
+    claim = None
+    if any(not c.passed and c.control != "instrument" for c in controls):
+        words = say("claim.withheld", claimed=claimed)
+    elif (claim := check_claimed(claimed, measured)) is None:
+        words = say("claim.no_bound", claimed=claimed)
+    else:
+        words = claim.in_words
+    refuted = claim is not None and claim.verdict == "falsified"
+    return "fail" if refuted else decision.verdict, f"{decision.reason} {words}"
+
+
+def _reason(subject: ClassifierSubject, target: Signals, reason: str) -> str:
+    """The reason, with what a reader must know first, and that a constant model is one."""
+    first = [say("verdict.declared")] if subject.attacker == "predictions" else []
+    constant = [say("verdict.constant")] if np.ptp(target.pairs.score[0]) == 0 else []
+    return " ".join([*first, reason, *constant])
 
 
 def conclude(
@@ -226,7 +275,7 @@ def conclude(
     def build(folder: Path) -> None:
         CONCLUSION.note()
         results = AttackResults.load(evidence.attacks)
-        pool, target = load_signals(evidence.pool), load_signals(evidence.target)
+        pool, target = aligned(load_signals(evidence.pool), load_signals(evidence.target))
         measured = [
             *results.measurements,
             *pool_findings.read_measurements(evidence.memorization),
@@ -239,7 +288,7 @@ def conclude(
         except ValueError as error:
             raise InputError(f"controls of {evidence.version}: {error}") from error
         decision = decide(measured, controls, Gate(subject.gate))
-        verdict, reason = _with_claim(subject, measured, decision)
+        verdict, reason = _with_claim(subject, measured, controls, decision)
         audit = Audit(
             audit_id=audit_id,
             subject=subject.subject,
@@ -255,7 +304,7 @@ def conclude(
             # A clock that was set back meanwhile must not end an audit before it began.
             finished_at=max(datetime.now(UTC), evidence.started_at),
             verdict=verdict,
-            reason=reason,
+            reason=_reason(subject, target, reason),
         )
         records = pool_findings.read_records(evidence.memorization)
         folder.mkdir()

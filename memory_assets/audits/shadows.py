@@ -38,6 +38,7 @@ from memory_assets.formulas import (
     RATES,
     SIGNALS,
     SUMMARY,
+    THRESHOLD_RATES,
     TRAINER,
     Formula,
     Step,
@@ -46,6 +47,7 @@ from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.pool.blocks import Block, cut_blocks, kin, load_block, save_block
 from memory_assets.pool.masks import draw_masks
+from memory_assets.pool.precision import aligned
 from memory_assets.pool.signal_files import load_signals, save_signals
 from memory_assets.pool.signals import Signals
 from memory_assets.records.prepared import AuditSet, Prepared, PreparedTexts
@@ -58,7 +60,8 @@ POOL_STEP = Step(BLOCK_KIND, (MASKS, TRAINER))
 LANGUAGE_POOL_STEP = Step(BLOCK_KIND, (MASKS, LANGUAGE_TRAINER))
 SIGNALS_STEP = Step(SIGNALS_KIND, (SIGNALS,))
 ATTACKS_STEP = Step(
-    "attack-scores", (RATES, SUMMARY, AGREEMENT, EPSILON, BEST_EPSILON, EPSILON_CEILING)
+    "attack-scores",
+    (RATES, SUMMARY, THRESHOLD_RATES, AGREEMENT, EPSILON, BEST_EPSILON, EPSILON_CEILING),
 )
 _DRIVER = Path("/proc/driver/nvidia")
 
@@ -342,7 +345,7 @@ def attack_scores(
 
     @ATTACKS_STEP.at_work(*chosen)
     def build(folder: Path) -> None:
-        shadows, signals = load_signals(pool), load_signals(target)
+        shadows, signals = aligned(load_signals(pool), load_signals(target))
         chosen = runnable(subject, shadows)
         try:
             evaluation = evaluate(shadows, signals, chosen, prior=subject.prior)

@@ -18,6 +18,7 @@ from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control
 
 _FLOOR = 1e-12
+_LEAST_MARGIN = 1e-6  # nats
 
 
 def _unseen(signals: Signals) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
@@ -32,16 +33,42 @@ def _unseen(signals: Signals) -> tuple[NDArray[np.float64], NDArray[np.float64],
     return correct.mean(axis=1), np.log(loss.mean(axis=1) + _FLOOR), correct.shape[1]
 
 
-def _one_more(values: NDArray[np.float64], least: float) -> tuple[float, float]:
+def _one_more(
+    values: NDArray[np.float64], least: float, level: float = FAMILY_LEVEL / 2
+) -> tuple[float, float]:
     """Prediction interval of one more value; the spread is at least `least`."""
     k = len(values)
     spread = max(float(values.std(ddof=1)), least)
-    half = scipy.stats.t.ppf(1 - FAMILY_LEVEL / 4, k - 1) * spread * np.sqrt(1 + 1 / k)
+    half = scipy.stats.t.ppf(1 - level / 2, k - 1) * spread * np.sqrt(1 + 1 / k)
     return float(values.mean() - half), float(values.mean() + half)
 
 
-def recipe_match(pool: Signals, target: Signals) -> Control:
+def _margins(signals: Signals) -> dict[str, NDArray[np.float64]]:
+    """Mean margin `[K]` on the members of the pairs, as each model has them, and on the others."""
+    own, is_in = signals.pairs.score[..., 0], signals.is_in
+    return {
+        "members": np.where(is_in, own, 0.0).sum(axis=(1, 2)) / own.shape[1],
+        "others": np.where(is_in, 0.0, own).sum(axis=(1, 2)) / own.shape[1],
+    }
+
+
+def _unlike(pool: Signals, target: Signals) -> str | None:
+    """The sentence that says on which side of the pairs the target is unlike its shadows."""
+    mine = _margins(target)
+    for name, values in _margins(pool).items():
+        low, high = _one_more(values, _LEAST_MARGIN, FAMILY_LEVEL / 2)
+        if not low <= mine[name][0] <= high:
+            told = {"value": float(mine[name][0]), "low": low, "high": high}
+            return say(f"recipe_match.{name}", models=pool.models, **told)
+    return None
+
+
+def recipe_match(pool: Signals, target: Signals, *, given: bool = False) -> Control:
     """Accuracy with its interval is the control's value; the detail tells of the loss too.
+
+    Of shadow models that the owner has `given` as outputs, nothing but these outputs says how they
+    were trained, and on what: the target's mean margins on members and on the other records of the
+    pairs must then lie among theirs as well, the two together at 1 - FAMILY_LEVEL.
 
     Fewer than 4 models span no interval worth the name: the control fails. Without any, no attack
     rests on them and nothing has to match.
@@ -79,4 +106,12 @@ def recipe_match(pool: Signals, target: Signals) -> Control:
     else:
         differs = "loss" if fits[0] else "accuracy" if fits[1] else "both"
         detail = say("recipe_match.failed", outside=say(f"outside.{differs}"), quality=quality)
-    return Control("recipe_match", all(fits), float(mine[0]), low, high, detail)
+    unlike = _unlike(pool, target) if given and all(fits) else None
+    return Control(
+        "recipe_match",
+        all(fits) and unlike is None,
+        float(mine[0]),
+        low,
+        high,
+        unlike or detail,
+    )

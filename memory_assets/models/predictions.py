@@ -53,6 +53,24 @@ def read_predictions(
     return choose_rows(path, read, ids, asked)
 
 
+def said_to_be_trained(
+    path: Path, ids: NDArray[np.str_]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:
+    """What a version's own table says that it trained on: rows of the data set, and whether.
+
+    None where it has no column `trained`.
+
+    Raises:
+        InputError: as `read_predictions`, of these two columns.
+    """
+    table = read_table(path, ["record_id", "trained"], texts=["record_id"])
+    if "trained" not in table.column_names:
+        return None
+    named(table, path, "record_id")
+    row_of = {str(record): row for row, record in enumerate(ids)}
+    return _rows(path, table, row_of, 0), _flags(path, table, 0)
+
+
 def check_probabilities(values: object, records: int, classes: int) -> NDArray[np.float64]:
     """Probabilities `[records, classes]` as a training callable or command returned them.
 

@@ -38,7 +38,7 @@ def signal_arrays(
         for part, records in (("pairs", (pairs, 2)), ("held_out", (held_out,)))
         for name, dtype in {**_ANSWERS, "correct": correct}.items()
     }
-    return {**spec, "side": (np.uint8, (models, pairs))}
+    return {**spec, "floor": (np.float64, (models,)), "side": (np.uint8, (models, pairs))}
 
 
 def create_arrays(path: Path, spec: Mapping[str, tuple]) -> dict[str, NDArray]:
@@ -96,11 +96,11 @@ def as_signals(arrays: Mapping[str, NDArray]) -> Signals:
     def answers(part: str) -> Answers:
         return Answers(**{f.name: arrays[f"{part}.{f.name}"] for f in fields(Answers)})
 
-    return Signals(answers("pairs"), answers("held_out"), arrays["side"])
+    return Signals(answers("pairs"), answers("held_out"), arrays["side"], arrays["floor"])
 
 
 def save_signals(signals: Signals, path: Path) -> None:
-    """Write signals as one safetensors file, arrays named `pairs.*`, `held_out.*` and `side`."""
+    """Write signals as one safetensors file: `pairs.*`, `held_out.*`, `floor` and `side`."""
     models, pairs, _, queries = signals.pairs.score.shape
     held_out, correct = signals.held_out.score.shape[1], signals.pairs.correct.dtype.type
     arrays = create_arrays(path, signal_arrays(models, pairs, held_out, queries, correct))
@@ -108,6 +108,8 @@ def save_signals(signals: Signals, path: Path) -> None:
         for f in fields(Answers):
             arrays[f"{part}.{f.name}"][...] = getattr(getattr(signals, part), f.name)
     arrays["side"][...] = signals.side
+    if signals.floor.size:
+        arrays["floor"][...] = signals.floor
 
 
 def load_signals(path: Path) -> Signals:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -75,21 +75,23 @@ class Answers:
 
     @classmethod
     def from_probabilities(
-        cls, probabilities: NDArray[np.floating], labels: NDArray[np.integer]
+        cls,
+        probabilities: NDArray[np.floating],
+        labels: NDArray[np.integer],
+        floor: float = PROBABILITY_FLOOR,
     ) -> Answers:
         """Read the answers off probabilities `[K, *records, Q, C]` given labels `[*records]`.
 
         The margin is `log p_y - log sum_{j != y} p_j`. A probability that was rounded to 0 or 1
-        has lost its tail: both are taken to be at least `PROBABILITY_FLOOR`.
+        has lost its tail: both are taken to be at least `floor` (see `precision.floor_of`).
         """
         p = np.asarray(probabilities, dtype=np.float64)
         y = np.broadcast_to(np.asarray(labels)[None, ..., None, None], (*p.shape[:-1], 1))
         true = np.take_along_axis(p, y, axis=-1)[..., 0]
         others = p.copy()
         np.put_along_axis(others, y, 0.0, axis=-1)
-        wrong = others.sum(axis=-1)
-        score = np.log(np.maximum(true, PROBABILITY_FLOOR))
-        score -= np.log(np.maximum(wrong, PROBABILITY_FLOOR))
+        true, wrong = np.maximum(true, floor), np.maximum(others.sum(axis=-1), floor)
+        score = np.log(true) - np.log(wrong)
         predicted = p.argmax(axis=-1).astype(np.int32)
         return cls(
             score=score,
@@ -106,12 +108,15 @@ class Signals:
 
     `pairs` holds arrays `[K, n, 2, Q]`; `held_out` arrays `[K, h, Q]` about records that no model
     trained on (h may be 0); `side[k, i]` in {0, 1} is the side of pair i that model k trained on.
-    A pool is K rows; a target under audit is one more row of the same table.
+    A pool is K rows; a target under audit is one more row of the same table. `floor` `[K]` is the
+    least probability that each model's answers tell from 0 where some of them were cut there, and
+    0 where nothing was lost.
     """
 
     pairs: Answers
     held_out: Answers
     side: NDArray[np.uint8]
+    floor: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     @property
     def models(self) -> int:

@@ -17,12 +17,14 @@ from memory_assets.models.callables import FitCallable, FitCommand, Task
 from memory_assets.models.predictions import Predictions
 from memory_assets.models.shadow_tables import ShadowTable
 from memory_assets.pool.blocks import Block, Known, train_rows
+from memory_assets.pool.precision import floor_of
 from memory_assets.pool.query import Questions
 from memory_assets.pool.signal_files import as_signals, new_arrays
 from memory_assets.pool.signals import Answers, Signals
 
 _log = logging.getLogger(__name__)
 _NOTHING: Known = {}
+_ROUNDING = 1e-9
 
 
 @TRAINER.computes
@@ -192,8 +194,14 @@ def _fill(
     questions: Questions,
 ) -> None:
     """Write what one model answers, outputs `[1, 2n + h, C]` about the asked records."""
-    read = Answers.from_logits if logits else Answers.from_probabilities
-    answers = read(values[:, :, None], questions.y[asked_rows(questions)])
+    labels = questions.y[asked_rows(questions)]
+    if logits:
+        answers = Answers.from_logits(values[:, :, None], labels)
+    else:
+        floor = floor_of(values)
+        answers = Answers.from_probabilities(values[:, :, None], labels, floor)
+        if (np.abs(answers.score) >= -np.log(floor) - _ROUNDING).any():
+            arrays["floor"][row] = floor
     count = questions.pairs.size
     for part, chosen in (("pairs", slice(0, count)), ("held_out", slice(count, None))):
         for f in fields(Answers):

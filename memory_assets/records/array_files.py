@@ -34,12 +34,12 @@ def _dataset(arrays: Mapping[str, NDArray], path: Path, spec: RecordsSpec) -> Da
     x, labels = arrays["x"], arrays[spec.label]
     if x.dtype.kind not in "iufb" or x.ndim < 2 or 0 in x.shape[1:]:
         raise InputError(f"{path}: x is {x.dtype} {list(x.shape)}; expected numbers [records, ...]")
-    y, classes = as_labels(labels, f"{path}: {spec.label!r}")
+    found = as_labels(labels, f"{path}: {spec.label!r}")
     given = arrays.get(spec.id or "id") if spec.label != "id" else None
     ids = as_texts(np.arange(len(x)) if given is None else given, f"{path}: ids")
     with np.errstate(over="ignore"):  # what does not fit float32 is refused as not finite
         x = x.astype(np.float32)
-    return Dataset(ids, x, y, classes, source=str(path))
+    return Dataset(ids, x, found.codes, found.classes, source=str(path), names=found.names)
 
 
 def _claimed(file: IO[bytes]) -> tuple[int, int]:

@@ -24,6 +24,8 @@ class Dataset:
     """N labelled records in a fixed order.
 
     `ids` are unique texts `[N]`; `x` float32 `[N, *record]`; `y` int64 `[N]` in `0..classes-1`.
+    `names` says what the classes are called at their source, in their order; empty where the
+    source holds these very numbers.
 
     Raises:
         InputError: shapes that disagree, repeated ids, a label out of range, fewer than two
@@ -35,6 +37,7 @@ class Dataset:
     y: NDArray[np.int64]
     classes: int
     source: str = "records"
+    names: tuple[str, ...] = ()
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,7 +75,13 @@ class Dataset:
                 f"{self.source}: record {str(self.ids[int((~finite).argmax())])!r} holds a value "
                 "that is not finite; clean or drop it"
             )
-        object.__setattr__(self, "digest", digest(self.ids, self.x, self.y, self.classes))
+        if not (self.y != self.y[0]).any():
+            raise InputError(
+                f"{self.source}: all {n} records have the same label; expected at least 2 classes"
+            )
+        named = [list(self.names)] if self.names else []
+        made_of = digest(self.ids, self.x, self.y, self.classes, *named)
+        object.__setattr__(self, "digest", made_of)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -11,6 +11,7 @@ from memory_assets.confined import inside
 from memory_assets.errors import InputError
 from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset
+from memory_assets.records.labels import as_labels
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 # Whatever a file is called: other formats bring decoders that start programs.
@@ -76,6 +77,7 @@ def read_images(folder: Path) -> Dataset:
         )
     first = _pixels(files[0], None, len(files))
     images = [first, *(_pixels(file, first.shape, len(files)) for file in files[1:])]
-    names, labels = np.unique([file.parent.name for file in files], return_inverse=True)
+    labels = as_labels(np.array([file.parent.name for file in files]), f"{folder}: its folders")
     ids = np.array([f"{file.parent.name}/{file.name}" for file in files])
-    return Dataset(ids, np.stack(images), labels.astype(np.int64), len(names), str(folder))
+    x = np.stack(images)
+    return Dataset(ids, x, labels.codes, labels.classes, source=str(folder), names=labels.names)

@@ -32,7 +32,7 @@ def _read_table(path: Path, spec: RecordsSpec) -> Dataset:
     table = read_table(path)
     if table.num_rows == 0:
         raise InputError(f"{path}: no records; expected at least one row")
-    y, classes = as_labels(_column(table, spec.label, path, "label"), f"{path}: {spec.label!r}")
+    labels = as_labels(_column(table, spec.label, path, "label"), f"{path}: {spec.label!r}")
     ids = as_texts(np.arange(table.num_rows), f"{path}: ids")
     if spec.id:
         ids = as_texts(_column(table, spec.id, path, "id"), f"{path}: {spec.id!r}")
@@ -52,7 +52,8 @@ def _read_table(path: Path, spec: RecordsSpec) -> Dataset:
             columns.append(values.astype(np.float32))
     if not columns:
         raise InputError(f"{path}: no numeric columns beside the label and the id")
-    return Dataset(ids, np.stack(columns, axis=1), y, classes, source=str(path))
+    x = np.stack(columns, axis=1)
+    return Dataset(ids, x, labels.codes, labels.classes, source=str(path), names=labels.names)
 
 
 FORMATS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from memory_assets.digest import digest
-from memory_assets.formulas import TEXT_PAIRS
+from memory_assets.formulas import LABELS, TEXT_PAIRS
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.pairing import Pairing
 from memory_assets.records.texts import Texts
@@ -28,7 +29,7 @@ class Prepared:
 
     @property
     def key(self) -> str:
-        return digest(self.data.digest, self.members, self.pairing.key)
+        return digest(self.data.digest, self.members, self.pairing.key, LABELS.number)
 
     @property
     def members_digest(self) -> str:
@@ -50,7 +51,13 @@ class Prepared:
                 "member": self.members,
                 **_parts(self.pairing, len(self.data)),
             }
-        ).replace_schema_metadata({"classes": str(self.data.classes), "source": self.data.source})
+        ).replace_schema_metadata(
+            {
+                "classes": str(self.data.classes),
+                "source": self.data.source,
+                "names": json.dumps(self.data.names),
+            }
+        )
         pq.write_table(table, folder / "records.parquet")
 
     @classmethod
@@ -65,6 +72,7 @@ class Prepared:
             y=columns["label"],
             classes=int(meta["classes"]),
             source=meta["source"],
+            names=tuple(json.loads(meta.get("names", "[]"))),
         )
         members = columns["member"].astype(bool)
         pairing = _pairing(columns, members)

@@ -16,8 +16,10 @@ from memory_assets.reports.findings import (
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.markup import Html, bullets, el, join
 from memory_assets.reports.recital import RECITED, TIER
+from memory_assets.reports.retold import retold
 from memory_assets.reports.tables import chosen, count, number, percent
 from memory_assets.results.metrics import rate_of
+from memory_assets.sentences import read_back
 from memory_assets.statistics.estimate import Measurement
 
 SYMBOLS = {"pass": "✓", "fail": "✕", "inconclusive": "?", "insufficient": "!", "unlimited": "–"}
@@ -184,6 +186,14 @@ def _meaning(found: ReportInput, t: Catalogue) -> Html:
     )
 
 
+def _declared(found: ReportInput, t: Catalogue) -> Html | None:
+    """What the owner declared of the attacker, which bounds all that the page says."""
+    said = read_back(found.bundle.audit.reason)
+    if not said or said[0].key != "verdict.declared":
+        return None
+    return el("p", retold(found.bundle.audit.reason, t)[0])
+
+
 def summary(found: ReportInput, t: Catalogue) -> Html:
     """Everything a manager needs, above the fold."""
     key = _state(found)
@@ -191,6 +201,7 @@ def summary(found: ReportInput, t: Catalogue) -> Html:
     return join(
         el(
             "div",
+            _declared(found, t),
             el("p", label, class_="chip"),
             el("p", sentence(found, t), class_="sentence"),
             class_=f"verdict {key}",

@@ -45,6 +45,24 @@ def rate(k: int, n: int, confidence: float = CONFIDENCE) -> Estimate:
     return Estimate(k / n, low, high, n=n, k=int(k))
 
 
+def expected_rate(hits: float, n: int, confidence: float = CONFIDENCE) -> Estimate:
+    """A rate whose hits are a mean over lots, and so perhaps no whole number.
+
+    The interval is Clopper & Pearson's, whose beta quantiles are defined for such hits as well and
+    grow with them; of a whole number it is `rate`. `k` is the nearest whole number.
+
+    Raises:
+        ValueError: as `clopper_pearson`.
+    """
+    if hits == int(hits):
+        return rate(int(hits), n, confidence)
+    clopper_pearson(int(hits), n, confidence)  # checks what was given
+    tail = (1 - confidence) / 2
+    low = float(scipy.stats.beta.ppf(tail, hits, n - hits + 1))
+    high = float(scipy.stats.beta.ppf(1 - tail, hits + 1, n - hits))
+    return Estimate(hits / n, low, high, n=n, k=round(hits))
+
+
 def clean_probes(rate: float) -> int:
     """Probes without a hit that show a rate of at most `rate` with 95% confidence.
 

@@ -3,6 +3,11 @@
 A rate is only ever reported for a threshold that was not fitted to it. `tpr_at_fpr` chooses its
 threshold on the non-members and counts members; a `Threshold` remembers the rows that it was chosen
 on, and a `Roc` of the same rows refuses it.
+
+Tied scores are parted by lot, as an attacker would part them: where a block of equal scores holds
+more non-members than may be flagged, he flags a random share of the block. So the rate at an FPR
+is read off the ROC with its vertices joined by straight lines, at a number of false alarms that
+the sample can show.
 """
 
 from __future__ import annotations
@@ -18,7 +23,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit, ndtri
 
 from memory_assets.statistics.estimate import Estimate, number
-from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson, rate
+from memory_assets.statistics.intervals import (
+    CONFIDENCE,
+    clopper_pearson,
+    expected_rate,
+    rate,
+)
 
 Floats = NDArray[np.float64]
 
@@ -37,25 +47,42 @@ def _placements(x: Floats, z: Floats) -> tuple[Floats, Floats]:
     return (below + upto) / (2 * z.size), 1 - (x_upto + x_below) / (2 * x.size)
 
 
+def _above(scores: Floats, value: float) -> tuple[int, int]:
+    """How many of the sorted scores lie above a value, and how many are equal to it."""
+    upto = int(np.searchsorted(scores, value, side="right"))
+    return scores.size - upto, upto - int(np.searchsorted(scores, value, side="left"))
+
+
+def _flagged(scores: Floats, value: float, tied: float) -> float:
+    """How many are flagged on average: all above, and the share `tied` of those equal."""
+    above, equal = _above(scores, value)
+    return above + tied * equal
+
+
 @dataclass(frozen=True)
 class Rows:
-    """Which scores these are: the digest of the whole set, and which part of it."""
+    """Which scores these are: of which model, the digest of the whole set, and which part of it.
+
+    Equal scores are not the same rows: two models that answer alike have them, too.
+    """
 
     digest: str
     part: int | None = None
+    model: str = ""
 
     def overlap(self, other: Rows) -> bool:
         """Whether the two may share a row."""
         same_part = self.part is None or other.part is None or self.part == other.part
-        return self.digest == other.digest and same_part
+        return self.digest == other.digest and self.model == other.model and same_part
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A score above `value` is called a member."""
+    """A score above `value` is called a member, and so is the share `tied` of those equal to it."""
 
     value: float
     chosen_on: tuple[Rows, ...]
+    tied: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -70,17 +97,20 @@ class Curve:
 class Roc:
     """Scores of one model's members and non-members, each sorted ascending, higher = member.
 
-    Build it with `Roc.of`. Tied scores are never split by a threshold: a record is flagged when
-    its score is strictly above.
+    Build it with `Roc.of`.
     """
 
     members: Floats
     non_members: Floats
     part_of: Rows | None = None
+    model: str = ""
 
     @classmethod
-    def of(cls, members: ArrayLike, non_members: ArrayLike) -> Roc:
+    def of(cls, members: ArrayLike, non_members: ArrayLike, model: str = "") -> Roc:
         """Sort the scores of one model, `[n_members]` and `[n_non_members]`: O(N log N).
+
+        `model` names the model where several are scored: a threshold that one model chose may be
+        reported on another, even if the two have the same scores.
 
         Raises:
             ValueError: an empty side, a score that is not finite, or more than one axis (rows of
@@ -100,16 +130,16 @@ class Roc:
         # Sorting puts NaN and inf last, -inf first: the ends tell of all.
         if not np.isfinite([x[0], x[-1], z[0], z[-1]]).all():
             raise ValueError("an ROC needs finite scores")
-        return cls(x, z)
+        return cls(x, z, model=model)
 
     @cached_property
     def rows(self) -> Rows:
-        """Which scores these are, by content."""
+        """Which scores these are, by model and content."""
         if self.part_of is not None:
             return self.part_of
         key = hashlib.sha256(self.members.tobytes())
         key.update(self.non_members.tobytes())
-        return Rows(key.hexdigest())
+        return Rows(key.hexdigest(), model=self.model)
 
     @property
     def n(self) -> int:
@@ -150,7 +180,7 @@ class Roc:
         return math.floor(fpr * self.non_members.size * (1 + 1e-12))
 
     def threshold(self, fpr: float) -> Threshold:
-        """The lowest threshold whose empirical FPR is at most `fpr`.
+        """The lowest threshold whose empirical FPR is at most `fpr`, ties parted by lot.
 
         Raises:
             ValueError: fewer than 1/fpr non-members.
@@ -158,7 +188,18 @@ class Roc:
         allowed = self.allowed(fpr)
         if allowed < 1:
             raise ValueError(f"FPR {fpr:g} cannot be seen in {self.non_members.size} non-members")
-        return Threshold(float(self.non_members[-allowed - 1]), (self.rows,))
+        value, tied = self._cut(allowed)
+        return Threshold(value, (self.rows,), tied)
+
+    def _cut(self, alarms: int) -> tuple[float, float]:
+        """The score above which, and the share of that score with which, so many are flagged.
+
+        `alarms` in 0..n-1 non-members; where no two of them have the same score the share is 0.
+        """
+        n = self.non_members.size
+        value = float(self.non_members[n - alarms - 1])
+        above, equal = _above(self.non_members, value)
+        return value, (alarms - above) / equal
 
     def counts(self, value: float | Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Members and non-members strictly above each value."""
@@ -174,30 +215,37 @@ class Roc:
     def at(self, threshold: Threshold, confidence: float = CONFIDENCE) -> tuple[Estimate, Estimate]:
         """TPR and FPR at a threshold fixed beforehand, each with its Clopper-Pearson interval.
 
+        Where tied scores are parted by lot these are the means over the lots.
+
         Raises:
             ValueError: the threshold was chosen on these very rows.
         """
         self.refuse_own(threshold)
-        hits, alarms = self.counts(threshold.value)
+        cut = threshold.value, threshold.tied
         return (
-            rate(int(hits), self.members.size, confidence),
-            rate(int(alarms), self.non_members.size, confidence),
+            expected_rate(_flagged(self.members, *cut), self.members.size, confidence),
+            expected_rate(_flagged(self.non_members, *cut), self.non_members.size, confidence),
         )
 
     def tpr_at_fpr(self, fpr: float, confidence: float = CONFIDENCE) -> Estimate:
-        """The largest TPR whose empirical FPR is at most `fpr`; no interpolation.
+        """The largest TPR whose empirical FPR is at most `fpr`, ties parted by lot.
+
+        The FPR is one that the sample shows, floor(n fpr) of n; between two non-members of
+        different scores nothing is interpolated. Scores that are all the same give that FPR itself:
+        whoever flags records at random does as well.
 
         The interval is that of the population's TPR at `fpr`. It joins (MOVER, Zou & Donner 2008)
         the members' binomial spread with that of the threshold, which a sample of non-members sets
         too high or too low. Clopper-Pearson of the hits alone would take the threshold for known:
         in simulation it covers 32% to 96%, this one 95% to 99%.
 
-        `unresolvable` with fewer than 1/fpr non-members, or where all scores are the same.
+        `unresolvable` with fewer than 1/fpr non-members.
         """
-        if self.allowed(fpr) < 1 or self.constant:
+        if (allowed := self.allowed(fpr)) < 1:
             return Estimate.unresolvable(n=self.members.size)
-        hits = int(self.counts(self.threshold(fpr).value)[0])
-        alone = rate(hits, self.members.size, confidence)
+        alone = expected_rate(
+            _flagged(self.members, *self._cut(allowed)), self.members.size, confidence
+        )
         value, least, most = number(alone.value), *self._tpr_between(fpr, confidence)
         below = math.hypot(value - number(alone.ci_low), max(value - least, 0.0))
         above = math.hypot(number(alone.ci_high) - value, max(most - value, 0.0))
@@ -211,8 +259,10 @@ class Roc:
         """
         n, tail = self.non_members.size, (1 - confidence) / 2
         low, high = (int(scipy.stats.binom.ppf(p, n, fpr)) for p in (tail, 1 - tail))
-        cuts = [self.non_members[n - max(low, 1)], self.non_members[n - min(high + 1, n)]]
-        least, most = self.counts(np.array(cuts))[0] / self.members.size
+        least, most = (
+            _flagged(self.members, *self._cut(alarms)) / self.members.size
+            for alarms in (max(low, 1) - 1, min(high + 1, n) - 1)
+        )
         if low == 0:
             least *= min(1.0, fpr / (1 - tail ** (1 / n)))
         return float(least), float(most) if high < n else 1.0
@@ -222,12 +272,17 @@ class Roc:
 
         DeLong, DeLong & Clarke-Pearson (1988) in the midrank form of Sun & Xu (2014), O(N log N).
         Perfect separation has no spread to reckon with: match members and non-members one to one,
-        and min(n) independent comparisons were all won, which Clopper-Pearson bounds.
-        `unresolvable` where all scores are the same or a side has a single record.
+        and min(n) independent comparisons were all won, which Clopper-Pearson bounds. Nor have
+        scores that are all the same: as many comparisons were all drawn, and 0.5 is as far off as
+        the share that was not seen may lie on one side.
+        `unresolvable` where a side has a single record.
         """
         x, z = self.members, self.non_members
-        if self.constant or min(x.size, z.size) < 2:
+        if min(x.size, z.size) < 2:
             return Estimate.unresolvable(n=self.n)
+        if self.constant:
+            unseen = clopper_pearson(0, min(x.size, z.size), confidence)[1] / 2
+            return Estimate(0.5, 0.5 - unseen, 0.5 + unseen, n=self.n)
         won, kept = _placements(x, z)
         auc = float(won.mean())
         variance = float(won.var(ddof=1) / x.size + kept.var(ddof=1) / z.size)
@@ -245,7 +300,7 @@ class Roc:
         The usual maximum over thresholds on the same rows exceeds 0.5 even for noise. The interval
         joins those of the two rates (MOVER, Zou & Donner 2008).
         """
-        if self.constant or min(self.members.size, self.non_members.size) < 4:
+        if min(self.members.size, self.non_members.size) < 4:
             return Estimate.unresolvable(n=self.n)
         first, second = self.halves()
         hits = alarms = 0

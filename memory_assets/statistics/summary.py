@@ -6,28 +6,36 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from memory_assets.formulas import RATES, SUMMARY, together
+from memory_assets.formulas import RATES, SUMMARY, THRESHOLD_RATES, Formula, together
 from memory_assets.statistics.estimate import Estimate, Measurement, number
 from memory_assets.statistics.intervals import CONFIDENCE
 from memory_assets.statistics.roc import Roc, Threshold
 
 NOMINAL_FPR = (0.1, 0.01, 0.001)
 
-_RATES = frozenset(f"tpr_at_fpr_{a:g}" for a in NOMINAL_FPR)
+
+def _formula_of(metric: str) -> Formula:
+    if "_at_shadow_threshold_" in metric:
+        return THRESHOLD_RATES
+    return RATES if metric.startswith("tpr_at_fpr_") else SUMMARY
 
 
 def shadow_threshold(shadows: Iterable[Roc], fpr: float) -> Threshold | None:
     """The threshold that shadows (each scored by leave-one-out) would choose: their median.
 
-    Each shadow's own is the lowest with an empirical FPR of at most `fpr`. None where a shadow has
-    too few non-members to show one.
+    Each shadow's own is the lowest with an empirical FPR of at most `fpr`. Of two that cut the same
+    tied scores the one that flags more of them is the lower. None where a shadow has too few
+    non-members to show one.
     """
     rocs = tuple(shadows)
-    if not rocs or any(roc.allowed(fpr) < 1 or roc.constant for roc in rocs):
+    if not rocs or any(roc.allowed(fpr) < 1 for roc in rocs):
         return None
-    each = [roc.threshold(fpr) for roc in rocs]
+    each = sorted((roc.threshold(fpr) for roc in rocs), key=lambda t: (t.value, -t.tied))
+    middle = each[(len(each) - 1) // 2], each[len(each) // 2]
     value = float(np.median([t.value for t in each]))
-    return Threshold(value, tuple(rows for t in each for rows in t.chosen_on))
+    same = middle[0].value == middle[1].value
+    tied = (middle[0].tied + middle[1].tied) / 2 if same else 0.0
+    return Threshold(value, tuple(rows for t in each for rows in t.chosen_on), tied)
 
 
 def positive_predictive_value(
@@ -44,7 +52,7 @@ def positive_predictive_value(
     if not 0 < prior < 1:
         raise ValueError(f"the prior must lie in (0, 1), got {prior}")
     tpr, fpr = roc.at(threshold, (1 + confidence) / 2)
-    if not tpr.k and not fpr.k:
+    if not tpr.value and not fpr.value:
         return Estimate.unresolvable(n=roc.n)
 
     def ppv(true: float | None, false: float | None) -> float:
@@ -82,7 +90,7 @@ def summarize(
         **{f"tpr_at_fpr_{a:g}": roc.tpr_at_fpr(a, confidence) for a in NOMINAL_FPR},
     }
     for a, threshold in (thresholds or {}).items():
-        if threshold is None or roc.constant:
+        if threshold is None:
             tpr = Estimate.unresolvable(n=roc.members.size)
             fpr = Estimate.unresolvable(n=roc.non_members.size)
             ppv = Estimate.unresolvable(n=roc.n)
@@ -99,7 +107,7 @@ def summarize(
             metric,
             "probability",
             estimate,
-            together(formula_version, (RATES if metric in _RATES else SUMMARY).version),
+            together(formula_version, _formula_of(metric).version),
             stratum,
         )
         for metric, estimate in found.items()

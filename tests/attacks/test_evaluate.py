@@ -9,6 +9,7 @@ from memory_assets.attacks.agreement import agreement
 from memory_assets.attacks.evaluate import evaluate, shadow_thresholds
 from memory_assets.attacks.registry import ATTACKS, select
 from memory_assets.errors import InputError
+from memory_assets.statistics.summary import rate_of
 
 CHEAP = tuple(a for a in ATTACKS.values() if a.name != "quantile")
 
@@ -128,13 +129,17 @@ def test_a_pool_too_small_to_calibrate_still_attacks(world):
     assert found.results[0].exposed is None
 
 
-def test_constant_scores_are_unresolvable(make_signals, recwarn):
+def test_constant_scores_are_as_good_as_guessing(make_signals, recwarn):
     side = np.arange(8)[:, None] % 2 * np.ones((1, 100), int)
     pool = make_signals(np.full((8, 100, 2), 1.0), side)
     target = make_signals(np.full((1, 100, 2), 1.0), side[:1])
     for m in evaluate(pool, target, CHEAP, prior=0.5).measurements:
-        assert m.estimate.status == "unresolvable"
-        assert m.estimate.value is None
+        if m.metric in ("tpr_at_fpr_0.1", "tpr_at_fpr_0.01"):
+            assert m.estimate.value == pytest.approx(rate_of(m.metric))
+        elif m.metric in ("auc", "balanced_accuracy"):
+            assert m.estimate.value == 0.5
+        elif m.metric == "tpr_at_fpr_0.001":
+            assert m.estimate.status == "unresolvable"
     assert not recwarn.list
 
 

@@ -130,7 +130,7 @@ def test_predictions_alone_run_what_needs_no_shadows_and_say_what_did_not_run(
     scores = bundle.record_scores
     assert scores["memorization"].null_count == scores.num_rows
     controls = {control.control: control for control in bundle.controls}
-    assert len(controls) == 6
+    assert len(controls) == 10
     assert all(control.passed for control in controls.values()), controls
     pages = write_report(ReportInput(bundle, not_run=not_run(subject, bundle)), tmp_path / "page")
     assert "Memorization by record" in pages["en"].read_text(encoding="utf-8")

@@ -37,9 +37,21 @@ def test_auc_and_rates_equal_scikit_learn_with_ties(members, non_members):
     for a in (0.5, 0.1):
         found = roc.tpr_at_fpr(a)
         if found.status == "ok":
-            assert found.value == pytest.approx(tpr[fpr <= a].max())
+            assert found.value == pytest.approx(
+                _joined(fpr, tpr, roc.allowed(a) / len(non_members))
+            )
+            assert found.ci_low <= found.value <= found.ci_high
         else:
-            assert roc.constant or 1 / len(non_members) > a
+            assert 1 / len(non_members) > a
+
+
+def _joined(fpr, tpr, at):
+    """The TPR on the straight lines between the vertices of an ROC; the upper end of a step."""
+    last = int(np.flatnonzero(fpr <= at + 1e-12)[-1])
+    if last == len(fpr) - 1:
+        return tpr[last]
+    share = (at - fpr[last]) / (fpr[last + 1] - fpr[last])
+    return tpr[last] + share * (tpr[last + 1] - tpr[last])
 
 
 @settings(max_examples=50)
@@ -103,11 +115,36 @@ def test_trap_a_rate_below_one_in_n_is_unresolvable_not_interpolated():
     assert Roc.of(np.arange(100.0) + 1000, np.arange(100.0)).tpr_at_fpr(0.01).value == 1.0
 
 
-def test_a_threshold_never_splits_ties():
+def test_ties_are_parted_by_lot():
     roc = Roc.of([3.0, 2.0, 2.0, 1.0], [2.0, 2.0, 0.0, 0.0])
-    # One false alarm is allowed, but the two non-members at 2 stand or fall together.
-    assert roc.tpr_at_fpr(0.25).value == 0.25
+    # One false alarm is allowed: of the two non-members at 2, and so half of the members there.
+    assert roc.tpr_at_fpr(0.25).value == 0.5
     assert roc.tpr_at_fpr(0.5).value == 1.0
+    assert roc.threshold(0.25) == Threshold(2.0, (roc.rows,), 0.5)
+
+
+def test_a_block_of_ties_at_the_top_gives_the_rate_of_guessing_within_it():
+    """Nearest neighbour, asked for labels: right on all members and on 72% of the others."""
+    roc = Roc.of([1.0] * 700, [1.0] * 504 + [0.0] * 196)
+    found = roc.tpr_at_fpr(0.01)
+    assert found.value == pytest.approx(0.01 / 0.72)
+    assert found.ci_low < 0.01 < 0.01 / 0.72 < found.ci_high < 0.05
+
+
+@pytest.mark.parametrize("levels", [2, 3, 10])
+def test_the_interval_of_a_rate_at_an_fpr_holds_with_ties(levels):
+    """Scores of a few levels, at random: the truth lies on the population's ROC."""
+    rng = np.random.default_rng(levels)
+    chances = np.linspace(1, 2, levels)[::-1] / np.linspace(1, 2, levels).sum()
+    member, other = chances[::-1], chances  # the top level is twice as likely for a member
+    assert other[-1] > 0.05
+    truth = 0.05 * member[-1] / other[-1]
+    found = [
+        Roc.of(rng.choice(levels, 200, p=member), rng.choice(levels, 200, p=other)).tpr_at_fpr(0.05)
+        for _ in range(300)
+    ]
+    assert np.mean([f.ci_low <= truth <= f.ci_high for f in found]) >= 0.95
+    assert np.mean([f.value for f in found]) == pytest.approx(truth, rel=0.1)
 
 
 def test_products_that_fall_short_of_a_whole_number_are_not_rounded_down():
@@ -130,10 +167,34 @@ def test_scores_that_make_no_roc_are_refused(members, non_members, reason):
         Roc.of(members, non_members)
 
 
-def test_constant_scores_tell_nothing(recwarn):
-    for m in summarize(Roc.of([1.0] * 2000, [1.0] * 2000), "x", 1):
-        assert m.estimate.status == "unresolvable"
+def test_constant_scores_are_as_good_as_guessing(recwarn):
+    """Known to be so: it is no question of how many records there are."""
+    found = {m.metric: m.estimate for m in summarize(Roc.of([1.0] * 2000, [1.0] * 2000), "x", 1)}
+    assert found["auc"].value == found["balanced_accuracy"].value == 0.5
+    assert found["auc"].ci_low == pytest.approx(0.5 - clopper_pearson(0, 2000)[1] / 2)
+    for a in (0.1, 0.01, 0.001):
+        rate = found[f"tpr_at_fpr_{a:g}"]
+        assert rate.value == pytest.approx(a)
+        assert rate.ci_low < a < rate.ci_high < 2 * a + 0.003
     assert not recwarn.list
+
+
+def test_models_that_answer_alike_are_not_the_same_rows():
+    scores = [2.0] * 30, [1.0] * 30
+    one, other = Roc.of(*scores, "shadow 0"), Roc.of(*scores, "target 0")
+    assert other.at(one.threshold(0.1))[0].value == 1.0
+    with pytest.raises(ValueError, match="cannot be reported"):
+        one.at(one.threshold(0.1))
+
+
+def test_a_threshold_of_shadows_within_ties_keeps_their_share():
+    shadows = [Roc.of([1.0] * 40, [1.0] * k + [0.0] * (40 - k)) for k in (20, 30, 40)]
+    threshold = shadow_threshold(shadows, 0.1)
+    assert threshold is not None
+    assert (threshold.value, threshold.tied) == (1.0, pytest.approx(4 / 30))
+    tpr, fpr = Roc.of([1.0] * 40, [1.0] * 30 + [0.0] * 10, "target").at(threshold)
+    assert tpr.value == pytest.approx(4 / 30)
+    assert (fpr.value, fpr.k) == (pytest.approx(0.1), 4)
 
 
 def test_a_threshold_is_refused_on_the_rows_it_was_chosen_on():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from memory_assets.audits.means import Means
 from memory_assets.audits.ways.protocol import BlockFiles, TrainingWay, questions_about
 from memory_assets.digest import digest
+from memory_assets.errors import InputError
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool.blocks import BLOCK_SIZE, Block, Known, build_block, complete
 from memory_assets.pool.devices import own_device
@@ -37,6 +39,27 @@ class ByRecipe(TrainingWay):
 
     def _questions(self, prepared: Prepared) -> Questions:
         return replace(questions_about(prepared), queries=self.queries)
+
+    def _refuse_other_classes(
+        self, state: Mapping[str, NDArray], version: Path, prepared: Prepared
+    ) -> None:
+        """The model's outputs must be the classes of the records, where these were numbered here.
+
+        Raises:
+            InputError: it has fewer outputs than there are classes, or more of them than labels
+                that were numbered in their order, which would be taken for others.
+        """
+        from memory_assets.pool.forward import stream_logits
+
+        data = prepared.data
+        stacked = {name: np.asarray(value)[None] for name, value in state.items()}
+        first = prepared.pairing.pairs.ravel()[:1]
+        outputs = next(stream_logits(self.recipe, stacked, data.x, first))[2].shape[-1]
+        if outputs < data.classes or (data.names and outputs > data.classes):
+            raise InputError(
+                f"{version}: this model answers {outputs} classes, and the labels of {data.source} "
+                f"are {data.classes}; give labels 0 to {outputs - 1} as the model was trained on"
+            )
 
     def block_key(self, block: Block, prepared: Prepared, masks: NDArray[np.uint8]) -> str:
         data, pairing = prepared.data.digest, prepared.pairing.key
@@ -68,5 +91,6 @@ class ByRecipe(TrainingWay):
         from memory_assets.models.checkpoints import load_checkpoint
 
         state = load_checkpoint(version, self.recipe)
+        self._refuse_other_classes(state, version, prepared)
         side = prepared.pairing.target_side
         return target_signals(self.recipe, state, self._questions(prepared), side, self.device)

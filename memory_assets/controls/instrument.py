@@ -1,0 +1,51 @@
+"""Instrument: could the attacks that ran have seen what the gate limits?
+
+An attack that reads no shadow model sees how well a record is fitted, and not whether it would be
+fitted as well by a model that never saw it. It misses most of what a nearest-neighbour model, a
+forest or boosted trees give away. So such attacks alone can fail a limit on what attacks find, and
+never pass one, unless the owner declares that nobody stronger is asked about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memory_assets.controls.verdict import Gate, decide, gated
+from memory_assets.sentences import say
+from memory_assets.statistics.estimate import Control, Measurement
+
+FAMILY = "membership"
+"""Of the measurements that a stronger attack would decide."""
+
+
+def instrument(
+    measurements: Sequence[Measurement], gate: Gate, *, shadows: bool, declared: bool
+) -> Control:
+    """Shadow models must stand behind every gated figure of an attack.
+
+    Args:
+        shadows: whether an attack ran that reads shadow models.
+        declared: whether the owner declares an attacker who has none.
+
+    Raises:
+        InputError: a gated metric that was not measured.
+    """
+
+    def found(passed: bool, name: str, **values: str) -> Control:
+        detail = say(f"instrument.{name}", **values)
+        return Control("instrument", passed, None, None, None, detail)
+
+    asked = [
+        metric
+        for metric in gate.thresholds
+        if any(m.family == FAMILY for m in gated(measurements, metric))
+    ]
+    if not asked:
+        return found(True, "not_asked")
+    if shadows:
+        return found(True, "shadows")
+    if declared:
+        return found(True, "declared")
+    if decide(measurements, (), gate).verdict == "fail":
+        return found(True, "settled")
+    return found(False, "missing", metric=asked[0])
