@@ -24,6 +24,8 @@ class Dataset:
     """N labelled records in a fixed order.
 
     `ids` are unique texts `[N]`; `x` float32 `[N, *record]`; `y` int64 `[N]` in `0..classes-1`.
+    `notices` says in one line each what was taken or left out by a rule on reading; it is no part
+    of the digest.
 
     Raises:
         InputError: shapes that disagree, repeated ids, a label out of range, fewer than two
@@ -35,6 +37,7 @@ class Dataset:
     y: NDArray[np.int64]
     classes: int
     source: str = "records"
+    notices: tuple[str, ...] = ()
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
