@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_project.components.option_assets import OPTION_ASSETS
+from dagster_project.components.pool_assets import NOTICES
 from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.definitions import build_definitions
 from dagster_project.defs.portfolio.dashboard import KEY as DASHBOARD
@@ -194,11 +195,25 @@ def _metadata(result: Result, key: dg.AssetKey) -> dict[str, object]:
     return {}
 
 
-def _audited(subject: AuditedSubject, done: Result, graph: SubjectGraph) -> Audited:
+def _notices(instance: dg.DagsterInstance, graph: SubjectGraph) -> list[str]:
+    """What a subject's data set says was taken or left out by a rule as it was read."""
+    event = instance.get_latest_materialization_event(graph.key("dataset"))
+    read = event.asset_materialization if event else None
+    said = read.metadata.get(NOTICES) if read else None
+    lines = said.value if isinstance(said, dg.JsonMetadataValue) else None
+    return [str(line) for line in lines] if isinstance(lines, list) else []
+
+
+def _audited(
+    subject: AuditedSubject, done: Result, graph: SubjectGraph, instance: dg.DagsterInstance
+) -> Audited:
     facts = _metadata(done, graph.key("leakage"))
     bundle = AuditBundle.read(Path(str(facts["path"])))
     version = bundle.audit.model_version
-    notices = read_notices(Path(str(facts["findings"]))) if "findings" in facts else []
+    if "findings" in facts:
+        notices = read_notices(Path(str(facts["findings"])))
+    else:
+        notices = _notices(instance, graph)
     return Audited(subject.subject, version, bundle, bool(facts["reused"]), tuple(notices))
 
 
@@ -261,13 +276,13 @@ def run_audits(
                         [graph.key(asset) for asset in kind.version],
                         name,
                     )
-                    audits.append(_audited(subject, done, graph))
+                    audits.append(_audited(subject, done, graph, instance))
                 for option in kind.options(graph) if version is None else ():
                     keys = [option.key(asset) for asset in OPTION_ASSETS]
                     done = runner.run(f"{subject.subject} {option.option}", keys)
                     made = _blocks(done, option)
                     trained, reused = trained + made[0], reused + made[1]
-                    options.append(_audited(subject, done, option))
+                    options.append(_audited(subject, done, option, instance))
                 if any(not a.reused for a in (*audits, *options)):
                     # What a version costs is held against its siblings, and its report shows them.
                     added += runner.record()

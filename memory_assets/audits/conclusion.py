@@ -26,7 +26,7 @@ from memory_assets.controls.verdict import Decision, Gate, decide
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import Audit, AuditBundle, as_record_scores
-from memory_assets.models.checkpoints import list_versions, read_manifest
+from memory_assets.models.checkpoints import SUFFIX, list_versions, read_manifest
 from memory_assets.pool.blocks import common_rows
 from memory_assets.pool.signal_files import load_signals
 from memory_assets.pool.signals import Signals
@@ -36,7 +36,7 @@ from memory_assets.statistics.estimate import Control, Measurement, Verdict
 from memory_assets.statistics.intervals import rate
 from memory_assets.subjects import ClassifierSubject
 
-CONCLUSION_VERSION = "3"  # 2 had no accuracy on training records
+CONCLUSION_VERSION = "4"  # 3 read no manifest of a version that is a folder
 _CONTROL_SEED = 0
 TRAINED_HERE = Control("provenance", True, None, None, None, say("provenance.trained_here"))
 
@@ -71,7 +71,8 @@ def code_version(subject: ClassifierSubject) -> str:
 
 def _provenance(path: Path | None, prepared: Prepared) -> Control:
     """Does the checkpoint say itself that it was trained on the listed members?"""
-    manifest = read_manifest(path) if path and path.suffix == ".safetensors" else None
+    carries = path is not None and (path.is_dir() or path.suffix == SUFFIX)
+    manifest = read_manifest(path) if path is not None and carries else None
     if manifest is None:
         return Control("provenance", True, None, None, None, say("provenance.no_manifest"))
     if manifest.members_digest != prepared.members_digest:

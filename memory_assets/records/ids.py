@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from memory_assets.errors import InputError
 from memory_assets.records.labels import as_texts
-from memory_assets.records.tables import is_text, shown
+from memory_assets.records.tables import float_ids, is_text, shown
 from memory_assets.subjects import ROW_NUMBER
 
 _SHOWN = 3
@@ -46,10 +46,7 @@ def as_ids(values: NDArray, where: str) -> NDArray[np.str_]:
             id, or what `as_texts` refuses.
     """
     if values.dtype.kind == "f":
-        raise InputError(
-            f"{where}: ids that are {values.dtype}, which write 10 as 10.0 and keep 16 digits at "
-            "most; write them as text or whole numbers"
-        )
+        raise float_ids(values.dtype, where)
     ids = as_texts(values, where)
     if values.dtype.kind in "OUS":
         empty = next((i for i, name in enumerate(ids) if not name.strip()), None)

@@ -252,3 +252,11 @@ def named(table: pa.Table, path: Path, name: str, field: str = "") -> pa.Chunked
             known = f"{table.num_columns} columns, some named by a number; is the header missing?"
         raise InputError(f"{path}: no column {name!r}{which}; it has {known}")
     return table[name]
+
+
+def float_ids(kind: object, where: str) -> InputError:
+    """The error of ids that are numbers with decimals, of this type."""
+    return InputError(
+        f"{where}: ids that are {kind}, which write 10 as 10.0 and keep 16 digits at most; write "
+        "them as text or whole numbers"
+    )
