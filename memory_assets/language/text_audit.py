@@ -231,7 +231,7 @@ def measure_near_verbatim(
                 "near_verbatim_rate",
                 "probability",
                 estimate,
-                extraction.FORMULA_VERSION,
+                extraction.NEAR_VERBATIM_VERSION,
                 stratum,
             )
         )

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from memory_assets.records.normal import normal
 from memory_assets.records.overlap import measure_overlap
 from memory_assets.records.pairing import pair_up
 from memory_assets.records.prepared import PreparedTexts
 from memory_assets.records.texts import Texts
 
-FORMULA_VERSION = 2  # 1 looked at all runs of characters, however much text there was
+FORMULA_VERSION = 3  # 2 compared texts without NFKC, and planted lines as they are written
 
 
 def pair_texts(
@@ -35,8 +36,8 @@ def pair_texts(
     """
     among = measure_overlap(members, held_out)
     unseen = measure_overlap(held_out, None)
-    planted = set(planted)
-    own = np.array([text not in planted for text in members.texts])
+    planted = set(map(normal, planted))
+    own = np.array([normal(text) not in planted for text in members.texts])
     once = own & (among.repetitions == 1)
     usable = ~among.near & (unseen.repetitions == 1)
     first = len(members)
