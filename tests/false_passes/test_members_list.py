@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from memory_assets.artifacts import ArtifactStore
+from memory_assets.audits.classifier import read_records
 from memory_assets.audits.conclusion import _provenance
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import Manifest, save_checkpoint
@@ -17,6 +19,7 @@ from memory_assets.records.dataset import Dataset
 from memory_assets.records.members import load_members
 from memory_assets.records.pairing import draw_pairing
 from memory_assets.records.prepared import Prepared, members_digest
+from memory_assets.subjects import ClassifierSubject
 
 N = 40
 
@@ -154,3 +157,31 @@ def test_a_manifest_that_names_other_members_is_read(same, folder, tmp_path: Pat
     control = _provenance(path, prepared)
     assert control.passed is same
     assert ("names other members" in control.detail) is not same
+
+
+def test_what_was_left_out_on_reading_is_said(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(N, 2))
+    x[N - 1] = x[0]  # a non-member that repeats a member
+    rows = [f"{i},c{i},{a},{b},{0 if i == N - 1 else i % 2}" for i, (a, b) in enumerate(x)]
+    (tmp_path / "claims.csv").write_text("\n".join([",claim_id,age,income,label", *rows]))
+    listing = [f"{i},c{i} " for i in range(N // 2)]
+    (tmp_path / "members.csv").write_text("\n".join([",claim_id", *listing]))
+    subject = ClassifierSubject.model_validate(
+        {
+            "subject": "claims",
+            "records": {"path": "claims.csv", "members": "members.csv", "id": "claim_id"},
+            "fit": "a:b",
+            "checkpoints": "versions",
+        }
+    )
+    read = read_records(subject, tmp_path, ArtifactStore(tmp_path / "home"))
+    prepared = Prepared.load(read.artifact.path)
+    assert prepared.data.ids[prepared.members].tolist() == [f"c{i}" for i in range(N // 2)]
+    assert prepared.data.x.shape == (N, 2)
+    for said in (
+        "column without a name is an index",
+        "column 1 has no name, or that of an index: it was not read as ids",
+        "20 ids are those of",
+        "1 of 20 non-members repeat a member or one another",
+    ):
+        assert any(said in line for line in read.notices), said
