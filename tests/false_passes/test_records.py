@@ -24,7 +24,8 @@ LONG = [f"9{'0' * 18}{i}" for i in range(N)]  # 20 digits, which float64 and int
 
 
 def read(root: Path, name: str, **spec: str) -> Dataset:
-    return load_records(RecordsSpec(members="members.csv", path=name, **spec), root)
+    given = {"members": "members.csv", "path": name, **spec}
+    return load_records(RecordsSpec.model_validate(given), root)
 
 
 def write(root: Path, columns: dict, suffix: str = ".csv") -> str:
