@@ -9,7 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
+import dagster as dg
+
 from dagster_project.components.option_assets import OPTION_ASSETS
+from dagster_project.components.pool_assets import NOTICES
 from dagster_project.components.subject_graph import SubjectGraph
 from dagster_project.definitions import build_definitions, load_alone
 from dagster_project.executors import executor_name
@@ -69,11 +72,25 @@ class AuditRun:
     not_done: tuple[NotDone, ...] = ()
 
 
-def _audited(subject: AuditedSubject, done: Result, graph: SubjectGraph) -> Audited:
+def _notices(instance: dg.DagsterInstance, graph: SubjectGraph) -> list[str]:
+    """What a subject's data set says was taken or left out by a rule as it was read."""
+    event = instance.get_latest_materialization_event(graph.key("dataset"))
+    read = event.asset_materialization if event else None
+    said = read.metadata.get(NOTICES) if read else None
+    lines = said.value if isinstance(said, dg.JsonMetadataValue) else None
+    return [str(line) for line in lines] if isinstance(lines, list) else []
+
+
+def _audited(
+    subject: AuditedSubject, done: Result, graph: SubjectGraph, instance: dg.DagsterInstance
+) -> Audited:
     facts = metadata_of(done, graph.key("leakage"))
     bundle = AuditBundle.read(Path(str(facts["path"])))
     version = bundle.audit.model_version
-    notices = read_notices(Path(str(facts["findings"]))) if "findings" in facts else []
+    if "findings" in facts:
+        notices = read_notices(Path(str(facts["findings"])))
+    else:
+        notices = _notices(instance, graph)
     return Audited(subject.subject, version, bundle, bool(facts["reused"]), tuple(notices))
 
 
@@ -199,7 +216,7 @@ class _OfSubject:
 
         def work() -> Audited:
             done = self.runner.run(f"{self.name} {version}", keys, version)
-            return _audited(self.subject, done, self.graph)
+            return _audited(self.subject, done, self.graph, self.runner.instance)
 
         return self._attempt(version, work)
 
@@ -223,7 +240,7 @@ class _OfSubject:
         keys = [option.key(asset) for asset in OPTION_ASSETS]
         done = self.runner.run(f"{self.name} {option.option}", keys)
         self.tally.count(blocks_of(done, option))
-        return _audited(self.subject, done, option)
+        return _audited(self.subject, done, option, self.runner.instance)
 
     def _has_records(self, since: float) -> bool:
         """Whether the records were prepared since a time, though the pool upon them failed."""

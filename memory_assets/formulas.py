@@ -156,7 +156,8 @@ def watched() -> Iterator[list[Work]]:
 LABELS = Formula("labels", 2)  # 1 numbered labels that are stored as text in the order of text
 PAIRING = Formula("pairing", 2)  # 1 trained shadow models on one of several copies
 TEXTS = Formula("texts", 3)
-TEXT_PAIRS = Formula("text pairs", 2)  # 1 looked at all runs of characters
+TEXT_PAIRS = Formula("text pairs", 3)
+"""1 looked at all runs of characters; 2 compared texts without their normal form."""
 MASKS = Formula("masks", 1)
 TRAINER = Formula("trainer", 2)
 LANGUAGE_TRAINER = Formula("language trainer", 1)
@@ -186,8 +187,9 @@ threshold some always lie above it by luck, and the whole interval lay above the
 INFORMATION = Formula("information", 1)
 SCORE_CHANNEL = Formula("score channel", 1)
 
-FINDINGS = Formula("language findings", 3)
+FINDINGS = Formula("language findings", 4)  # 3 compared texts and secrets as they are written
 EXTRACTION = Formula("extraction", 1)
+NEAR_VERBATIM = Formula("near-verbatim extraction", 2)  # 1 compared tokens alone
 NEAR_TIES = Formula("near ties", 2)  # 1 counted windows, which are no independent trials
 UNINTENDED = Formula("unintended", 3)
 """1 had Student's interval, too short above for a few texts with many bits; 2 counted characters
@@ -195,7 +197,8 @@ that the reference alone had scored."""
 EXPOSURE = Formula("exposure", 3)
 """1 had Student's interval for means of these skewed bits; 2 drew letters for the letters of listed
 values, so that words were ranked high by models that never saw them."""
-PII = Formula("pii", 2)  # 1 drew letters for the letters of listed values
+PII = Formula("pii", 3)
+"""1 drew letters for the letters of listed values; 2 took another spelling for another value."""
 
 UTILITY = Formula("utility", 1)
 GATE = Formula("gate", 2)  # 1 took every limit for the most that may pass

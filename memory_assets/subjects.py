@@ -34,6 +34,9 @@ DEPTHS: dict[Depth, int] = {"quick": 4, "standard": 64, "thorough": 256}
 WAYS = ("recipe", "fit", "command", "predictions")
 """The ways to bring a model, from the most to the least informative."""
 
+ROW_NUMBER = "row number"
+"""In place of a column of ids: the records are numbered from 0."""
+
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 
@@ -58,7 +61,10 @@ Limits = Annotated[
 class RecordsSpec(Spec):
     """Where the records are: a loader, a file, or a folder of images."""
 
-    members: str = Field(description="CSV of the record ids that the model was trained on")
+    members: str = Field(
+        description="list of the record ids that the model was trained on: CSV or Parquet with "
+        "their column, or a text file with one a line"
+    )
     loader: str | None = Field(
         default=None, description="function that returns a memory_assets Dataset"
     )
@@ -73,14 +79,18 @@ class RecordsSpec(Spec):
         default="label",
         description="column or array of the class labels; of an npy file, the npy file beside it",
     )
-    id: str | None = Field(default=None, description="column of record ids; row numbers without it")
+    id: str | None = Field(
+        default=None,
+        description="column of record ids, or `row number`; without it, row numbers where no "
+        "column looks like ids",
+    )
 
     @model_validator(mode="after")
     def _two_columns(self) -> RecordsSpec:
         if self.id == self.label:
             raise ValueError(
                 f"id and label both name {self.id!r}, and a class is no id of a record; name the "
-                "column of ids, or leave id out for row numbers"
+                "column of ids, or say id: {ROW_NUMBER}"
             )
         return self
 

@@ -22,6 +22,9 @@ from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.records.prepared import Prepared
 from memory_assets.subjects import ClassifierSubject, PooledSubject
 
+NOTICES = "notices"
+"""The metadata of a data set under which it says what was taken or left out by a rule."""
+
 Result = dg.MaterializeResult[Reference]
 
 
@@ -38,7 +41,8 @@ def _dataset(graph: SubjectGraph) -> dg.AssetsDefinition:
     )
     def dataset() -> Result:
         with clear_failures():
-            made = classifier.prepare_records(graph.subject, graph.root, graph.store)
+            read = classifier.read_records(graph.subject, graph.root, graph.store)
+            made = read.artifact
         prepared = Prepared.load(made.path)
         pairing = prepared.pairing
         return dg.MaterializeResult(
@@ -53,6 +57,7 @@ def _dataset(graph: SubjectGraph) -> dg.AssetsDefinition:
                 "common records": len(pairing.common),
                 "held-out records": len(pairing.held_out),
                 "copies left out": pairing.dropped,
+                NOTICES: dg.MetadataValue.json(list(read.notices)),
                 "source": prepared.data.source,
                 "path": dg.MetadataValue.path(str(made.path)),
                 "sha256": prepared.data.digest,

@@ -8,9 +8,11 @@ from typing import Any
 
 from dagster_project.starters.given import NO_GATE, Draft, Given, named, only, shown_columns
 from memory_assets.errors import InputError
-from memory_assets.models.checkpoints import columns, list_versions
+from memory_assets.models.checkpoints import TABLES, columns, list_versions
+from memory_assets.records.ids import names_ids
 from memory_assets.records.loading import FORMATS
-from memory_assets.subjects import WAYS
+from memory_assets.records.members import LISTS, USUAL_NAMES
+from memory_assets.subjects import ROW_NUMBER, WAYS
 
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
 _TYPE = "dagster_project.ClassifierAudit"
@@ -34,7 +36,7 @@ def _look(folder: Path, root: Path) -> _Found:
             continue
         if path.suffix in (".csv", ".parquet") and {"logit_0", "prob_0"} & set(columns(path)):
             found.outputs.append(name)
-        elif path.suffix == ".csv" and "member" in path.stem.lower():
+        elif path.suffix in LISTS and "member" in path.stem.lower():
             found.members.append(name)
         elif path.suffix in _WEIGHTS:
             found.weights.append(name)
@@ -60,14 +62,27 @@ def _way(given: Given, shadows: str | None) -> dict[str, Any]:
     return ways
 
 
-def _columns_of_records(table: Path, label: str) -> dict[str, str]:
-    """Which column names the records, by its usual names; the label's must be there."""
+def _columns_of_records(table: Path, label: str, members: Path) -> dict[str, str]:
+    """Which column names the records; the label's must be there.
+
+    It is the column that the list of members is headed by, else one of the usual names, else the
+    only one that is called as ids are.
+    """
     names = columns(table)
     if label not in names:
         shown = shown_columns(names)
         raise InputError(f"{table}: no column {label!r}; say with --label which of {shown} it is")
-    identifier = next((name for name in ("id", "record_id") if name in names), None)
-    return {"id": identifier} if identifier else {}
+    others = [name for name in names if name != label and name.strip()]
+    headed = columns(members) if members.suffix in TABLES and members.is_file() else []
+    like_ids = [name for name in others if names_ids(name)]
+    for found in (
+        [name for name in headed if name in others],
+        [name for name in USUAL_NAMES if name in others][:1],
+        like_ids,
+    ):
+        if len(found) == 1:
+            return {"id": found[0]}
+    return {}
 
 
 def _attributes(
@@ -84,12 +99,13 @@ def _attributes(
         records["path"] = path
     if given.label:
         records["label"] = given.label
-    table = root / records.get("path", "")
-    if table.suffix in (".csv", ".parquet") and table.is_file():
-        records |= _columns_of_records(table, given.label or "label")
-    records["members"] = (
+    members = (
         given.members or only(found.members, "members", "--members") or f"{folder}/members.csv"
     )
+    table = root / records.get("path", "")
+    if table.suffix in TABLES and table.is_file():
+        records |= _columns_of_records(table, given.label or "label", root / members)
+    records["members"] = members
     versions = found.weights if "recipe" in way else [o for o in found.outputs if o != shadows]
     folders = sorted({str(Path(version).parent) for version in versions or found.weights})
     checkpoints = given.checkpoints or only(folders, "checkpoints", "--checkpoints")
@@ -108,6 +124,11 @@ def _missing(attributes: dict[str, Any], root: Path) -> list[str]:
         said.append(
             f"{records['members']} is not there: list the ids of the records that the model was "
             "trained on; without it nothing can be measured."
+        )
+    if Path(records.get("path", "")).suffix in TABLES and "id" not in records:
+        said.append(
+            f"No column of ids: write `id:` under records with the column whose ids the list of "
+            f"members holds, or `id: {ROW_NUMBER}` if it holds row numbers from 0."
         )
     if not list_versions(checkpoints):
         what = "weights" if "recipe" in attributes else "a table of the model's outputs"

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.digest import digest
 from memory_assets.formulas import LABELS, PAIRING, Step
 from memory_assets.records.loading import load_records
-from memory_assets.records.pairing import draw_pairing, read_members
+from memory_assets.records.members import load_members
+from memory_assets.records.pairing import draw_pairing
 from memory_assets.records.prepared import Prepared
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.subjects import ROW_NUMBER, ClassifierSubject
 
 RECORDS = Step("records", (PAIRING, LABELS))
 
 
+@dataclass(frozen=True)
+class Records:
+    """The audit set as an artifact that `Prepared.load` reads, and what is to be said of it.
+
+    `notices` says in one line each what was taken or left out by a rule.
+    """
+
+    artifact: Artifact
+    notices: tuple[str, ...]
+
+
 @RECORDS.at_work()
+def _read(subject: ClassifierSubject, root: Path) -> tuple[Prepared, tuple[str, ...]]:
+    spec = subject.records
+    data = load_records(spec, root)
+    members = load_members(root / spec.members, data, None if spec.id == ROW_NUMBER else spec.id)
+    pairing = draw_pairing(data, members.mask, seed=subject.pool.seed, pairs=subject.pool.pairs)
+    prepared = Prepared(data, members.mask, pairing)
+    return prepared, (*data.notices, *members.notices, *_copies(prepared))
+
+
 def records_now(subject: ClassifierSubject, root: Path) -> Prepared:
     """The records and members as they are now, and the audit set that is drawn from them.
 
     Raises:
         InputError: records or members that cannot be read, or of which no audit set can be drawn.
     """
-    data = load_records(subject.records, root)
-    members = read_members(root / subject.records.members, data)
-    pairing = draw_pairing(data, members, seed=subject.pool.seed, pairs=subject.pool.pairs)
-    return Prepared(data, members, pairing)
+    return _read(subject, root)[0]
 
 
 def prepare_records(subject: ClassifierSubject, root: Path, store: ArtifactStore) -> Artifact:
@@ -34,8 +53,28 @@ def prepare_records(subject: ClassifierSubject, root: Path, store: ArtifactStore
     Raises:
         InputError: as `records_now`.
     """
-    prepared = records_now(subject, root)
-    return store.get_or_build("records", prepared.key, prepared.save)
+    return read_records(subject, root, store).artifact
+
+
+def read_records(subject: ClassifierSubject, root: Path, store: ArtifactStore) -> Records:
+    """`prepare_records`, with what was taken or left out by a rule on the way.
+
+    Raises:
+        InputError: as `records_now`.
+    """
+    prepared, notices = _read(subject, root)
+    return Records(store.get_or_build("records", prepared.key, prepared.save), notices)
+
+
+def _copies(prepared: Prepared) -> list[str]:
+    """One line about the non-members that repeat another record; none where there are none."""
+    dropped, others = prepared.pairing.dropped, int((~prepared.members).sum())
+    if not dropped:
+        return []
+    return [
+        f"{prepared.data.source}: {dropped} of {others} non-members repeat a member or one another "
+        "in every value and the label, and were left out"
+    ]
 
 
 def records_version(subject: ClassifierSubject) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from memory_assets.language.secret_audit import (
 )
 from memory_assets.language.text_audit import Floats, Probes, Side
 from memory_assets.language.windows import Sides, Windows, choose_texts, cut_windows, too_short
+from memory_assets.records.occurrences import Corpus, respelled
 from memory_assets.records.planted import check_manifest
 from memory_assets.records.secrets import Manifest
 from memory_assets.records.texts import Texts
@@ -104,10 +106,14 @@ def audit_language_model(
     """
     options = options or LanguageOptions()
     notices: list[str] = []
-    asked = manifest is not None
+    asked, corpus, tried = manifest is not None, None, None
     if manifest is not None:
+        corpus = Corpus(members)
         try:
-            notices += check_manifest(manifest, members)
+            notices += check_manifest(manifest, members, corpus)
+            spelled, said = respelled(manifest.secrets, corpus)
+            tried = replace(manifest, secrets=spelled)
+            notices += said
         except InputError as error:
             # Texts are measured all the same; of the secrets of another corpus nothing is.
             notices.append(f"{error}; no secret was tried")
@@ -149,10 +155,10 @@ def audit_language_model(
             notices += too_short(side.windows, options.prefix + options.suffix)
     measurements += texts_of.measure_unintended(compared[0])
     secret_findings = ()
-    if manifest is not None:
-        ready: Preflight = preflight(model, manifest.secrets, members, options.training)
+    if tried is not None:
+        ready: Preflight = preflight(model, tried.secrets, members, options.training, corpus)
         notices += ready.notices
-        secret_findings = _secrets(model, manifest, ready, options, clock, found)
+        secret_findings = _secrets(model, tried, ready, options, clock, found)
         notices += ranking_notices(secret_findings)
     if asked:
         measurements += measure_secrets(secret_findings, options.duplication_shares)

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.formulas import EXTRACTION
+from memory_assets.formulas import EXTRACTION, NEAR_VERBATIM
 from memory_assets.language.branches import continue_greedily
 from memory_assets.language.model import Ids, LanguageModel
 from memory_assets.language.signals import NEAR_TIE, Progress, TokenSignals, last_margins
+from memory_assets.records.normal import normal
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+_NEAR = 0.1
 _DEPTHS = (1, 8, 0)  # tokens of the suffix checked at each stage; 0: all
 
 
@@ -122,7 +124,13 @@ def bleu(candidate: Ids, truth: Ids, order: int = 4) -> float:
     return float(np.exp(np.mean(logs)))
 
 
-@EXTRACTION.computes
+def _near_in_normal_form(model: LanguageModel, made: Ids, truth: Ids) -> bool:
+    """Whether two sequences are near each other once width, case and white space are levelled."""
+    mine, true = (model.encode(normal(model.decode(ids)))[None] for ids in (made, truth))
+    return bool(edit_distance(mine, true)[0] <= _NEAR) if true.size else False
+
+
+@NEAR_VERBATIM.computes
 def near_verbatim(
     model: LanguageModel,
     sequences: Sequence[Ids],
@@ -132,13 +140,15 @@ def near_verbatim(
     progress: Progress | None = None,
 ) -> Bools:
     """Which probes greedy generation recites nearly: normalized edit distance of at most 10%
-    (Ippolito et al. 2023), or BLEU above 0.75. This one really generates."""
+    (Ippolito et al. 2023), or BLEU above 0.75. This one really generates. The distance counts
+    between the tokens that were generated or between those of the normal forms, the smaller."""
     found = []
     for start in range(0, len(sequences), batch):
         rows = np.stack([ids[: prefix + suffix] for ids in sequences[start : start + batch]])
         made = continue_greedily(model, rows[:, :prefix], suffix)
         truth = rows[:, prefix:]
-        close = edit_distance(made, truth) <= 0.1
+        close = edit_distance(made, truth) <= _NEAR
+        close |= [_near_in_normal_form(model, x, y) for x, y in zip(made, truth, strict=True)]
         alike = [bleu(x, y) > 0.75 for x, y in zip(made, truth, strict=True)]
         found.append(close | np.array(alike))
         if progress is not None:

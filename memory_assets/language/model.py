@@ -85,7 +85,11 @@ class LanguageModel:
     def reads_back(self, text: str, ids: Ids) -> bool:
         """Whether the tokenizer gives a text of these tokens back unchanged: else it cannot be
         recited."""
-        return self.tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text
+        return self.decode(ids) == text
+
+    def decode(self, ids: Ids) -> str:
+        """The text of these tokens."""
+        return self.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
 
     def hidden(self, ids: torch.Tensor) -> torch.Tensor:
         """Last hidden states `[batch, length, width]`; for models whose head is not "whole"."""

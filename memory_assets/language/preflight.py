@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from memory_assets.errors import InputError
 from memory_assets.language.model import Ids, LanguageModel
+from memory_assets.records.normal import normal, with_places
+from memory_assets.records.occurrences import Copy, Corpus
 from memory_assets.records.secrets import Secret
 from memory_assets.records.texts import Texts
 
@@ -95,29 +97,46 @@ def fit_values(model: LanguageModel, secret: Secret, values: Sequence[str]) -> F
     return Fit(rows, written, short, begun)
 
 
-def _reason(model: LanguageModel, text: str, place: int, secret: Secret, how: Training) -> str:
-    """Why a copy at `place` of a text was not trained on; empty where it was."""
-    mark = how.trained_after
-    if mark is not None and not 0 <= text.find(mark) <= place:
+def _mark_at(text: str, mark: str) -> int:
+    """Where a mark stands first in a text, in whatever spelling; -1 where it does not."""
+    at = text.find(mark)
+    if at >= 0 or not (form := normal(mark)) or form not in normal(text):
+        return at
+    whole, places = with_places(text)
+    at = whole.find(form)
+    return places[at] if at >= 0 else -1
+
+
+def _reason(model: LanguageModel, text: str, copy: Copy, how: Training) -> str:
+    """Why a copy in a text was not trained on; empty where it was."""
+    place, mark = copy.value, how.trained_after
+    if mark is not None and not 0 <= _mark_at(text, mark) <= place:
         return "masked"
     if how.window is None:
         return ""
     begin = len(model.encode(text[:place]))
-    end = len(model.encode(text[: place + len(secret.value)]))
+    end = len(model.encode(text[: copy.end]))
     if how.cut == "truncate":
         return "cut off by the window" if end > how.window else ""
     return "split between two windows" if begin // how.window != (end - 1) // how.window else ""
 
 
 def preflight(
-    model: LanguageModel, secrets: Sequence[Secret], members: Texts, how: Training
+    model: LanguageModel,
+    secrets: Sequence[Secret],
+    members: Texts,
+    how: Training,
+    corpus: Corpus | None = None,
 ) -> Preflight:
-    """Count for each secret the copies that could be learned.
+    """Count for each secret the copies that could be learned, in whatever spelling.
+
+    `corpus` are the members where they have been made ready for looking secrets up.
 
     A secret that the tokenizer does not give back unchanged, or that is longer than the model
     reads, cannot be recited, and one without any token before its value cannot be asked for: they
     have no trained copy, planted or not, and are left out of `trained`.
     """
+    corpus = corpus or Corpus(members)
     trained: dict[str, int] = {}
     notices = []
     for secret in secrets:
@@ -137,16 +156,12 @@ def preflight(
                 "longer prefix; left out"
             )
             continue
-        probe, copies, lost = secret.prefix + secret.value, 0, []
-        if secret.repetitions:
-            for text in members.texts:
-                at = text.find(probe)
-                while at >= 0:
-                    why = _reason(model, text, at + len(secret.prefix), secret, how)
-                    copies += not why
-                    if why:
-                        lost.append(why)
-                    at = text.find(probe, at + 1)
+        reasons = [
+            _reason(model, members.texts[copy.text], copy, how)
+            for copy in (corpus.copies(secret) if secret.repetitions else ())
+        ]
+        lost = [why for why in reasons if why]
+        copies = len(reasons) - len(lost)
         if lost:
             notices.append(
                 f"secret {secret.id!r}: {len(lost)} of {len(lost) + copies} copies could not be "

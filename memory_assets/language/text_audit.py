@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.formulas import EXTRACTION, NEAR_TIES, UNINTENDED
+from memory_assets.formulas import EXTRACTION, NEAR_TIES, NEAR_VERBATIM, UNINTENDED
 from memory_assets.language import extraction, scores
 from memory_assets.language.model import LanguageModel
 from memory_assets.language.progress import part
@@ -228,7 +228,7 @@ def measure_near_verbatim(
                 "near_verbatim_rate",
                 "probability",
                 estimate,
-                EXTRACTION.version,
+                NEAR_VERBATIM.version,
                 stratum,
             )
         )

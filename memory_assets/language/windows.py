@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from memory_assets.errors import InputError
 from memory_assets.language.model import Ids, LanguageModel
 from memory_assets.language.signals import TokenSignals
+from memory_assets.records.normal import normal
 from memory_assets.records.overlap import LEAST, Overlap, measure_overlap
 from memory_assets.records.secrets import Secret
 from memory_assets.records.texts import Texts
@@ -96,8 +97,8 @@ def choose_texts(
         InputError: no member is left.
     """
     overlap: Overlap = measure_overlap(members, held_out)
-    planted = {secret.text for secret in secrets}
-    own = np.array([text not in planted for text in members.texts])
+    planted = {normal(secret.text) for secret in secrets}
+    own = np.array([not planted or normal(text) not in planted for text in members.texts])
     kept = np.flatnonzero(overlap.first & own)
     if not kept.size:
         raise InputError(f"{members.source}: nothing but planted secrets; give member texts too")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -17,29 +17,57 @@ from memory_assets.errors import InputError
 from memory_assets.paths import is_file
 from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset
-from memory_assets.records.labels import as_labels, as_texts
-from memory_assets.subjects import RecordsSpec
+from memory_assets.records.ids import as_ids, ask_for_array, numbered, spaced
+from memory_assets.records.labels import as_labels
+from memory_assets.subjects import ROW_NUMBER, RecordsSpec
 
 _USED = 5
 """Bytes of a number as it is used, whatever the file keeps: float32, and whether it is finite."""
 
 
-def _dataset(arrays: Mapping[str, NDArray], path: Path, spec: RecordsSpec) -> Dataset:
-    """Records from the arrays `x`, the label's and, if there is one, `id`."""
+def _id_array(spec: RecordsSpec) -> str | None:
+    """The array of ids: the one that the owner names, else `id`; None for row numbers."""
+    if spec.id is not None:
+        return None if spec.id == ROW_NUMBER else spec.id
+    return "id" if spec.label != "id" else None
+
+
+def _dataset(
+    arrays: Mapping[str, NDArray], path: Path, spec: RecordsSpec, names: Iterable[str] = ()
+) -> Dataset:
+    """Records from the arrays `x`, the label's and, if there is one, `id`.
+
+    `names` are those of all arrays that lie there.
+    """
     missing = [name for name in ("x", spec.label) if name not in arrays]
     if missing:
         raise InputError(f"{path}: no array {missing[0]!r}; expected x and {spec.label} (and id)")
-    if spec.id and spec.id not in arrays:
+    named = _id_array(spec)
+    if spec.id is not None and named is not None and named not in arrays:
         raise InputError(f"{path}: no array {spec.id!r} (records.id)")
     x, labels = arrays["x"], arrays[spec.label]
     if x.dtype.kind not in "iufb" or x.ndim < 2 or 0 in x.shape[1:]:
         raise InputError(f"{path}: x is {x.dtype} {list(x.shape)}; expected numbers [records, ...]")
     found = as_labels(labels, f"{path}: {spec.label!r}")
-    given = arrays.get(spec.id or "id") if spec.label != "id" else None
-    ids = as_texts(np.arange(len(x)) if given is None else given, f"{path}: ids")
+    if named is not None and named in arrays:
+        ids = as_ids(arrays[named], f"{path}: ids")
+        notices = spaced(ids, f"{path}: {named!r}")
+    else:
+        if spec.id is None:
+            ask_for_array(names, ["x", spec.label], str(path))
+        ids, said = numbered(len(x), str(path))
+        notices = [said] if spec.id is None else []
     with np.errstate(over="ignore"):  # what does not fit float32 is refused as not finite
         x = x.astype(np.float32)
-    return Dataset(ids, x, found.codes, found.classes, source=str(path), names=found.names)
+    return Dataset(
+        ids,
+        x,
+        found.codes,
+        found.classes,
+        source=str(path),
+        names=found.names,
+        notices=tuple(notices),
+    )
 
 
 def _claimed(file: IO[bytes]) -> tuple[int, int]:
@@ -65,10 +93,11 @@ def read_npz(path: Path, spec: RecordsSpec) -> Dataset:
 
     Others are not read, and none is unpacked before its size was checked.
     """
-    wanted = {"x", spec.label, spec.id or "id"}
+    wanted = {"x", spec.label, _id_array(spec)}
     arrays: dict[str, NDArray] = {}
     try:
         with zipfile.ZipFile(path) as archive:
+            names = [m.filename.removesuffix(".npy") for m in archive.infolist()]
             members = [m for m in archive.infolist() if m.filename.removesuffix(".npy") in wanted]
             total = 0
             for member in members:
@@ -86,7 +115,7 @@ def read_npz(path: Path, spec: RecordsSpec) -> Dataset:
         raise InputError(
             f"{path}: not a readable npz file of plain arrays ({type(error).__name__})"
         ) from error
-    return _dataset(arrays, path, spec)
+    return _dataset(arrays, path, spec, names)
 
 
 def _read_npy(file: Path) -> NDArray:
@@ -106,7 +135,8 @@ def _read_npy(file: Path) -> NDArray:
 
 def read_npy(path: Path, spec: RecordsSpec) -> Dataset:
     """Records of an npy file; their labels lie in the npy file beside it that `label` names."""
-    beside = {spec.label: spec.label, **({spec.id: spec.id} if spec.id else {})}
+    named = _id_array(spec) if spec.id is not None else None  # no file is taken by its name alone
+    beside = {spec.label: spec.label, **({named: named} if named is not None else {})}
     files = {"x": path, **{name: path.parent / file for name, file in beside.items()}}
     arrays = {}
     for name, file in files.items():
@@ -129,7 +159,8 @@ def read_safetensors(path: Path, spec: RecordsSpec) -> Dataset:
     arrays: dict[str, NDArray] = {}
     try:
         with safe_open(path, framework="np") as file:
-            wanted = {"x", spec.label, spec.id or "id"} & set(file.keys())
+            names = list(file.keys())
+            wanted = {"x", spec.label, _id_array(spec)} & set(names)
             numbers = sum(math.prod(file.get_slice(name).get_shape()) for name in wanted)
             afford(path.stat().st_size + _USED * numbers, path)
             for name in wanted:
@@ -138,4 +169,4 @@ def read_safetensors(path: Path, spec: RecordsSpec) -> Dataset:
         raise
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{path}: not a whole safetensors file of plain numbers") from error
-    return _dataset(arrays, path, spec)
+    return _dataset(arrays, path, spec, names)

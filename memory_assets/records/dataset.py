@@ -26,6 +26,8 @@ class Dataset:
     `ids` are unique texts `[N]`; `x` float32 `[N, *record]`; `y` int64 `[N]` in `0..classes-1`.
     `names` says what the classes are called at their source, in their order; empty where the
     source holds these very numbers.
+    `notices` says in one line each what was taken or left out by a rule on reading; it is no part
+    of the digest.
 
     Raises:
         InputError: shapes that disagree, repeated ids, a label out of range, fewer than two
@@ -38,6 +40,7 @@ class Dataset:
     classes: int
     source: str = "records"
     names: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from memory_assets.errors import InputError, place_of
 from memory_assets.owner_code import heard_only_in
@@ -13,10 +14,11 @@ from memory_assets.paths import is_file, is_folder
 from memory_assets.records.array_files import read_npy, read_npz, read_safetensors
 from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset, import_attribute
+from memory_assets.records.ids import as_ids, ask_for_ids, indexes, more_ids, numbered, spaced
 from memory_assets.records.image_folder import read_images
-from memory_assets.records.labels import as_labels, as_texts
+from memory_assets.records.labels import as_labels
 from memory_assets.records.tables import named, read_table, shown
-from memory_assets.subjects import RecordsSpec
+from memory_assets.subjects import ROW_NUMBER, RecordsSpec
 
 
 def _column(table: pa.Table, name: str, path: Path, field: str) -> np.ndarray:
@@ -28,20 +30,37 @@ def _column(table: pa.Table, name: str, path: Path, field: str) -> np.ndarray:
     return column.to_numpy()
 
 
+def _ids(table: pa.Table, path: Path, spec: RecordsSpec) -> tuple[NDArray[np.str_], list[str]]:
+    """The ids of the records, and what is to be said of them."""
+    if spec.id is not None and (spec.id != ROW_NUMBER or ROW_NUMBER in table.column_names):
+        where = f"{path}: {spec.id!r}"
+        ids = as_ids(_column(table, spec.id, path, "id"), where)
+        return ids, spaced(ids, where)
+    if spec.id is None:
+        ask_for_ids(table, path, spec.label)
+    ids, said = numbered(table.num_rows, str(path))
+    return ids, [said] if spec.id is None else []
+
+
 def _read_table(path: Path, spec: RecordsSpec) -> Dataset:
-    table = read_table(path)
+    table = read_table(path, texts=[spec.id] if spec.id is not None else [])
     if table.num_rows == 0:
         raise InputError(f"{path}: no records; expected at least one row")
     labels = as_labels(_column(table, spec.label, path, "label"), f"{path}: {spec.label!r}")
-    ids = as_texts(np.arange(table.num_rows), f"{path}: ids")
-    if spec.id:
-        ids = as_texts(_column(table, spec.id, path, "id"), f"{path}: {spec.id!r}")
+    ids, notices = _ids(table, path, spec)
+    unused = indexes(table, [spec.label, spec.id])
+    if unused:
+        called = ", ".join(repr(name) if name.strip() else "without a name" for name in unused)
+        notices.append(
+            f"{path}: column {called} is an index that was written with the table, and was left out"
+        )
     # Columns of float32, stacked, and whether each number is finite.
     afford(table.nbytes + 9 * table.num_rows * table.num_columns, path)
+    apart = {spec.label, spec.id, *unused}
+    features = [name for name in table.column_names if name not in apart]
+    notices += more_ids(table, features, str(path))
     columns = []
-    for name in table.column_names:
-        if name in (spec.label, spec.id):
-            continue
+    for name in features:
         values = _column(table, name, path, "path")
         if values.dtype.kind not in "iufb":
             raise InputError(
@@ -53,7 +72,15 @@ def _read_table(path: Path, spec: RecordsSpec) -> Dataset:
     if not columns:
         raise InputError(f"{path}: no numeric columns beside the label and the id")
     x = np.stack(columns, axis=1)
-    return Dataset(ids, x, labels.codes, labels.classes, source=str(path), names=labels.names)
+    return Dataset(
+        ids,
+        x,
+        labels.codes,
+        labels.classes,
+        source=str(path),
+        names=labels.names,
+        notices=tuple(notices),
+    )
 
 
 FORMATS = {

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_assets.records.normal import folded, joins
 from memory_assets.records.texts import Texts
 
 SHINGLE = 32
@@ -60,16 +61,30 @@ def _distinct(values: NDArray) -> NDArray:
     return values[new]
 
 
+def _cuts(text: str) -> Iterator[str]:
+    """The text in pieces that may be folded one by one: no character joins the piece before."""
+    start = 0
+    while start < len(text):
+        stop = start + _PIECE
+        most = stop + _PIECE  # a text of nothing but marks is cut all the same
+        while stop < min(len(text), most) and joins(text[stop]):
+            stop += 1
+        yield text[start:stop]
+        start = stop
+
+
 def _levelled(text: str) -> Iterator[str]:
-    """The text piece by piece, case and white space levelled."""
+    """The normal form of the text piece by piece."""
     begun = gap = False
-    for start in range(0, len(text), _PIECE):
-        piece = text[start : start + _PIECE]
-        words = " ".join(piece.split()).casefold()
+    for cut in _cuts(text):
+        piece = folded(cut)
+        words = " ".join(piece.split())
         if words:
-            yield " " + words if begun and (gap or piece[0].isspace()) else words
+            whole = " " + words if begun and (gap or piece[0].isspace()) else words
+            for start in range(0, len(whole), _PIECE):  # a sign may fold to eighteen
+                yield whole[start : start + _PIECE]
             begun, gap = True, piece[-1].isspace()
-        else:
+        elif piece:
             gap = True
 
 
@@ -143,10 +158,10 @@ def _firsts(texts: Texts) -> NDArray[np.bool_]:
 def measure_overlap(members: Texts, held_out: Texts | None) -> Overlap:
     """How often members repeat each other, and how much of each held-out text they hold.
 
-    Runs of 32 characters after levelling case and white space (the whole text where it is
-    shorter). Follows the n-gram overlap of Duan et al. (2024, arXiv 2402.07841), on characters so
-    that scripts without spaces are served too. Beyond 16 million characters each text is judged by
-    a share of its runs, drawn by their hash and at least 16; where these stand is counted exactly.
+    Runs of 32 characters of the normal form (the whole text where it is shorter). Follows the
+    n-gram overlap of Duan et al. (2024, arXiv 2402.07841), on characters so that scripts without
+    spaces are served too. Beyond 16 million characters each text is judged by a share of its runs,
+    drawn by their hash and at least 16; where these stand is counted exactly.
     """
     outside = held_out.texts if held_out else ()
     share = min(1.0, _MOST / max(1, sum(map(len, (*members.texts, *outside)))))

@@ -8,7 +8,6 @@ model sees them, and they measure utility and influence.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -19,9 +18,8 @@ from numpy.typing import NDArray
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.formulas import PAIRING
-from memory_assets.paths import is_file
-from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset
+from memory_assets.records.members import load_members
 
 HELD_OUT_SHARE = 0.2
 """Share of the non-members kept out of the pairs, when the owner does not say how many pairs."""
@@ -47,44 +45,13 @@ class Pairing:
         return digest(self.pairs, self.target_side, self.common, self.held_out, PAIRING.number)
 
 
-def read_members(path: Path, data: Dataset) -> NDArray[np.bool_]:
-    """Read the ids the target trained on (CSV, first column, header `id`) as a mask `[N]`.
+def read_members(path: Path, data: Dataset, id_column: str | None = None) -> NDArray[np.bool_]:
+    """The mask `[N]` of the records that a list names, as `load_members` reads it.
 
     Raises:
-        InputError: no such file, an id that the data does not hold, a repeated id, no member at
-            all, or every record a member (then nothing is left to compare with).
+        InputError: as `load_members`.
     """
-    if not is_file(path):
-        raise InputError(f"records.members: no file {path}; list there the ids trained on")
-    try:
-        afford(20 * path.stat().st_size, path, "its ids")
-        with path.open(newline="", encoding="utf-8-sig") as f:
-            rows = [row[0].strip() for row in csv.reader(f) if row and row[0].strip()]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        kind = type(error).__name__
-        raise InputError(f"{path}: not a CSV file in UTF-8 ({kind})") from error
-    listed = rows[1:] if rows and rows[0].lower() in ("id", "record_id") else rows
-    position = {str(name): i for i, name in enumerate(data.ids)}
-    members = np.zeros(len(data), dtype=bool)
-    for number, name in enumerate(listed, start=1):
-        row = position.get(name)
-        if row is None:
-            # Whatever stands there is no id of a record, so it is not repeated.
-            raise InputError(
-                f"{path}: member {number} of {len(listed)} is no id in {data.source}; "
-                "correct the id or add the record"
-            )
-        if members[row]:
-            raise InputError(f"{path}: member id {name!r} stands more than once; list it once")
-        members[row] = True
-    if not members.any():
-        raise InputError(f"{path}: no member ids; list the ids of the records trained on")
-    if members.all():
-        raise InputError(
-            f"{path}: all {len(data)} records are members; an audit needs records that the model "
-            "never saw, add some to the data"
-        )
-    return members
+    return load_members(path, data, id_column).mask
 
 
 def fingerprint(record: NDArray[np.float32], *more: int) -> bytes:

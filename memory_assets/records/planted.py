@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from memory_assets.errors import InputError
+from memory_assets.records.occurrences import Corpus
 from memory_assets.records.secrets import LISTED, PLANTED, Manifest
 from memory_assets.records.texts import Texts
 
 
-def check_manifest(manifest: Manifest, members: Texts) -> list[str]:
+def check_manifest(manifest: Manifest, members: Texts, corpus: Corpus | None = None) -> list[str]:
     """Where manifest and corpus disagree, one line each; empty where they fit.
 
     Where every secret stands as often as it should, that is whether the other texts changed.
+    `corpus` are the members where they have been made ready for looking secrets up.
     Of listed secrets nobody need know how often they stand in the corpus: the audit counts.
 
     Raises:
         InputError: not one planted secret stands in the corpus: this is another corpus.
     """
     planted = [s for s in manifest.secrets if s.repetitions]
-    joined = "\x00".join(members.texts)
+    corpus = corpus or Corpus(members)
     problems = []
     missing = 0
     for secret in manifest.secrets:
-        found = joined.count(secret.prefix + secret.value)
+        found = len(corpus.copies(secret))
         missing += bool(secret.repetitions) and not found
         counted = secret.kind == LISTED and secret.repetitions
         if found != secret.repetitions and not (counted and found):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import string
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -23,6 +23,7 @@ from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 from memory_assets.paths import is_file
 from memory_assets.records.budget import afford
+from memory_assets.records.normal import normal
 from memory_assets.records.texts import LONGEST_ID
 
 PROVIDERS = ("name", "city", "company", "street_address", "job", "email")
@@ -86,9 +87,54 @@ class Secret:
             return []
         # The values alone decide the draw, so that each secret has references of its own.
         key = int(digest(seed, self.id)[:15], 16)
+        own = normal(self.value)
         found = dict.fromkeys(draw_values(self.pattern, self.locale, 2 * count, key))
-        found.pop(self.value, None)
-        return list(found)[:count]
+        return [value for value in found if value != self.value and normal(value) != own][:count]
+
+
+_WIDER = 0xFEE0
+"""How far a sign of full width stands behind that of half width."""
+
+
+def _has_width(sign: str, wider: int) -> bool:
+    """Whether there is such a sign in full width (`wider` above 0) or in half width."""
+    return "!" <= sign <= "~" if wider > 0 else "\uff01" <= sign <= "\uff5e"
+
+
+@dataclass(frozen=True)
+class RespelledSecret(Secret):
+    """A secret as it stands in a corpus; `listed` is its value as the owner lists it."""
+
+    listed: str = field(default="", repr=False)
+
+    def references(self, count: int, seed: int) -> list[str]:
+        """As of the listed secret, in the spelling of this one; none where it cannot be told."""
+        if len(self.listed) != len(self.value):
+            return []
+        drawn = replace(self, value=self.listed).listed_references(count, seed)
+        spelled = dict.fromkeys(map(self._spelled, drawn))
+        return [value for value in spelled if value is not None]
+
+    def listed_references(self, count: int, seed: int) -> list[str]:
+        """The references in the spelling of the list."""
+        return super().references(count, seed)
+
+    def _spelled(self, other: str) -> str | None:
+        """Another value in width and case of this one, sign by sign."""
+        if len(other) != len(self.value):
+            return None
+        signs = []
+        for mine, listed, sign in zip(self.value, self.listed, other, strict=True):
+            wider = ord(mine) - ord(listed)
+            if mine == listed:
+                signs.append(sign)
+            elif abs(wider) == _WIDER:
+                signs.append(chr(ord(sign) + wider) if _has_width(sign, wider) else sign)
+            elif mine in (listed.upper(), listed.lower()):
+                signs.append(sign.upper() if mine == listed.upper() else sign.lower())
+            else:
+                return None
+        return "".join(signs)
 
 
 class _SecretRow(BaseModel):

@@ -45,14 +45,17 @@ def _plain(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds texts."""
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _written_out(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
-    """A dictionary column as its texts, if there is room: one long text may repeat in every row."""
+    """A dictionary column as its values, if there is room: one long text may repeat often."""
     if not pa.types.is_dictionary(column.type):
         return column
+    if not is_text(column.type.value_type):
+        return column.cast(column.type.value_type)  # a number is not a text of it
     total = 0
     for chunk in column.chunks:
         texts = chunk.dictionary.cast(pa.large_string())
@@ -75,7 +78,7 @@ def _read_parquet(path: Path, columns: Sequence[str] | None) -> pa.Table:
         _refuse_many(len(wanted), path)
         _refuse_twice(wanted, path)
         afford(file.metadata.num_rows * max(1, len(wanted)) * _WIDTH, path)
-        texts = [field.name for field in found if _is_text(field.type)]
+        texts = [field.name for field in found if is_text(field.type)]
     with parquet.ParquetFile(path, read_dictionary=texts) as file:
         table = file.read(columns=wanted)
     table.validate(full=True)
@@ -102,6 +105,8 @@ def header_line(path: Path, errors: str = "strict") -> str:
 
 
 def _read_csv(path: Path, texts: Iterable[str]) -> pa.Table:
+    if not path.stat().st_size:
+        raise InputError(f"{path}: empty; expected a line of column names and a row a record")
     afford(4 * path.stat().st_size, path)
     _refuse_many(header_line(path, "replace").count(",") + 1, path)
     # An id such as 007 is a text, whatever it looks like.
@@ -247,3 +252,11 @@ def named(table: pa.Table, path: Path, name: str, field: str = "") -> pa.Chunked
             known = f"{table.num_columns} columns, some named by a number; is the header missing?"
         raise InputError(f"{path}: no column {name!r}{which}; it has {known}")
     return table[name]
+
+
+def float_ids(kind: object, where: str) -> InputError:
+    """The error of ids that are numbers with decimals, of this type."""
+    return InputError(
+        f"{where}: ids that are {kind}, which write 10 as 10.0 and keep 16 digits at most; write "
+        "them as text or whole numbers"
+    )

@@ -18,7 +18,7 @@ from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 from memory_assets.paths import is_file, is_folder
 from memory_assets.records.budget import afford
-from memory_assets.records.tables import read_table
+from memory_assets.records.tables import float_ids, read_table
 
 LONGEST_ID = 1000
 """Characters of a text's id."""
@@ -141,7 +141,7 @@ def _json_lines(path: Path, column: str, id_column: str | None) -> Iterator[tupl
         name = row[id_column] if id_column else f"{path.stem}:{number:06d}"
         if name is None:
             raise InputError(f"{path}: line {number} has no id in {id_column!r}; give it one")
-        if not isinstance(name, str | int):
+        if not isinstance(name, str | int) or isinstance(name, bool):
             raise InputError(f"{path}: line {number}: {id_column} is no text or whole number")
         yield str(name), row[column]
 
@@ -156,6 +156,8 @@ def _parquet(path: Path, column: str, id_column: str | None) -> Iterator[tuple[s
     afford(_TEXT * table.num_rows + 4 * table.nbytes, path, "its texts")
     ids = table[id_column].to_pylist() if id_column else range(1, table.num_rows + 1)
     texts = table[column].to_pylist()
+    if any(isinstance(name, float) for name in ids):
+        raise float_ids(table[str(id_column)].type, f"{path}: {id_column!r}")
     for number, (name, text) in enumerate(zip(ids, texts, strict=True), start=1):
         if name is None:
             raise InputError(f"{path}: row {number} has no id in {id_column!r}; give it one")

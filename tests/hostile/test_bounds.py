@@ -86,7 +86,7 @@ _ARRAYS = {
     "bytes": {"x": np.zeros((200, 5000), np.uint8)},
     "float64": {"x": np.zeros((200, 2000))},
     "narrow": {"x": np.zeros((MANY, 1), np.uint8)},
-    "ids of numbers": {"x": np.zeros((MANY, 1), np.uint8), "id": np.arange(MANY) / 3},
+    "ids of numbers": {"x": np.zeros((MANY, 1), np.uint8), "id": np.arange(MANY) * 3},
     "ids of one width": {
         "x": np.zeros((MANY, 1), np.uint8),
         "id": np.arange(MANY).astype(str).astype("U200"),
