@@ -20,6 +20,8 @@ Labels = NDArray[np.bool_]
 """`[B, N]`: True for a member. Row 0 holds the true labels, the others are as likely by chance."""
 
 RELABELLED = 999
+_ROUNDING = 1e-2
+"""A column whose sums spread less holds one value: what is left is rounding."""
 
 
 def relabel_pairs(side: NDArray[np.integer], seed: int, times: int = RELABELLED) -> Labels:
@@ -102,19 +104,27 @@ def told_by(
     return Told(float(areas[0]), half, dict(zip(fprs, rates[0].tolist(), strict=True)), p)
 
 
-def columns_p(features: NDArray, labels: Labels, chunk: int = 2_000) -> float:
-    """Exact p-value that some column of features `[N, d]` alone tells the sides apart (max-T).
-
-    `features` may be a scipy sparse matrix. The statistic of a column is the difference of its
-    means in units of the spread that relabelling gives it.
-    """
+def _apart(features: NDArray, labels: Labels, chunk: int) -> tuple[Floats, int]:
+    """Over the columns: the largest scaled difference by each row of labels, and whose it is."""
     sign = np.where(labels, 1.0, -1.0).astype(np.float32)
     sign -= sign.mean(axis=1, keepdims=True)
-    largest = np.zeros(len(labels))
+    largest, best, own = np.zeros(len(labels)), 0, 0.0
     for start in range(0, features.shape[1], chunk):
         part = features[:, start : start + chunk]
         difference = np.asarray((part.T @ sign.T).T if scipy.sparse.issparse(part) else sign @ part)
         spread = np.sqrt((difference**2).mean(axis=0))
-        scaled = np.abs(difference) / np.where(spread > 0, spread, np.inf)
+        scaled = np.abs(difference) / np.where(spread > _ROUNDING, spread, np.inf)
+        if scaled[0].max(initial=0.0) > own:
+            best, own = start + int(scaled[0].argmax()), float(scaled[0].max())
         np.maximum(largest, scaled.max(axis=1, initial=0.0), out=largest)
-    return float((largest >= largest[0] * (1 - 1e-6)).mean())
+    return largest, best
+
+
+def columns_apart(features: NDArray, labels: Labels, chunk: int = 2_000) -> tuple[float, int]:
+    """Exact p-value that some column of features `[N, d]` tells the sides apart, and which (max-T).
+
+    `features` may be a scipy sparse matrix. The statistic of a column is the difference of its
+    means in units of the spread that relabelling gives it.
+    """
+    largest, best = _apart(features, labels, chunk)
+    return float((largest >= largest[0] * (1 - 1e-6)).mean()), best

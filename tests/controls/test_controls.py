@@ -203,7 +203,7 @@ def test_blind_baseline_refuses_what_it_cannot_judge():
     x, side = records(30, 0)
     with pytest.raises(ValueError, match=r"\[29, 2"):
         blind_baseline(x, side[1:], 0)
-    x[4, 1, 2] = np.nan
+    x[4, 1, 2] = np.inf
     with pytest.raises(ValueError, match="pair 4 is not finite"):
         blind_baseline(x, side, 0)
 
