@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from memory_assets.attacks.registry import Attack, select
+from memory_assets.controls.limits import refuse_guesses
 from memory_assets.digest import digest
 from memory_assets.made_by import command_words, module_file, table_file
 from memory_assets.models.checkpoints import checkpoint_file, fingerprint
@@ -110,6 +111,12 @@ class AuditedSubject(PricedSubject):
                 "expected a lower-case letter, then letters, digits and -, at most 63 in all"
             )
         return name
+
+    @field_validator("gate")
+    @classmethod
+    def _above_guessing(cls, gate: dict[str, float]) -> dict[str, float]:
+        refuse_guesses(gate)
+        return gate
 
     @field_validator("checkpoints")
     @classmethod

@@ -95,7 +95,9 @@ def _controls(
     return [
         negative_control(attacks, pool, target, _CONTROL_SEED),
         positive_control(attacks, pool, side),
-        blind_baseline(prepared.data.x[pairs], side, _CONTROL_SEED, prepared.data.y[pairs]),
+        blind_baseline(
+            prepared.data.x[pairs], side, _CONTROL_SEED, prepared.data.y[pairs], subject.gate
+        ),
         recipe_match(pool, target),
         resolution(measurements, Gate(subject.gate)),
         TRAINED_HERE if evidence.trained_here else _provenance(path, prepared),
@@ -194,7 +196,7 @@ def conclude(
             controls = _controls(subject, root, evidence, (pool, target), measured)
         except ValueError as error:
             raise InputError(f"controls of {evidence.version}: {error}") from error
-        decision = decide(measured, controls, Gate(subject.gate))
+        decision = decide(measured, controls, Gate(subject.gate), pool.models or None)
         verdict, reason = _with_claim(subject, measured, decision)
         audit = Audit(
             audit_id=audit_id,

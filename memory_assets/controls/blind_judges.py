@@ -40,6 +40,9 @@ _TREES = 30
 _EXACT_CELLS = 20_000
 _MIDDLE = 1.5
 
+Table = Any
+"""Columns `[N, d]`: an array, or a sparse matrix of scipy."""
+
 Redraw = Callable[[int], NDArray[np.integer]]
 """The fold `[N]` in 0..4 of every record, by the number of the draw."""
 
@@ -99,7 +102,7 @@ def by_ridge(
     return Told(float(areas[0]), half, reached, float((each <= each[0]).mean()))
 
 
-def _worth_a_tree(columns: NDArray, member: NDArray[np.bool_], rows: NDArray) -> NDArray[np.intp]:
+def _worth_a_tree(columns: Table, member: NDArray[np.bool_], rows: NDArray) -> NDArray[np.intp]:
     """The columns that set the sides of these rows apart most, by mean and by spread."""
     if columns.shape[1] <= _MOST_FOR_TREES:
         return np.arange(columns.shape[1])
@@ -116,21 +119,21 @@ def _boosting(cells: int, seed: int) -> Any:
     """Gradient boosting (Friedman 2001), by histograms where a search of all splits is too dear."""
     from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
 
-    settings = {"learning_rate": 0.2, "min_samples_leaf": 5, "random_state": seed}
+    settings: dict[str, Any] = {"learning_rate": 0.2, "min_samples_leaf": 5, "random_state": seed}
     if cells < _EXACT_CELLS:
         return GradientBoostingClassifier(n_estimators=_TREES, max_depth=3, **settings)
     return HistGradientBoostingClassifier(
-        max_iter=_TREES, max_leaf_nodes=8, early_stopping=False, **settings
+        max_iter=_TREES, max_leaf_nodes=8, **(settings | {"early_stopping": False})
     )
 
 
-def _dense(columns: NDArray, rows: NDArray, kept: NDArray) -> NDArray:
+def _dense(columns: Table, rows: NDArray, kept: NDArray) -> NDArray:
     some = columns[rows][:, kept]
     return some.toarray() if scipy.sparse.issparse(some) else some
 
 
 def _tree_scores(
-    columns: NDArray, member: NDArray[np.bool_], fold: NDArray[np.integer], seed: int
+    columns: Table, member: NDArray[np.bool_], fold: NDArray[np.integer], seed: int
 ) -> Floats:
     """Scores of the records of folds 1 to 4, as ranks within a fold; those of fold 0 are NaN."""
     scores = np.full(len(member), np.nan)
@@ -145,7 +148,7 @@ def _tree_scores(
 
 
 def by_trees(
-    columns: NDArray,
+    columns: Table,
     folds: Redraw,
     relabelled: Callable[[NDArray[np.integer]], Labels],
     fprs: tuple[float, ...],

@@ -10,6 +10,7 @@ same relabelling (Westfall and Young 1993, "Resampling-based multiple testing", 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy
@@ -104,7 +105,7 @@ def told_by(
     return Told(float(areas[0]), half, dict(zip(fprs, rates[0].tolist(), strict=True)), p)
 
 
-def _apart(features: NDArray, labels: Labels, chunk: int) -> tuple[Floats, int]:
+def _apart(features: Any, labels: Labels, chunk: int) -> tuple[Floats, int]:
     """Over the columns: the largest scaled difference by each row of labels, and whose it is."""
     sign = np.where(labels, 1.0, -1.0).astype(np.float32)
     sign -= sign.mean(axis=1, keepdims=True)
@@ -120,7 +121,7 @@ def _apart(features: NDArray, labels: Labels, chunk: int) -> tuple[Floats, int]:
     return largest, best
 
 
-def columns_apart(features: NDArray, labels: Labels, chunk: int = 2_000) -> tuple[float, int]:
+def columns_apart(features: Any, labels: Labels, chunk: int = 2_000) -> tuple[float, int]:
     """Exact p-value that some column of features `[N, d]` tells the sides apart, and which (max-T).
 
     `features` may be a scipy sparse matrix. The statistic of a column is the difference of its

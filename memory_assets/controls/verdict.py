@@ -3,28 +3,32 @@
 A gate passes when the whole interval of *every* attack lies below the limit. It fails when the
 whole interval of *some* attack lies above it; as any one of many attacks may do so by chance,
 these lower ends are widened to hold together (Bonferroni over all gated rows). In between it is
-inconclusive, and says how many records would settle it if the rates stay as they are. A lower bound
-(an empirical epsilon) has no upper end: it can fail a gate and never pass one.
+inconclusive, and says how many records would settle it in 80% of samples, if the rates stay as they
+are; and whether a model without a leak could pass with the records there are. A pass says what leak
+would have been seen (`statistics.power`). A lower bound (an empirical epsilon) has no upper end: it
+can fail a gate and never pass one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import scipy
 
+from memory_assets.controls.limits import refuse_guesses
 from memory_assets.controls.scoring import percent
+from memory_assets.controls.sensitivity import Sensitivity, sensitivity_of
 from memory_assets.errors import InputError
 from memory_assets.sentences import say
+from memory_assets.statistics import power
 from memory_assets.statistics.estimate import Control, Estimate, Measurement, Verdict
 from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson
 from memory_assets.statistics.summary import rate_of
 
-FORMULA_VERSION = 1
-_MOST_RECORDS = 10**9
+FORMULA_VERSION = 2  # 1 asked for as many records as settle half of all samples
 
 Outcome = Literal["pass", "fail", "inconclusive"]
 
@@ -34,7 +38,7 @@ class Gate:
     """The largest values that the owner allows, by metric: `{"tpr_at_fpr_0.01": 0.05}`.
 
     Raises:
-        InputError: a limit that is not a finite number of at least 0.
+        InputError: a limit that is not a finite number of at least 0, or that guessing reaches.
     """
 
     thresholds: Mapping[str, float] = field(default_factory=dict)
@@ -47,13 +51,15 @@ class Gate:
                     f"gate.{metric}: {limit!r}; expected a number of at least 0, "
                     "the largest value that may pass"
                 )
+        refuse_guesses(self.thresholds)
 
 
 @dataclass(frozen=True)
 class GateResult:
     """One limit and the row that decided: its `estimate` carries the widened lower end.
 
-    `records_needed` would settle an inconclusive one; None where no number would or it is settled.
+    `records_needed` would settle an inconclusive one at 80% power; None where no number would or it
+    is settled. `detectable` is the least true value that would be seen at 80% power.
     """
 
     metric: str
@@ -62,6 +68,7 @@ class GateResult:
     row: Measurement | None
     records_needed: int | None
     sentence: str
+    detectable: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,8 @@ class Decision:
     """The verdict with its reason in words, and the gate as rows of the family `gate`.
 
     For every gated metric there is a row of that metric, `name` being the attack that decided; one
-    `<metric>:threshold`; and, where more records would settle it, one `<metric>:records_needed`.
+    `<metric>:threshold`; where it is known, one `<metric>:detectable`; and, where more records
+    would settle it, one `<metric>:records_needed`.
     """
 
     verdict: Verdict
@@ -123,47 +131,42 @@ def side_of(estimate: Estimate, limit: float) -> Outcome:
     return "fail" if above else "inconclusive"
 
 
-def _rate_settles(rate: float, n: float, limit: float, tail: float) -> bool:
-    hits = rate * n
-    if rate < limit:
-        return float(scipy.stats.beta.ppf(1 - tail, hits + 1, n - hits)) < limit
-    return float(scipy.stats.beta.ppf(tail, hits, n - hits + 1)) > limit
-
-
 def _needed(m: Measurement, limit: float, rows: int) -> int | None:
-    """Records with which this row, its value unchanged, would leave the limit on one side."""
-    e = m.estimate
+    """Records with which this row, its value unchanged, would settle at 80% power."""
+    e, fpr = m.estimate, rate_of(m.metric)
+    fpr = fpr if m.metric.startswith("tpr_at_fpr_") else None
     if e.value is None:
-        aimed = rate_of(m.metric)
-        return None if aimed is None else math.ceil(1 / aimed - 1e-9)
+        if fpr is None:
+            return None
+        return power.records_for_tpr(fpr, fpr, limit, start=math.ceil(1 / fpr - 1e-9))
     if e.value == limit:
         return None
     end = e.ci_high if e.value < limit else e.ci_low
     if end is None:
         return None
-    if not _is_rate(e) or not 0 < limit < 1:
-        return max(math.ceil(e.n * ((end - e.value) / (limit - e.value)) ** 2), e.n + 1)
-    tail = (1 - CONFIDENCE) / 2 / (1 if e.value < limit else rows)
-    low, high = e.n, 2 * e.n
-    while not _rate_settles(e.value, high, limit, tail):
-        low, high = high, 2 * high
-        if high > _MOST_RECORDS:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        settled = _rate_settles(e.value, middle, limit, tail)
-        low, high = (low, middle) if settled else (middle, high)
-    return high
+    level = CONFIDENCE if e.value < limit else 1 - (1 - CONFIDENCE) / rows
+    if 0 < limit < 1 and _is_rate(e):
+        return power.records_for_rate(e.value, limit, level, start=e.n + 1)
+    if 0 < limit < 1 and fpr is not None:
+        return power.records_for_tpr(e.value, fpr, limit, level, start=e.n + 1)
+    half, distance = abs(end - e.value), abs(limit - e.value)
+    return max(power.records_by_square(e.n, half, distance), e.n + 1)
 
 
 def _settling(rows: Sequence[Measurement], limit: float, family: int) -> int | None:
-    """What would settle a metric: the first row above to fail, or else the last below to pass."""
-    above = [m for m in rows if m.estimate.value is not None and m.estimate.value > limit]
-    needed = [_needed(m, limit, family) for m in above or rows]
-    known = [n for n in needed if n is not None]
-    if above:
-        return min(known, default=None)
-    return max(known) if known and len(known) == len(needed) else None
+    """What would settle a metric: the highest row above to fail, or else the highest below to pass.
+
+    The highest is the one that needs the least to fail, and the most to pass.
+    """
+    known = [m for m in rows if m.estimate.value is not None]
+    above = [m for m in known if (m.estimate.value or 0.0) > limit]
+    highest = max(above or known, key=lambda m: m.estimate.value or 0.0, default=None)
+    asked = [] if highest is None else [highest]
+    if not above:
+        asked += [m for m in rows if m.estimate.value is None][:1]
+        asked += [m for m in known if m.estimate.ci_high is None][:1]
+    needed = [_needed(m, limit, family) for m in asked]
+    return max((n for n in needed if n is not None), default=None) if None not in needed else None
 
 
 def _figure(m: Measurement, value: float) -> str:
@@ -181,7 +184,13 @@ def _told(m: Measurement) -> str:
     return say(f"told.{form}", attack=m.name, value=_figure(m, e.value), n=e.n, **known)
 
 
-def _judge(metric: str, limit: float, rows: list[Measurement], family: int) -> GateResult:
+def _judge(
+    metric: str,
+    limit: float,
+    rows: list[Measurement],
+    family: int,
+    shows: Callable[[Measurement], Sensitivity | None],
+) -> GateResult:
     if not rows:
         sentence = say("verdict.not_run", metric=metric)
         return GateResult(metric, limit, "inconclusive", None, None, sentence)
@@ -197,19 +206,38 @@ def _judge(metric: str, limit: float, rows: list[Measurement], family: int) -> G
     if sides["fail"]:
         row = highest(sides["fail"], "ci_low")
         sentence = say("verdict.fail", metric=metric, told=_told(row), limit=shown)
-        return GateResult(metric, limit, "fail", row, None, sentence)
+        return GateResult(metric, limit, "fail", row, None, sentence, _least(shows(row)))
     if not sides["inconclusive"]:
         row = highest(rows, "ci_high")
         told = {"rows": len(rows), "told": _told(row)}
-        sentence = say("verdict.pass", metric=metric, limit=shown, **told)
-        return GateResult(metric, limit, "pass", row, None, sentence)
+        return _passed(metric, limit, row, shows(row), {"limit": shown, **told})
     row = highest(sides["inconclusive"], "ci_high")
     needed = _settling(sides["inconclusive"], limit, family)
     bound = row.estimate.value is not None and row.estimate.ci_high is None
-    key = "open_bound" if bound else "open_needs" if needed else "open"
+    key = "open_bound" if bound else "open_needs_power" if needed else "open"
+    can = shows(row)
     told = {"told": _told(row), "needed": needed}
+    if can is not None and not can.can_pass and needed and (row.estimate.value or 0.0) < limit:
+        key = "open_cannot" if can.passable is not None else key
+        told["reach"] = _figure(row, can.passable or 1.0)
     sentence = say(f"verdict.{key}", metric=metric, limit=shown, **told)
-    return GateResult(metric, limit, "inconclusive", row, needed, sentence)
+    return GateResult(metric, limit, "inconclusive", row, needed, sentence, _least(can))
+
+
+def _least(can: Sensitivity | None) -> float | None:
+    """The least leak that would be seen, whatever its shape."""
+    return None if can is None else can.spread
+
+
+def _passed(
+    metric: str, limit: float, row: Measurement, can: Sensitivity | None, told: dict[str, object]
+) -> GateResult:
+    key, seen = "pass", {}
+    if can is not None and can.few is not None and can.spread is not None:
+        key = "pass_seen"
+        seen = {"few": _figure(row, can.few), "spread": _figure(row, can.spread)}
+    sentence = say(f"verdict.{key}", metric=metric, **told, **seen)
+    return GateResult(metric, limit, "pass", row, None, sentence, _least(can))
 
 
 def _rows(result: GateResult, compared: int) -> list[Measurement]:
@@ -230,13 +258,21 @@ def _rows(result: GateResult, compared: int) -> list[Measurement]:
     if result.records_needed:
         needed = Estimate(float(result.records_needed), None, None, n=n)
         found.append(row(f"{result.metric}:records_needed", "count", needed))
+    if result.detectable is not None:
+        least = Estimate(result.detectable, None, None, n=n)
+        found.append(row(f"{result.metric}:detectable", unit, least))
     return found
 
 
 def decide(
-    measurements: Sequence[Measurement], controls: Sequence[Control], gate: Gate
+    measurements: Sequence[Measurement],
+    controls: Sequence[Control],
+    gate: Gate,
+    models: int | None = None,
 ) -> Decision:
     """Hold the measurements against the gate, unless a control has failed.
+
+    `models` are the shadow models behind the attacks: what could be seen depends on them.
 
     Without a limit nothing passes and nothing fails: inconclusive.
 
@@ -245,9 +281,14 @@ def decide(
     """
     compared = {metric: gated(measurements, metric) for metric in gate.thresholds}
     family = max(sum(len(rows) for rows in compared.values()), 1)
-    results = tuple(
-        _judge(metric, limit, compared[metric], family) for metric, limit in gate.thresholds.items()
-    )
+
+    def judged(metric: str, limit: float) -> GateResult:
+        def shows(row: Measurement) -> Sensitivity | None:
+            return sensitivity_of(measurements, row, limit, models)
+
+        return _judge(metric, limit, compared[metric], family, shows)
+
+    results = tuple(judged(metric, limit) for metric, limit in gate.thresholds.items())
     rows = tuple(m for r in results for m in _rows(r, len(compared[r.metric])))
     failed = [c for c in controls if not c.passed]
     verdict: Verdict

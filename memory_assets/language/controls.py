@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,11 +116,11 @@ def _blind_judges(
     folds = draw_folds(texts, 1, seed)
     words = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
     alike = _SHARPNESS * (words @ words.T).toarray()
-    there = (counts > 0).astype(np.float32).tocsc()
+    there = counts.sign().astype(np.float32).tocsc()
     seldom = np.asarray(there.sum(axis=0)).ravel()
     kept = np.flatnonzero((seldom >= _FEWEST_WITH) & (seldom < texts))
     length = scaled_column(np.asarray(counts.sum(axis=1)).ravel())[:, None]
-    columns = sparse.hstack([there[:, kept], sparse.csc_matrix(length)]).tocsc()
+    columns: Any = sparse.hstack([there[:, kept], sparse.csc_matrix(length)]).tocsc()
     trees = by_trees(
         columns, folds, lambda fold: relabel_within(member, fold, seed), fprs, share, seed
     )

@@ -51,13 +51,13 @@ def tpr_by_shape(shape: Shape, effect: float, fpr: Floats | float) -> Floats:
     return ndtr(ndtri(np.clip(f, 1e-300, 1.0)) + effect)
 
 
-@lru_cache(maxsize=64)
-def _quantiles(n: int, confidence: float) -> tuple[Floats, Floats]:
-    """Clopper-Pearson ends of 0..n hits in n trials."""
-    k, tail = np.arange(n + 1), (1 - confidence) / 2
+def _exact(hits: NDArray[np.integer], n: int, confidence: float) -> tuple[Floats, Floats]:
+    """Clopper-Pearson ends of each number of hits in n trials."""
+    k, back = np.unique(hits, return_inverse=True)
+    tail = (1 - confidence) / 2
     low = np.where(k == 0, 0.0, scipy.stats.beta.ppf(tail, np.maximum(k, 1), n - k + 1))
     high = np.where(k == n, 1.0, scipy.stats.beta.ppf(1 - tail, k + 1, np.maximum(n - k, 1)))
-    return low, high
+    return low[back], high[back]
 
 
 def tpr_intervals(
@@ -70,14 +70,14 @@ def tpr_intervals(
     """
     tail = (1 - confidence) / 2
     low_rank, high_rank = (int(scipy.stats.binom.ppf(p, others, fpr)) for p in (tail, 1 - tail))
-    alone_low, alone_high = _quantiles(members, confidence)
+    alone_low, alone_high = _exact(hits[0], members, confidence)
     value, least, most = hits / members
     if low_rank == 0:
         least = least * min(1.0, fpr / (1 - tail ** (1 / others)))
     if high_rank >= others:
         most = np.ones_like(value)
-    below = np.hypot(value - alone_low[hits[0]], np.maximum(value - least, 0.0))
-    above = np.hypot(alone_high[hits[0]] - value, np.maximum(most - value, 0.0))
+    below = np.hypot(value - alone_low, np.maximum(value - least, 0.0))
+    above = np.hypot(alone_high - value, np.maximum(most - value, 0.0))
     return np.maximum(0.0, value - below), np.minimum(1.0, value + above)
 
 

@@ -120,7 +120,7 @@ def test_predictions_alone_run_what_needs_no_shadows_and_say_what_did_not_run(
     world: World, tmp_path: Path
 ) -> None:
     world.write_outputs()
-    subject = world.subject(predictions={}, gate={"tpr_at_fpr_0.1": 0.001})
+    subject = world.subject(predictions={}, gate={"tpr_at_fpr_0.1": 0.101})
     bundle = world.audit(subject)
     assert (auc(bundle, "loss") or 0) > 0.9
     assert bundle.audit.verdict == "fail"

@@ -305,7 +305,7 @@ def test_one_of_fifty_versions_does_not_touch_the_others(tmp_path, home):
 
 
 def test_a_blocked_version_is_reported_recorded_and_not_repeated(daemon: SteppedDaemon, home: Path):
-    daemon.subjects["tiny"] = tiny.tiny_subject("tiny", gate={"auc": 0.0})
+    daemon.subjects["tiny"] = tiny.tiny_subject("tiny", gate={"auc": 0.501})
     done = daemon.settle()
     assert done == of("tiny", *CONCLUSION, versions=["v1"]) + HISTORY
     assert daemon.settle() == Counter()

@@ -114,7 +114,7 @@ def _wards(root: Path) -> None:
         given |= {"attacks": ["loss"]}
         _define(root, "ClassifierAudit", subject=name, records=spec, **(given | changes))
 
-    subject("wards", {}, gate={"auc": 0.4}, profile="healthcare-us")
+    subject("wards", {}, gate={"auc": 0.501}, profile="healthcare-us")
     subject("wards-twin", {})
     subject("bad-fit", {}, fit="ward_model:raises", pool={"models": 4, "seed": 1})
     subject("bad-chain", {}, fit="ward_model:chained", pool={"models": 4, "seed": 2})
