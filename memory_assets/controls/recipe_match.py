@@ -1,7 +1,7 @@
 """Recipe match: the target must look like one more model of the pool.
 
-If it was trained otherwise than the shadows (longer, wider, on other preprocessing, on other records
-than the list says), they are no reference for it, and what attacks find or miss means nothing. Its
+If it was trained otherwise than the shadows (longer, wider, on other preprocessing, on records that
+are not on the list), they are no reference for it: what attacks find or miss means nothing. Its
 accuracy and loss on records that no model saw, its margins on members and on non-members, how far
 the two lie apart, their spread, and the share of non-members above the shadows' thresholds must all
 lie in the prediction interval of one more model, together at 1 - FAMILY_LEVEL (Bonferroni).
@@ -22,7 +22,7 @@ FEWEST_MODELS = 4
 
 
 def _flagged(found: dict[str, Statistic], level: float) -> list[str]:
-    """The false positive rates reached at the shadows' thresholds, where they are not as nominal."""
+    """The false positive rates reached at the shadows' thresholds, where not as nominal."""
     told = []
     for name, each in found.items():
         if name.startswith("flagged_") and each.side(level):
