@@ -24,7 +24,7 @@ LABEL = -1
 
 @dataclass(frozen=True)
 class Columns:
-    """Standardized columns `[2n, c]`; `source` `[c]` names the record's column (`LABEL`: the label).
+    """Standardized columns `[2n, c]`; `source` `[c]` names the record's column, or `LABEL`.
 
     `looked_at` of `there` columns of the records stand behind them.
     """

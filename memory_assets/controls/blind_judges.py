@@ -119,12 +119,15 @@ def _boosting(cells: int, seed: int) -> Any:
     """Gradient boosting (Friedman 2001), by histograms where a search of all splits is too dear."""
     from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
 
-    settings: dict[str, Any] = {"learning_rate": 0.2, "min_samples_leaf": 5, "random_state": seed}
     if cells < _EXACT_CELLS:
-        return GradientBoostingClassifier(n_estimators=_TREES, max_depth=3, **settings)
-    return HistGradientBoostingClassifier(
-        max_iter=_TREES, max_leaf_nodes=8, **(settings | {"early_stopping": False})
+        return GradientBoostingClassifier(
+            n_estimators=_TREES, max_depth=3, learning_rate=0.2, min_samples_leaf=5,
+            random_state=seed,
+        )  # fmt: skip
+    trees = HistGradientBoostingClassifier(
+        max_iter=_TREES, max_leaf_nodes=8, learning_rate=0.2, min_samples_leaf=5, random_state=seed
     )
+    return trees.set_params(early_stopping=False)
 
 
 def _dense(columns: Table, rows: NDArray, kept: NDArray) -> NDArray:

@@ -6,7 +6,7 @@
 | other preprocessing or data | low | low | not even its own members are answered right |
 | members and non-members exchanged | low | high | the gap between the two is turned round |
 | list of other records | low | as they are, or high | the gap is smaller, by the members |
-| non-members were trained on | as they are, or high | high | the gap is smaller, by the non-members |
+| non-members trained on | as they are, or high | high | the gap is smaller, by these |
 | another recipe | both move alike | | none of the above |
 
 A mixture of causes is named by the first that fits.

@@ -116,7 +116,8 @@ def _blind_judges(
     folds = draw_folds(texts, 1, seed)
     words = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
     alike = _SHARPNESS * (words @ words.T).toarray()
-    there = counts.sign().astype(np.float32).tocsc()
+    there: Any = sparse.csc_matrix(counts, dtype=np.float32)
+    there.data[:] = 1.0
     seldom = np.asarray(there.sum(axis=0)).ravel()
     kept = np.flatnonzero((seldom >= _FEWEST_WITH) & (seldom < texts))
     length = scaled_column(np.asarray(counts.sum(axis=1)).ravel())[:, None]
