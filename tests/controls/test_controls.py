@@ -152,8 +152,8 @@ def records(n, seed, features=8):
 
 
 def test_blind_baseline_holds_when_both_come_from_one_source():
-    failed = sum(not blind_baseline(*records(40, seed), seed).passed for seed in range(100))
-    assert failed <= 5  # at 1%: 1 expected, more than 5 in 1 of 1,000
+    failed = sum(not blind_baseline(*records(40, seed), seed).passed for seed in range(30))
+    assert failed <= 3  # at 1%: more than 3 in 1 of 4,000
 
 
 @pytest.mark.parametrize(
