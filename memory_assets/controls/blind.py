@@ -5,8 +5,9 @@ that notices the difference needs no leak to succeed (Das et al. 2024, arXiv 240
 al. 2024, arXiv 2406.17975). Three judges see the records alone: kernel ridge (shifts of many
 columns), boosted trees (rules and combinations of columns), and every column by itself (a flag).
 What counts is how well they do where the gate looks: the AUC, and the share of members that they
-find at each gated false positive rate and without any false positive. All p-values are exact under
-exchange of member and non-member within pairs, and hold together at FAMILY_LEVEL.
+find at each gated false positive rate and without any false positive. p-values come from exchange
+of member and non-member within pairs and hold together at FAMILY_LEVEL: exact for ridge and single
+columns; for trees as good as exact, as later folds learned from the labels of earlier ones.
 """
 
 from __future__ import annotations
