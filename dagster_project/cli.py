@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -39,6 +39,7 @@ from dagster_project.failures import NotDone
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError, printable
 from memory_assets.history.bundle import AuditBundle
+from memory_assets.subjects import AuditedSubject
 
 if TYPE_CHECKING:
     from dagster_project.subjects import Survey
@@ -105,6 +106,25 @@ def _say_left_out(project: Survey) -> None:
         print(f"memory-assets: left out: {one.text}", file=sys.stderr)
 
 
+def _plan(chosen: Iterable[AuditedSubject], root: Path) -> None:
+    """A row a gated metric: the least effect that would be seen, and whether its limit can pass."""
+    from memory_assets.audits.sensitivity import planned
+
+    def shown(value: float | None) -> str:
+        return "-" if value is None else f"{value:.3g}"
+
+    rows: list[list[object]] = []
+    for subject in chosen:
+        for row in planned(subject, root):
+            models = row.models or "-"
+            sizes = [f"{row.members:,}/{row.others:,}", models, shown(row.few), shown(row.spread)]
+            can = "-" if row.limit is None else "yes" if row.can_pass else "no"
+            least = shown(row.passable)
+            rows.append([subject.subject, row.metric, shown(row.limit), *sizes, least, can])
+    heads = ["subject", "metric", "limit", "n", "K", "sees: few", "sees: all", "can pass", "it can"]
+    print_table("What an audit would see, at 80% power", heads, rows)
+
+
 @app.command()
 @one_line_errors
 def audit(
@@ -112,6 +132,9 @@ def audit(
         list[str] | None, typer.Argument(help="Subjects to audit; all without any.")
     ] = None,
     version: Annotated[str | None, typer.Option(help="Audit this version only.")] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what the audit could see, and do nothing.")
+    ] = False,
 ) -> None:
     """Audit every version of these models; what exists is reused, nothing is trained twice.
 
@@ -129,6 +152,9 @@ def audit(
     if not project.subjects:
         say_not_done(unread)
     chosen = choose(project.subjects, names)
+    if plan:
+        _plan(chosen, root)
+        return
     with _progress() as progress:
         progress("loading the lineage graph")
         from dagster_project.auditing import run_audits

@@ -13,10 +13,13 @@ from typing import Literal
 
 from dagster_project.subjects import survey
 from memory_assets.artifacts import home
+from memory_assets.audits.sensitivity import planned
+from memory_assets.controls.sensitivity import Sensitivity
 from memory_assets.disk import private_folder
 from memory_assets.errors import InputError
 from memory_assets.history.files import Files
 from memory_assets.models.checkpoints import list_versions
+from memory_assets.subjects import AuditedSubject
 
 PACKAGES = ("dagster", "dagster-webserver", "torch", "transformers", "duckdb", "great-tables")
 _LITTLE_DISK = 2 * 1024**3
@@ -85,7 +88,40 @@ def _subjects(root: Path) -> list[Finding]:
             continue
         detail = f"versions {', '.join(versions)}" if versions else f"none in {subject.checkpoints}"
         found.append(Finding("ok" if versions else "note", f"subject {name}", detail))
+        found += _shows(name, subject, root)
     return found or [Finding("note", "subjects", "none in dagster_project/defs")]
+
+
+def _shows(name: str, subject: AuditedSubject, root: Path) -> list[Finding]:
+    """What an audit of the records at hand could see, and whether its gate could be passed."""
+    try:
+        rows = planned(subject, root)
+    except InputError as error:
+        return [Finding("bad", f"subject {name}", str(error))]
+    return [
+        Finding("ok" if row.can_pass else "note", f"subject {name}", told_of(row)) for row in rows
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "nothing" if value is None else f"{value:.3g}"
+
+
+def told_of(row: Sensitivity) -> str:
+    """One gated metric in a line: limit, records, shadow models, least effect, and can it pass."""
+    size = f"n = {row.members:,}" if row.members == row.others else f"n = {row.members:,} and "
+    size += "" if row.members == row.others else f"{row.others:,}"
+    models = f", K = {row.models}" if row.models else ""
+    limit = "no limit" if row.limit is None else f"limit {row.limit:g}"
+    seen = _number(row.few)
+    if row.spread != row.few:
+        seen += f" (a few records wholly) or {_number(row.spread)} (all a little)"
+    line = f"{row.metric}, {limit}, {size}{models}: at 80% power sees {seen}"
+    if row.can_pass:
+        return line
+    if row.passable is None:
+        return f"{line}; so few records cannot show such a rate; add records"
+    return f"{line}; can hardly pass: no leak reaches {row.passable:.3g}; add records or raise it"
 
 
 def examine(root: Path) -> list[Finding]:

@@ -201,9 +201,12 @@ PII = Formula("pii", 3)
 """1 drew letters for the letters of listed values; 2 took another spelling for another value."""
 
 UTILITY = Formula("utility", 1)
-GATE = Formula("gate", 2)  # 1 took every limit for the most that may pass
+GATE = Formula("gate", 2)
+"""1 took every limit for the most that may pass, and asked for as many records as settle half of
+all samples."""
 CONCLUSION = Formula("conclusion", 4)
 """2 had no accuracy on training records; 3 passed on attacks without shadow models, trusted the
-list of members, and read no manifest of a folder."""
-LANGUAGE_CONCLUSION = Formula("language conclusion", 1)
+list of members, read no manifest of a folder, and compared accuracy and loss alone."""
+LANGUAGE_CONCLUSION = Formula("language conclusion", 2)
+"""1 compared accuracy and loss alone with the shadows."""
 RISK = Formula("risk", 4)  # the whole chain from counts to money

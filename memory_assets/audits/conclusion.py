@@ -143,13 +143,14 @@ def _controls(
     attacks = {a.name: a.score for a in ran}
     pairs, side = prepared.pairing.pairs, prepared.pairing.target_side
     asked = np.concatenate([pairs.ravel(), prepared.pairing.held_out])
-    given = subject.predictions is not None
     path = list_versions(root / subject.checkpoints).get(evidence.version)
     return [
         negative_control(attacks, pool, target, _CONTROL_SEED),
         positive_control(attacks, pool, side),
-        blind_baseline(prepared.data.x[pairs], side, _CONTROL_SEED, prepared.data.y[pairs]),
-        recipe_match(pool, target, given=given),
+        blind_baseline(
+            prepared.data.x[pairs], side, _CONTROL_SEED, prepared.data.y[pairs], subject.gate
+        ),
+        recipe_match(pool, target),
         resolution(measurements, gate),
         TRAINED_HERE if evidence.trained_here else _provenance(path, prepared),
         instrument(
@@ -288,7 +289,7 @@ def conclude(
             controls = _controls(subject, root, evidence, (pool, target), measured)
         except ValueError as error:
             raise InputError(f"controls of {evidence.version}: {error}") from error
-        decision = decide(measured, controls, Gate(subject.gate))
+        decision = decide(measured, controls, Gate(subject.gate), pool.models or None)
         verdict, reason = _with_claim(subject, measured, controls, decision)
         audit = Audit(
             audit_id=audit_id,

@@ -3,8 +3,10 @@
 A gate passes when the whole interval of *every* attack lies below the limit. It fails when the
 whole interval of *some* attack lies above it; as any one of many attacks may do so by chance,
 these lower ends are widened to hold together (Bonferroni over all gated rows). In between it is
-inconclusive, and says how many records would settle it if the rates stay as they are. A lower bound
-(an empirical epsilon) has no upper end: it can fail a gate and never pass one.
+inconclusive, and says how many records would settle it in 80% of samples, if the rates stay as they
+are; and whether a model without a leak could pass with the records there are. A pass says what leak
+would have been seen (`statistics.power`). A lower bound (an empirical epsilon) has no upper end: it
+can fail a gate and never pass one.
 
 A metric that is better when it is higher (what the model is good for) has the least that is allowed
 as its limit, and all is the other way round: its rows are judged in the mirror of their range.
@@ -20,10 +22,12 @@ from typing import Literal
 import scipy
 
 from memory_assets.controls.scoring import percent
+from memory_assets.controls.sensitivity import Sensitivity, sensitivity_of
 from memory_assets.errors import InputError
 from memory_assets.formulas import GATE, together
-from memory_assets.results.metrics import Metric, find, rate_of
+from memory_assets.results.metrics import Metric, chance, find, rate_of
 from memory_assets.sentences import say
+from memory_assets.statistics import power
 from memory_assets.statistics.estimate import Control, Estimate, Measurement, Verdict
 from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson
 
@@ -40,23 +44,30 @@ class Gate:
     an owner may write is said by `results.metrics.limit_of`.
 
     Raises:
-        InputError: a limit that is not a finite number of at least 0.
+        InputError: a limit that is not a finite number of at least 0, or that guessing reaches.
     """
 
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for metric, limit in self.thresholds.items():
+            guessing = chance(metric)
             number = isinstance(limit, int | float) and not isinstance(limit, bool)
             if not number or not math.isfinite(limit) or limit < 0:
                 raise InputError(f"gate.{metric}: {limit!r}; expected a number of at least 0")
+            if guessing is not None and limit <= guessing:
+                raise InputError(
+                    f"gate.{metric}: {limit:g}; guessing alone reaches {guessing:g}, so that no "
+                    f"model could pass; expected a limit above {guessing:g}"
+                )
 
 
 @dataclass(frozen=True)
 class GateResult:
     """One limit and the row that decided: its `estimate` carries the widened lower end.
 
-    `records_needed` would settle an inconclusive one; None where no number would or it is settled.
+    `records_needed` would settle an inconclusive one at 80% power; None where no number would or it
+    is settled. `detectable` is the least true value that would be seen at 80% power.
     """
 
     metric: str
@@ -65,6 +76,7 @@ class GateResult:
     row: Measurement | None
     records_needed: int | None
     sentence: str
+    detectable: float | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +84,8 @@ class Decision:
     """The verdict with its reason in words, and the gate as rows of the family `gate`.
 
     For every gated metric there is a row of that metric, `name` being the attack that decided; one
-    `<metric>:threshold`; and, where more records would settle it, one `<metric>:records_needed`.
+    `<metric>:threshold`; where it is known, one `<metric>:detectable`; and, where more records
+    would settle it, one `<metric>:records_needed`.
     """
 
     verdict: Verdict
@@ -142,47 +155,42 @@ def _side_of(estimate: Estimate, limit: float) -> Outcome:
     return "fail" if above else "inconclusive"
 
 
-def _rate_settles(rate: float, n: float, limit: float, tail: float) -> bool:
-    hits = rate * n
-    if rate < limit:
-        return float(scipy.stats.beta.ppf(1 - tail, hits + 1, n - hits)) < limit
-    return float(scipy.stats.beta.ppf(tail, hits, n - hits + 1)) > limit
-
-
 def _needed(m: Measurement, limit: float, rows: int) -> int | None:
-    """Records with which this row, its value unchanged, would leave the limit on one side."""
-    e = m.estimate
+    """Records with which this row, its value unchanged, would settle at 80% power."""
+    e, fpr = m.estimate, rate_of(m.metric)
+    fpr = fpr if m.metric.startswith("tpr_at_fpr_") else None
     if e.value is None:
-        aimed = rate_of(m.metric)
-        return None if aimed is None else math.ceil(1 / aimed - 1e-9)
+        if fpr is None:
+            return None
+        return power.records_for_tpr(fpr, fpr, limit, start=math.ceil(1 / fpr - 1e-9))
     if e.value == limit:
         return None
     end = e.ci_high if e.value < limit else e.ci_low
     if end is None:
         return None
-    if not _is_rate(e) or not 0 < limit < 1:
-        return max(math.ceil(e.n * ((end - e.value) / (limit - e.value)) ** 2), e.n + 1)
-    tail = (1 - CONFIDENCE) / 2 / (1 if e.value < limit else rows)
-    low, high = e.n, 2 * e.n
-    while not _rate_settles(e.value, high, limit, tail):
-        low, high = high, 2 * high
-        if high > _MOST_RECORDS:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        settled = _rate_settles(e.value, middle, limit, tail)
-        low, high = (low, middle) if settled else (middle, high)
-    return high
+    level = CONFIDENCE if e.value < limit else 1 - (1 - CONFIDENCE) / rows
+    if 0 < limit < 1 and _is_rate(e):
+        return power.records_for_rate(e.value, limit, level, start=e.n + 1)
+    if 0 < limit < 1 and fpr is not None:
+        return power.records_for_tpr(e.value, fpr, limit, level, start=e.n + 1)
+    half, distance = abs(end - e.value), abs(limit - e.value)
+    return max(power.records_by_square(e.n, half, distance), e.n + 1)
 
 
 def _settling(rows: Sequence[Measurement], limit: float, family: int) -> int | None:
-    """What would settle a metric: the first row above to fail, or else the last below to pass."""
-    above = [m for m in rows if m.estimate.value is not None and m.estimate.value > limit]
-    needed = [_needed(m, limit, family) for m in above or rows]
-    known = [n for n in needed if n is not None]
-    if above:
-        return min(known, default=None)
-    return max(known) if known and len(known) == len(needed) else None
+    """What would settle a metric: the highest row above to fail, or else the highest below to pass.
+
+    The highest is the one that needs the least to fail, and the most to pass.
+    """
+    known = [m for m in rows if m.estimate.value is not None]
+    above = [m for m in known if (m.estimate.value or 0.0) > limit]
+    highest = max(above or known, key=lambda m: m.estimate.value or 0.0, default=None)
+    asked = [] if highest is None else [highest]
+    if not above:
+        asked += [m for m in rows if m.estimate.value is None][:1]
+        asked += [m for m in known if m.estimate.ci_high is None][:1]
+    needed = [_needed(m, limit, family) for m in asked]
+    return max((n for n in needed if n is not None), default=None) if None not in needed else None
 
 
 def _figure(m: Measurement, value: float) -> str:
@@ -218,17 +226,24 @@ def _mirrored(estimate: Estimate, metric: Metric) -> Estimate:
     )
 
 
-def _judge(metric: str, limit: float, rows: list[Measurement], family: int) -> GateResult:
+def _judge(
+    metric: str,
+    limit: float,
+    rows: list[Measurement],
+    family: int,
+    shows: Callable[[Measurement], Sensitivity | None],
+) -> GateResult:
     """One limit against its rows, whichever side of it is the bad one."""
     known = find(metric)
     if known is None or not known.is_limit_from_below:
-        return _judged(metric, limit, rows, family, _AtMost(limit))
+        return _judged(metric, limit, rows, family, _AtMost(limit), shows)
 
     def mirror(m: Measurement) -> Measurement:
         return replace(m, estimate=_mirrored(m.estimate, known))
 
+    mirrored = [mirror(m) for m in rows]
     words = _AtLeast(limit, mirror)
-    found = _judged(metric, _opposite(limit, known), [mirror(m) for m in rows], family, words)
+    found = _judged(metric, _opposite(limit, known), mirrored, family, words, lambda _: None)
     row = None if found.row is None else mirror(found.row)
     return replace(found, threshold=limit, row=row)
 
@@ -253,7 +268,12 @@ class _AtLeast(_AtMost):
 
 
 def _judged(
-    metric: str, limit: float, rows: list[Measurement], family: int, words: _AtMost
+    metric: str,
+    limit: float,
+    rows: list[Measurement],
+    family: int,
+    words: _AtMost,
+    shows: Callable[[Measurement], Sensitivity | None],
 ) -> GateResult:
     """The outcome where a higher value is worse."""
     if not rows:
@@ -269,17 +289,42 @@ def _judged(
 
     if sides["fail"]:
         row = highest(sides["fail"], "ci_low")
-        return GateResult(metric, limit, "fail", row, None, words.say("fail", metric, row))
+        sentence = words.say("fail", metric, row)
+        return GateResult(metric, limit, "fail", row, None, sentence, _least(shows(row)))
     if not sides["inconclusive"]:
         row = highest(rows, "ci_high")
-        sentence = words.say("pass", metric, row, rows=len(rows))
-        return GateResult(metric, limit, "pass", row, None, sentence)
+        return _passed(metric, limit, row, shows(row), words, len(rows))
     row = highest(sides["inconclusive"], "ci_high")
     needed = _settling(sides["inconclusive"], limit, family)
     bound = row.estimate.value is not None and row.estimate.ci_high is None
-    key = "open_bound" if bound else "open_needs" if needed else "open"
-    sentence = words.say(key, metric, row, needed=needed)
-    return GateResult(metric, limit, "inconclusive", row, needed, sentence)
+    key, reach = "open_bound" if bound else "open_needs_power" if needed else "open", ""
+    can = shows(row)
+    below = (row.estimate.value or 0.0) < limit
+    if can is not None and not can.can_pass and needed and below and can.passable is not None:
+        key, reach = "open_cannot", _figure(row, can.passable)
+    sentence = words.say(key, metric, row, needed=needed, reach=reach)
+    return GateResult(metric, limit, "inconclusive", row, needed, sentence, _least(can))
+
+
+def _least(can: Sensitivity | None) -> float | None:
+    """The least leak that would be seen, whatever its shape."""
+    return None if can is None else can.spread
+
+
+def _passed(
+    metric: str,
+    limit: float,
+    row: Measurement,
+    can: Sensitivity | None,
+    words: _AtMost,
+    rows: int,
+) -> GateResult:
+    key, seen = "pass", {}
+    if can is not None and can.few is not None and can.spread is not None:
+        key = "pass_seen"
+        seen = {"few": _figure(row, can.few), "spread": _figure(row, can.spread)}
+    sentence = words.say(key, metric, row, rows=rows, **seen)
+    return GateResult(metric, limit, "pass", row, None, sentence, _least(can))
 
 
 def _rows(result: GateResult, compared: int) -> list[Measurement]:
@@ -301,14 +346,22 @@ def _rows(result: GateResult, compared: int) -> list[Measurement]:
     if result.records_needed:
         needed = Estimate(float(result.records_needed), None, None, n=n)
         found.append(row(f"{result.metric}:records_needed", "count", needed))
+    if result.detectable is not None:
+        least = Estimate(result.detectable, None, None, n=n)
+        found.append(row(f"{result.metric}:detectable", unit, least))
     return found
 
 
 @GATE.computes
 def decide(
-    measurements: Sequence[Measurement], controls: Sequence[Control], gate: Gate
+    measurements: Sequence[Measurement],
+    controls: Sequence[Control],
+    gate: Gate,
+    models: int | None = None,
 ) -> Decision:
     """Hold the measurements against the gate, unless a control has failed.
+
+    `models` are the shadow models behind the attacks: what could be seen depends on them.
 
     Without a limit nothing passes and nothing fails: inconclusive.
 
@@ -317,9 +370,14 @@ def decide(
     """
     compared = {metric: gated(measurements, metric) for metric in gate.thresholds}
     family = max(sum(len(rows) for rows in compared.values()), 1)
-    results = tuple(
-        _judge(metric, limit, compared[metric], family) for metric, limit in gate.thresholds.items()
-    )
+
+    def judged(metric: str, limit: float) -> GateResult:
+        def shows(row: Measurement) -> Sensitivity | None:
+            return sensitivity_of(measurements, row, limit, models)
+
+        return _judge(metric, limit, compared[metric], family, shows)
+
+    results = tuple(judged(metric, limit) for metric, limit in gate.thresholds.items())
     rows = tuple(m for r in results for m in _rows(r, len(compared[r.metric])))
     failed = [c for c in controls if not c.passed]
     verdict: Verdict

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from memory_assets.controls.blind import EXCHANGES, FOLDS, told_apart
+from memory_assets.controls import blind
+from memory_assets.controls.blind_features import scaled_column
+from memory_assets.controls.blind_judges import by_ridge, by_trees, draw_folds
+from memory_assets.controls.exchange import Told, columns_apart, relabel_within
 from memory_assets.controls.scoring import FAMILY_LEVEL
 from memory_assets.language import scores
 from memory_assets.language.model import Ids, LanguageModel, untrained_like
@@ -23,6 +27,7 @@ MIN_HELD_OUT = 100
 _COMPLETED_UNSEEN = 0.01
 _MIN_BLIND = 20
 _MOST_BLIND = 1_000
+_FEWEST_WITH = 3  # texts that a word must stand in, to be a column of its own
 _SHARPNESS = 10.0
 """Of the classifier: how little it is held back from trusting single words."""
 
@@ -75,38 +80,55 @@ def _word_counts(rows: Sequence[Ids], vocabulary: int) -> sparse.csr_matrix:
 def blind_control(
     members: Sequence[Ids], held_out: Sequence[Ids], vocabulary: int, seed: int
 ) -> Control:
-    """A classifier that sees the words of the texts and no model must not tell the sides apart.
+    """Judges that see the words of the texts and no model must not tell the sides apart.
 
-    Kernel ridge on TF-IDF, every text scored by a classifier that did not see it. If it succeeds,
-    the sides differ in kind, and every attack's figure is inflated (Meeus et al. 2024,
-    arXiv 2406.17975; Das et al. 2024, arXiv 2406.16201). The interval comes from the AUC under
-    permuted sides: DeLong's, which takes the texts for judged independently, failed 9% of valid
-    audits at a nominal 2.5%. Of more than 1,000 texts of a side a random 1,000 are used.
+    Kernel ridge on TF-IDF, boosted trees on which words stand in a text and on its length, and
+    every word by itself (see `controls.blind`); every text is judged by what did not learn from it.
+    If one succeeds, the sides differ in kind, and every attack's figure is inflated (Meeus et al.
+    2024, arXiv 2406.17975; Das et al. 2024, arXiv 2406.16201). p-values come from permuted sides:
+    DeLong's interval, which takes the texts for judged independently, failed 9% of valid audits at
+    a nominal 2.5%. Of more than 1,000 texts of a side a random 1,000 are used.
     """
     smaller = min(len(members), len(held_out))
     if smaller < _MIN_BLIND:
-        return Control(
-            "blind_baseline",
-            False,
-            None,
-            None,
-            None,
-            say("blind.too_few_texts", texts=smaller, needed=_MIN_BLIND),
-        )
-    from sklearn.feature_extraction.text import TfidfTransformer
-
+        detail = say("blind.too_few_texts", texts=smaller, needed=_MIN_BLIND)
+        return Control("blind_baseline", False, None, None, None, detail)
     rng = np.random.default_rng([seed, 0xB1D])
     sides = [_some(side, rng) for side in (members, held_out)]
     counts = _word_counts([*sides[0], *sides[1]], vocabulary)
+    member = np.repeat([True, False], [len(side) for side in sides])
+    judges, word = _blind_judges(counts, member, seed)
+    passed, told, by = blind.verdict(judges, word, FAMILY_LEVEL)
+    low, high = max(told.auc - told.half, 0.0), min(told.auc + told.half, 1.0)
+    values = {"value": told.auc, "low": low, "high": high}
+    values |= {"reached": blind.reached(told.rates, {})}
+    detail = say("blind.alike", **values) if passed else say("blind.apart", judge=by, **values)
+    return Control("blind_baseline", passed, told.auc, low, high, detail)
+
+
+def _blind_judges(
+    counts: sparse.csr_matrix, member: NDArray[np.bool_], seed: int
+) -> tuple[dict[str, Told], tuple[float, str]]:
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    texts, share, fprs = len(member), FAMILY_LEVEL / 3, blind.asked_rates(())
+    labels = relabel_within(member, np.zeros(texts, dtype=np.int64), seed)
+    folds = draw_folds(texts, 1, seed)
     words = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
-    member = np.repeat([1.0, -1.0], [len(side) for side in sides])
-    label = np.stack([member] + [rng.permutation(member) for _ in range(EXCHANGES - 1)], axis=1)
-    fold = rng.permutation(len(member)) % FOLDS
-    likeness = _SHARPNESS * (words @ words.T).toarray()
-    value, low, high = told_apart(likeness, fold, label, 2 * FAMILY_LEVEL)
-    passed = low <= 0.5
-    detail = _told(say("reader.words"), value, passed)
-    return Control("blind_baseline", passed, value, low, high, detail)
+    alike = _SHARPNESS * (words @ words.T).toarray()
+    there: Any = sparse.csc_matrix(counts, dtype=np.float32)
+    there.data[:] = 1.0
+    seldom = np.asarray(there.sum(axis=0)).ravel()
+    kept = np.flatnonzero((seldom >= _FEWEST_WITH) & (seldom < texts))
+    length = scaled_column(np.asarray(counts.sum(axis=1)).ravel())[:, None]
+    columns: Any = sparse.hstack([there[:, kept], sparse.csc_matrix(length)]).tocsc()
+    trees = by_trees(
+        columns, folds, lambda fold: relabel_within(member, fold, seed), fprs, share, seed
+    )
+    p, best = columns_apart(columns, labels)
+    named = say("judge.word", number=kept[best]) if best < len(kept) else say("judge.length")
+    ridge = by_ridge(alike, folds, labels, fprs, share, seed)
+    return {"ridge": ridge, "trees": trees}, (p, named)
 
 
 def held_out_extraction(probes: Probes | None) -> Control:

@@ -152,8 +152,8 @@ def records(n, seed, features=8):
 
 
 def test_blind_baseline_holds_when_both_come_from_one_source():
-    failed = sum(not blind_baseline(*records(40, seed), seed).passed for seed in range(100))
-    assert failed <= 5  # at 1%: 1 expected, more than 5 in 1 of 1,000
+    failed = sum(not blind_baseline(*records(40, seed), seed).passed for seed in range(30))
+    assert failed <= 3  # at 1%: more than 3 in 1 of 4,000
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_blind_baseline_refuses_what_it_cannot_judge():
     x, side = records(30, 0)
     with pytest.raises(ValueError, match=r"\[29, 2"):
         blind_baseline(x, side[1:], 0)
-    x[4, 1, 2] = np.nan
+    x[4, 1, 2] = np.inf
     with pytest.raises(ValueError, match="pair 4 is not finite"):
         blind_baseline(x, side, 0)
 
@@ -216,7 +216,7 @@ def test_recipe_match_holds_for_one_more_model(held_out):
     assert failed <= 6  # at 1%: 1.5 expected, more than 6 in 1 of 1,000
 
 
-@pytest.mark.parametrize(("shift", "found"), [(-2.0, "accuracy"), (6.0, "accuracy and loss")])
+@pytest.mark.parametrize(("shift", "found"), [(-2.0, "accuracy"), (6.0, "accuracy; loss")])
 def test_recipe_match_fails_a_model_trained_otherwise(shift, found):
     pool, target = worlds.world(32, 60, 1, 8)
     other = Signals(
@@ -233,7 +233,7 @@ def test_recipe_match_sees_the_loss_alone():
     sure = Signals(target.pairs, worlds.answers(3 * target.held_out.score[..., 0]), target.side)
     control = recipe_match(pool, sure)
     assert not control.passed
-    assert "in loss" in control.detail
+    assert " loss" in control.detail
 
 
 def test_recipe_match_without_spread_or_models():

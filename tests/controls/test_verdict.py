@@ -54,25 +54,56 @@ def test_point_estimate_alone_never_decides():
 
 
 @pytest.mark.parametrize(("k", "n"), [(3, 100), (40, 1000), (8, 100), (0, 30)])
-def test_records_needed_would_settle_it_and_fewer_would_not(k, n):
+def test_records_needed_settle_four_samples_of_five_and_fewer_do_not(k, n):
     needed = verdict(row(rate(k, n))).results[0].records_needed
-    p = k / n
+    drawn = np.random.default_rng(0)
 
     def settled(size):
-        low, high = rate(round(p * size), size).ci_low, rate(round(p * size), size).ci_high
-        return high < 0.05 or low > 0.05
+        hits = drawn.binomial(size, k / n, 2000)
+        ends = {int(h): rate(int(h), size) for h in np.unique(hits)}
+        sure = {h: e.ci_high < 0.05 or e.ci_low > 0.05 for h, e in ends.items()}
+        return np.mean([sure[int(h)] for h in hits])
 
-    # Whole hits jump: the number is right to a fifth.
-    assert settled(round(1.2 * needed))
-    assert not settled(round(0.8 * needed))
+    assert settled(needed) >= 0.77
+    if k:  # without a hit every sample is the same, and is settled or is not
+        assert settled(round(0.8 * needed)) < 0.8
+    else:
+        assert settled(needed - 1) == 0
 
 
 def test_records_needed_of_a_number_that_is_no_rate_goes_by_the_square():
     auc = row(Estimate(0.55, 0.50, 0.60, n=400), metric="auc")
     found = verdict(auc, limit=0.575, metric="auc")
-    assert found.results[0].records_needed == pytest.approx(400 * (0.05 / 0.025) ** 2, abs=1)
+    power = ((1.96 + 0.8416) / 1.96) ** 2
+    assert found.results[0].records_needed == pytest.approx(400 * 4 * power, abs=2)
     # Exactly on the limit no number of records settles anything.
     assert verdict(auc, limit=0.55, metric="auc").results[0].records_needed is None
+
+
+def test_a_limit_that_no_sample_of_this_size_passes_is_said_to_be_one():
+    # 719 of each: guessing alone reaches an upper end of 3.1% at 1% false positives.
+    found = verdict(row(rate(8, 719)), limit=0.02)
+    assert found.verdict == "inconclusive"
+    assert "a model that leaks nothing would not be either" in found.reason
+    assert found.results[0].records_needed > 1000
+
+
+def test_a_pass_says_what_leak_it_would_have_seen():
+    found = verdict(row(rate(12, 1500)), limit=0.05)
+    assert found.verdict == "pass"
+    assert "would have been seen with 80% probability" in found.reason
+    (least,) = [m for m in found.gate_measurements if m.metric.endswith(":detectable")]
+    assert 0.02 < least.estimate.value < 0.06
+    few = decide([row(rate(12, 1500))], [], Gate({METRIC: 0.05}), models=4)
+    assert few.results[0].detectable > least.estimate.value  # few shadow models see less
+
+
+@pytest.mark.parametrize(
+    ("metric", "limit"), [(METRIC, 0.01), (METRIC, 0.0), ("auc", 0.5), ("tpr_at_fpr_0.1", 0.05)]
+)
+def test_a_limit_that_guessing_reaches_is_refused_when_it_is_read(metric, limit):
+    with pytest.raises(InputError, match="guessing reaches"):
+        Gate({metric: limit})
 
 
 def test_rate_that_cannot_be_seen_asks_for_its_reciprocal():
@@ -125,7 +156,8 @@ def test_several_limits_go_by_the_worst():
 def test_gate_rows_tell_limit_deciding_attack_and_records_needed():
     found = verdict(row(rate(2, 100)), row(rate(4, 100), "base"))
     told = {m.metric: m for m in found.gate_measurements}
-    assert set(told) == {METRIC, f"{METRIC}:threshold", f"{METRIC}:records_needed"}
+    beside = ("threshold", "records_needed", "detectable")
+    assert set(told) == {METRIC, *(f"{METRIC}:{what}" for what in beside)}
     assert {m.family for m in found.gate_measurements} == {"gate"}
     assert told[METRIC].name == "base"
     assert told[f"{METRIC}:threshold"].estimate.value == 0.05
@@ -179,17 +211,22 @@ def test_false_verdicts_are_rare_on_the_limit():
 @pytest.mark.parametrize(("limit", "needed"), [(0.01, 368), (0.001, 3688)])
 def test_what_resolves_a_rate_does_not_pass_its_gate_yet(limit, needed):
     """The control is one-sided, the gate's interval has two ends (docs/memorization.md)."""
-    asked = [row(rate(0, clean_probes(limit)))]
-    assert resolution(asked, Gate({METRIC: limit})).passed
-    assert verdict(*asked, limit=limit).verdict == "inconclusive"
-    assert verdict(row(rate(0, needed - 1)), limit=limit).verdict == "inconclusive"
-    assert verdict(row(rate(0, needed)), limit=limit).verdict == "pass"
+    metric = "extraction_rate"
+
+    def asked(n):
+        return row(rate(0, n), metric=metric)
+
+    enough = asked(clean_probes(limit))
+    assert resolution([enough], Gate({metric: limit})).passed
+    assert verdict(enough, limit=limit, metric=metric).verdict == "inconclusive"
+    assert verdict(asked(needed - 1), limit=limit, metric=metric).verdict == "inconclusive"
+    assert verdict(asked(needed), limit=limit, metric=metric).verdict == "pass"
 
 
 @pytest.mark.parametrize(("n", "passed"), [(299, True), (298, False)])
 def test_resolution_counts_records_for_the_smallest_gated_rate(n, passed):
-    rows = [row(rate(0, n)), row(rate(0, n), metric="tpr_at_fpr_0.1")]
-    control = resolution(rows, Gate({METRIC: 0.01, "tpr_at_fpr_0.1": 0.2}))
+    rows = [row(rate(0, n), metric="extraction_rate"), row(rate(0, n), metric="tpr_at_fpr_0.1")]
+    control = resolution(rows, Gate({"extraction_rate": 0.01, "tpr_at_fpr_0.1": 0.2}))
     assert control.passed is passed
     assert control.value == pytest.approx(1 - 0.05 ** (1 / n))
     assert ("needs 299 records" in control.detail) is not passed
@@ -203,7 +240,8 @@ def test_resolution_fails_a_rate_that_cannot_be_seen():
 
 
 def test_resolution_asks_nothing_of_a_limit_that_is_exceeded_or_no_rate():
-    assert resolution([row(rate(50, 100))], Gate({METRIC: 0.001})).passed
+    exceeded = row(rate(50, 100), metric="extraction_rate")
+    assert resolution([exceeded], Gate({"extraction_rate": 0.001})).passed
     auc = row(Estimate(0.55, 0.50, 0.60, n=40), metric="auc")
     control = resolution([auc], Gate({"auc": 0.8}))
     assert (control.passed, control.value) == (True, None)

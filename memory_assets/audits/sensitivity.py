@@ -1,0 +1,53 @@
+"""What an audit of a subject will be able to show, told before anything is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from memory_assets.controls.sensitivity import Sensitivity, sensitivity
+from memory_assets.language_subjects import LanguageModelSubject, TextsSpec
+from memory_assets.records.loading import load_records
+from memory_assets.records.pairing import draw_pairing, read_members
+from memory_assets.records.texts import load_texts
+from memory_assets.subjects import AuditedSubject, ClassifierSubject, PooledSubject
+
+UNGATED = ("auc", "tpr_at_fpr_0.1", "tpr_at_fpr_0.01")
+"""What is told of where the owner has set no limit."""
+
+
+def compared(subject: AuditedSubject, root: Path) -> tuple[int, int]:
+    """How many members and others an audit of this subject will compare.
+
+    Raises:
+        InputError: its records, members or texts cannot be read.
+    """
+    if isinstance(subject, ClassifierSubject):
+        data = load_records(subject.records, root)
+        members = read_members(root / subject.records.members, data)
+        pairing = draw_pairing(data, members, seed=subject.pool.seed, pairs=subject.pool.pairs)
+        return len(pairing.pairs), len(pairing.pairs)
+    if isinstance(subject, LanguageModelSubject):
+
+        def count(spec: TextsSpec | None) -> int:
+            if spec is None:
+                return 0
+            texts = load_texts(root / spec.path, spec.column, spec.id)
+            return min(len(set(texts.texts)), subject.probes.texts)
+
+        return count(subject.members), count(subject.held_out)
+    return 0, 0
+
+
+def planned(subject: AuditedSubject, root: Path) -> list[Sensitivity]:
+    """The least effects that an audit of each gated metric would see, and what could pass.
+
+    A metric of which no power is known is left out. Texts are counted before near-copies go.
+
+    Raises:
+        InputError: its records, members or texts cannot be read.
+    """
+    members, others = compared(subject, root)
+    models = subject.models if isinstance(subject, PooledSubject) else 0
+    wanted: dict[str, float | None] = {**subject.gate} or dict.fromkeys(UNGATED)
+    found = (sensitivity(m, limit, members, others, models or None) for m, limit in wanted.items())
+    return [one for one in found if one is not None]

@@ -1,0 +1,93 @@
+"""What an audit of this size can show of one gated metric, before it runs and after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from memory_assets.results.metrics import rate_of
+from memory_assets.statistics import power
+from memory_assets.statistics.estimate import Measurement
+
+_HITS = ("extraction_rate", "secret_extraction_rate")
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """The least leaks that would be seen, and the least limit that a model without one passes.
+
+    Both at 80% power (`statistics.power`): `few` where some records leak wholly, `spread` where all
+    leak a little. None: nothing would be seen, or no limit could be passed, with so few records.
+    """
+
+    metric: str
+    limit: float | None
+    members: int
+    others: int
+    models: int | None
+    few: float | None
+    spread: float | None
+    passable: float | None
+
+    @property
+    def can_pass(self) -> bool:
+        """Whether a model without a leak would pass its limit with 80% probability."""
+        if self.limit is None:
+            return True
+        return self.passable is not None and self.limit > self.passable
+
+
+def sensitivity(
+    metric: str, limit: float | None, members: int, others: int, models: int | None
+) -> Sensitivity | None:
+    """None for a metric of which no power is known, or where there is nothing to compare.
+
+    `others` are non-members or held-out texts, which a rate of hits does not need.
+    """
+    if members < 1 or (others < 1 and metric not in _HITS):
+        return None
+    few: float | None
+    spread: float | None
+    if metric == "auc":
+        few = power.detectable_auc(members, others)
+        spread = power.detectable_auc(members, others, models)
+        passable = power.passable_auc(members, others)
+    elif metric.startswith("tpr_at_fpr_") and (fpr := rate_of(metric)) is not None:
+        few = power.detectable_tpr(members, others, fpr, "few")
+        spread = power.detectable_tpr(members, others, fpr, "all", models)
+        passable = power.passable_tpr(members, others, fpr)
+    elif metric in _HITS:
+        few = spread = power.detectable_rate(members)
+        passable = power.passable_rate(members)
+    else:
+        return None
+    return Sensitivity(metric, limit, members, others, models, few, spread, passable)
+
+
+def sides(measurements: Sequence[Measurement], row: Measurement) -> tuple[int, int]:
+    """Members and non-members behind a row; a rate counts its members, an AUC both."""
+
+    def of(metric: str) -> int | None:
+        return next(
+            (
+                m.estimate.n
+                for m in measurements
+                if (m.family, m.name, m.stratum) == (row.family, row.name, row.stratum)
+                and (m.metric.startswith(metric) and m.estimate.n > 0)
+            ),
+            None,
+        )
+
+    if row.metric == "auc":
+        members = of("tpr_at_fpr_") or row.estimate.n // 2
+        return members, max(row.estimate.n - members, 1)
+    members = row.estimate.n
+    both = of("auc")
+    return members, both - members if both is not None and both > members else members
+
+
+def sensitivity_of(
+    measurements: Sequence[Measurement], row: Measurement, limit: float, models: int | None
+) -> Sensitivity | None:
+    """What the sample behind a row can show."""
+    return sensitivity(row.metric, limit, *sides(measurements, row), models)
