@@ -61,7 +61,7 @@ if TYPE_CHECKING:  # brings Faker along, which listing the graph need not wait f
     from memory_assets.records.secrets import Manifest
 
 TEXTS_VERSION = "3"
-FINDINGS_VERSION = "3"
+FINDINGS_VERSION = "4"
 LANGUAGE_CONCLUSION_VERSION = "1"
 TEXTS_KIND, FINDINGS_KIND = "texts", "language-findings"
 _CONTROL_STRATA = ("held_out", "unplanted")

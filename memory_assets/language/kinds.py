@@ -62,6 +62,6 @@ def check_causal(model: Any, folder: Path, device: str) -> None:
         logits = model(ids, use_cache=False).logits[:, :-1].float()
     if not torch.allclose(logits[0], logits[1], rtol=1e-3, atol=1e-3):
         raise InputError(
-            f"{folder}: it looks at the tokens that follow, so it is a masked model or the body of a "
-            f"classifier; {_EXPECTED}"
+            f"{folder}: it looks at the tokens that follow, so it is a masked model or the body "
+            f"of a classifier; {_EXPECTED}"
         )
