@@ -60,7 +60,8 @@ def check_causal(model: Any, folder: Path, device: str) -> None:
     ids = torch.tensor([[1, 2, 1, 3], [1, 2, 1, 2]], device=device)
     with torch.inference_mode():
         logits = model(ids, use_cache=False).logits[:, :-1].float()
-    if not torch.allclose(logits[0], logits[1], rtol=1e-3, atol=1e-3):
+    # Equal but for rounding; a masked model that barely attends differs by little more.
+    if (logits[0] - logits[1]).abs().max() > 1e-5 * logits.abs().max():
         raise InputError(
             f"{folder}: it looks at the tokens that follow, so it is a masked model or the body "
             f"of a classifier; {_EXPECTED}"

@@ -22,7 +22,7 @@ from memory_assets.language.settings import (
     check_length,
     check_tokenizer,
 )
-from memory_assets.language.token_ids import check_ids
+from memory_assets.language.token_ids import asks_for_file, check_ids
 
 if TYPE_CHECKING:
     import torch
@@ -195,7 +195,7 @@ def load_tokenizer(folder: Path) -> Any:
     Raises:
         InputError: there is none, it cannot be read, or it gives other ids than its tokenizer.json.
     """
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     if not has_tokenizer(folder):
         raise InputError(
@@ -207,8 +207,10 @@ def load_tokenizer(folder: Path) -> Any:
     if (folder / "config.json").is_file():  # says which tokenizer, where nothing else does
         check_config(folder)
     try:
+        # Of some architectures AutoTokenizer takes their own class, whatever is asked for.
+        maker = PreTrainedTokenizerFast if asks_for_file(folder) else AutoTokenizer
         with quietly():
-            tokenizer = AutoTokenizer.from_pretrained(
+            tokenizer = maker.from_pretrained(
                 folder, trust_remote_code=False, local_files_only=True
             )
         check_ids(folder, tokenizer)

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from memory_assets.errors import InputError
+from memory_assets.language.folders import read_json
 
 FILE = "tokenizer.json"
+_AS_FILE = ("PreTrainedTokenizerFast", "TokenizersBackend")
 _TEXTS = (
     "The quick brown fox's 2nd jump: it wasn't 12,345.67 (or 90%)?",
     "  two  spaces,\ttabs\n\nand lines \n  indented = {'a': [1, 2]};  // code",
@@ -19,6 +21,14 @@ _TEXTS = (
 )
 _DRAWN, _LENGTH, _SEED = 200, 12, 0
 """Texts made of the tokenizer's own tokens besides: how many, and of how many tokens each."""
+
+
+def asks_for_file(folder: Path) -> bool:
+    """Whether tokenizer_config.json names the class that does what tokenizer.json says."""
+    settings = folder / "tokenizer_config.json"
+    if not (folder / FILE).is_file() or not settings.is_file():
+        return False
+    return read_json(settings).get("tokenizer_class") in _AS_FILE
 
 
 def check_ids(folder: Path, tokenizer: Any) -> None:
