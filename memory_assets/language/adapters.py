@@ -146,9 +146,11 @@ def _attach(model: Any, state: dict[str, torch.Tensor], folder: Path, base: Path
     wanted, whole = asked(), model.state_dict()
 
     def place(name: str) -> str | None:
-        for own in (name, name.replace(f"{_NAME}.", "."), name.removesuffix(_NAME)):
-            for full in (own, _PREFIX + own):
-                if full in wanted or full in whole:
+        owns = (name, name.replace(f"{_NAME}.", "."), name.removesuffix(_NAME))
+        fulls = [full for own in owns for full in (own, _PREFIX + own)]
+        for held in (wanted, whole):
+            for full in fulls:
+                if full in held:
                     return full
         return None
 
