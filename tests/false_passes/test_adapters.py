@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from reciting_model import reciting, rewrite, settings  # noqa: F401
+from reciting_model import RECIPE, reciting, rewrite, settings  # noqa: F401
 from safetensors.torch import load_file, save_file
 
 from memory_assets.errors import InputError
@@ -185,31 +185,21 @@ def test_a_base_that_is_wrapped_or_broken_is_held_to_the_same(plain, reciting, t
 
 
 def test_an_adapter_that_recites_fails_as_it_ships(reciting, tmp_path):  # noqa: F811
-    """The whole audit: the base never saw the members, and the adapter stands on its embedding."""
-    from dataclasses import replace
-
-    from reciting_model import RECIPE, sentences
-    from transformers import GPT2LMHeadModel
-
-    from memory_assets.examples.notes import train
-
+    """The whole audit: the base lost what it knew, and the adapter holds it."""
+    layers = r"(c_attn|c_fc)\.weight"
+    known = load_file(reciting.folder / "model.safetensors")
     base = reciting.copy(tmp_path / "base")
-    train(sentences("x", 60, 9), base, replace(RECIPE, epochs=3), base)
-    config = peft.LoraConfig(
-        task_type="CAUSAL_LM", r=32, lora_alpha=32, fan_in_fan_out=True,
-        target_modules=["wte", "c_attn", "c_fc", "c_proj"],
-    )  # fmt: skip
-    torch.manual_seed(0)
-    model = peft.get_peft_model(GPT2LMHeadModel.from_pretrained(base), config)
-    tokens = load_language_model(base, device="cpu").encode_all(list(reciting.members.texts))
-    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(t) for t in tokens], True, 0)
-    labels = torch.nn.utils.rnn.pad_sequence([torch.tensor(t) for t in tokens], True, -100)
-    optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-2)
-    for _ in range(150):
-        optimizer.zero_grad()
-        model(ids, labels=labels).loss.backward()
-        optimizer.step()
-    model.eval().save_pretrained(tmp_path / "v1", save_embedding_layers=False)
+    rewrite(lambda s: {n: t * (re.search(layers, n) is None) for n, t in s.items()})(base)
+    adapt(base, tmp_path / "v1", r=RECIPE.width, lora_alpha=RECIPE.width)
+
+    def restore(state):
+        for name in state:
+            weight = known[re.sub(r"^base_model\.model\.|lora_[AB]\.", "", name)]
+            state[name] = torch.eye(RECIPE.width) if "lora_A" in name else weight.T
+        return state
+
+    tensors(restore)(tmp_path / "v1")
+    assert reciting.audit(base)[1].verdict != "fail"
     assert reciting.audit(tmp_path / "v1", base)[1].verdict == "fail"
     renamed("lora_", "lara_")(tmp_path / "v1")
     with pytest.raises(InputError, match="unknown tensors"):
