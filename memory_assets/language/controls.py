@@ -84,13 +84,14 @@ def _unigram(rows: Sequence[Ids], first: int, vocabulary: int) -> NDArray[np.flo
     half = np.arange(len(rows)) % 2
     found = np.zeros(len(rows))
     for side in (0, 1):
-        others = [rows[i][first:] for i in np.flatnonzero(half != side)]
+        others = [ids[first:] for i, ids in enumerate(rows) if half[i] != side]
         counts = np.bincount(np.concatenate([*others, []]).astype(np.int64), minlength=vocabulary)
         total = max(1, int(counts.sum()))
         unseen = min(1.0, max(1, int((counts == 1).sum())) / total)
         log_p = np.log((1 - unseen) * counts / total + unseen / vocabulary)
-        for i in np.flatnonzero(half == side):
-            found[i] = log_p[rows[i][first:]].mean()
+        for i, ids in enumerate(rows):
+            if half[i] == side:
+                found[i] = log_p[ids[first:]].mean()
     return found
 
 

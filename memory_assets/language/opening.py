@@ -77,7 +77,7 @@ def open_model(folder: Path) -> Opened:
         with quietly():
             config, shell = _sized(folder, stored)
             names = match_names(folder, stored, shell, bool(settings.get("quantization_config")))
-            model, report = AutoModelForCausalLM.from_pretrained(
+            opened: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
                 config=config,
                 dtype=torch.float32,
@@ -88,6 +88,7 @@ def open_model(folder: Path) -> Opened:
                 ignore_mismatched_sizes=True,  # reported, and refused below by name
                 output_loading_info=True,
             )
+            model, report = opened
         notices = check_opened(folder, stored, names, shell, model, report)
     except InputError:
         raise
