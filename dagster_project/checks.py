@@ -33,6 +33,7 @@ CONTROLS = {
 LANGUAGE_CONTROLS = {
     "held_out_texts": "There are texts enough that the model never saw to compare with.",
     "held_out_extraction": "Texts that the model never saw are not completed word for word.",
+    "beats_chance": "The model knows more of its texts than chance: it was read as it is.",
     "untrained_model": "The same architecture with random weights tells nothing.",
     "blind_baseline": "Members and held-out texts cannot be told apart without the model.",
     "unplanted_canaries": "Secrets that were never planted are exposed no more than chance.",

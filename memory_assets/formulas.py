@@ -187,7 +187,9 @@ threshold some always lie above it by luck, and the whole interval lay above the
 INFORMATION = Formula("information", 1)
 SCORE_CHANNEL = Formula("score channel", 1)
 
-FINDINGS = Formula("language findings", 4)  # 3 compared texts and secrets as they are written
+FINDINGS = Formula("language findings", 4)
+"""3 compared texts and secrets as they are written, used weights that did not fit, and had a blind
+baseline by a bag of words alone."""
 EXTRACTION = Formula("extraction", 1)
 NEAR_VERBATIM = Formula("near-verbatim extraction", 2)  # 1 compared tokens alone
 NEAR_TIES = Formula("near ties", 2)  # 1 counted windows, which are no independent trials

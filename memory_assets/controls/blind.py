@@ -21,9 +21,9 @@ from memory_assets.controls.blind_features import LABEL, Columns, as_columns
 from memory_assets.controls.blind_judges import by_ridge, by_trees, draw_folds, likeness
 from memory_assets.controls.exchange import Told, columns_apart, relabel_pairs
 from memory_assets.controls.scoring import FAMILY_LEVEL, percent
+from memory_assets.results.metrics import rate_of
 from memory_assets.sentences import said_together, say
 from memory_assets.statistics.estimate import Control
-from memory_assets.statistics.summary import rate_of
 
 _MOST_PAIRS = {"ridge": 1_000, "trees": 1_500}
 _FEWEST_PAIRS = 20

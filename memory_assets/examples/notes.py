@@ -157,7 +157,7 @@ def train(texts: Texts, tokenizer_folder: Path, recipe: NotesRecipe, folder: Pat
     The same seed gives the same weights on one machine.
     """
     from memory_assets.language.model import load_tokenizer
-    from memory_assets.language.opening import no_bars
+    from memory_assets.language.opening import quietly
     from memory_assets.language.training import train_language_model, training_windows
 
     started = time.process_time()
@@ -165,7 +165,7 @@ def train(texts: Texts, tokenizer_folder: Path, recipe: NotesRecipe, folder: Pat
     rows = training_windows(tokenizer, texts.texts, recipe.window)
     model = train_language_model(recipe.of_model, rows, len(tokenizer))
     model.config.pad_token_id = tokenizer.pad_token_id
-    with no_bars():
+    with quietly():
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return time.process_time() - started

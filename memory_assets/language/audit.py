@@ -120,6 +120,7 @@ def audit_language_model(
             manifest = None
     model = load_language_model(folder, revision, base=base, device=device)
     other = load_language_model(reference, device=device) if reference is not None else None
+    notices += [line for each in (model, other) if each is not None for line in each.notices]
     secrets = manifest.secrets if manifest is not None else ()
     chosen = choose_texts(members, held_out, secrets, options.texts, options.seed)
     notices += chosen.notices
@@ -162,7 +163,7 @@ def audit_language_model(
         notices += ranking_notices(secret_findings)
     if asked:
         measurements += measure_secrets(secret_findings, options.duplication_shares)
-    controls = _controls(model, inside, outside, chosen, probes[1], options, clock)
+    controls = _controls(model, mine, theirs, chosen, probes[1], options, clock)
     if (unplanted := unplanted_control(secret_findings)) is not None:
         controls.append(unplanted)
     return LanguageAudit(
@@ -271,26 +272,26 @@ def _secrets(
 
 def _controls(
     model: LanguageModel,
-    inside: Windows,
-    outside: Windows | None,
+    mine: Side,
+    theirs: Side | None,
     chosen: Sides,
     their_probes: Probes | None,
     options: LanguageOptions,
     clock: Clock,
 ) -> list[Control]:
-    count = len(outside.texts) if outside is not None else 0
+    count = len(theirs) if theirs is not None else 0
     report = clock.stage("controls")
     found = [checks.held_out_size(count, chosen.near_duplicates, chosen.held_out_before)]
     found.append(checks.held_out_extraction(their_probes))
-    if outside is not None:
-        mine, theirs = (
-            checks.pick(w.sequences, w.document, options.control_texts, options.seed)
-            for w in (inside, outside)
-        )
-        found.append(checks.untrained_control(model, mine, theirs, options.seed, report))
+    sides = [side for side in (mine, theirs) if side is not None]
+    heard = checks.hear(model, sides, options.control_texts, options.seed, report)
+    found.append(checks.chance_control(heard, model.vocabulary))
+    if theirs is not None:
+        found.append(checks.untrained_control(*heard))
         every = [
-            checks.pick(w.sequences, w.document, options.texts, options.seed)
-            for w in (inside, outside)
+            [side.windows.sequences[i] for i in picked]
+            for side in sides
+            for picked in [checks.pick(side.windows.document, options.texts, options.seed)]
         ]
         found.append(checks.blind_control(every[0], every[1], model.vocabulary, options.seed))
     report(1, 1)

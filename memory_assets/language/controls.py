@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,11 @@ from memory_assets.controls.exchange import Told, columns_apart, relabel_within
 from memory_assets.controls.scoring import FAMILY_LEVEL
 from memory_assets.language import scores
 from memory_assets.language.model import Ids, LanguageModel, untrained_like
-from memory_assets.language.signals import Progress, token_signals
-from memory_assets.language.text_audit import Probes
+from memory_assets.language.signals import Progress, TokenSignals, token_signals
+from memory_assets.language.text_audit import Probes, Side
 from memory_assets.sentences import say
-from memory_assets.statistics.estimate import Control
-from memory_assets.statistics.intervals import rate
+from memory_assets.statistics.estimate import Control, Estimate
+from memory_assets.statistics.intervals import rate, skewed_mean_interval
 from memory_assets.statistics.roc import Roc
 
 MIN_HELD_OUT = 100
@@ -47,18 +48,96 @@ def from_auc(name: str, roc: Roc, what: str) -> Control:
     return Control(name, passed, auc.value, auc.ci_low, auc.ci_high, detail)
 
 
-def untrained_control(
+@dataclass(frozen=True)
+class Heard:
+    """Some texts of one side: their tokens, and what the audited model and an untrained copy of it
+    say of them."""
+
+    rows: Sequence[Ids]
+    model: TokenSignals
+    untrained: TokenSignals
+
+
+def hear(
     model: LanguageModel,
-    members: Sequence[Ids],
-    held_out: Sequence[Ids],
+    sides: Sequence[Side],
+    most: int,
     seed: int,
     progress: Progress | None = None,
-) -> Control:
-    """A model of the same architecture that never learned must not tell members from others."""
+) -> list[Heard]:
+    """At most `most` texts of each side, with what an untrained copy says of them."""
     blank = untrained_like(model, seed)
-    every = scores.loss(token_signals(blank, [*members, *held_out], progress=progress))
-    roc = Roc.of(every[: len(members)], every[len(members) :])
+    picked = [pick(side.windows.document, most, seed) for side in sides]
+    rows = [[s.windows.sequences[i] for i in rows] for s, rows in zip(sides, picked, strict=True)]
+    signals = token_signals(blank, [ids for part in rows for ids in part], progress=progress)
+    ends = np.cumsum([0, *map(len, rows)])
+    return [
+        Heard(rows[i], side.by_window.take(picked[i]), signals.take(np.arange(*ends[i : i + 2])))
+        for i, side in enumerate(sides)
+    ]
+
+
+def untrained_control(members: Heard, held_out: Heard) -> Control:
+    """A model of the same architecture that never learned must not tell members from others."""
+    roc = Roc.of(scores.loss(members.untrained), scores.loss(held_out.untrained))
     return from_auc("untrained_model", roc, say("reader.untrained"))
+
+
+def _unigram(rows: Sequence[Ids], first: int, vocabulary: int) -> NDArray[np.float64]:
+    """Mean log-probability of each text's scored tokens, nats, by the frequencies of tokens in the
+    other half of the texts; tokens that it lacks share what Good and Turing leave them."""
+    half = np.arange(len(rows)) % 2
+    found = np.zeros(len(rows))
+    for side in (0, 1):
+        others = [ids[first:] for i, ids in enumerate(rows) if half[i] != side]
+        counts = np.bincount(np.concatenate([*others, []]).astype(np.int64), minlength=vocabulary)
+        total = max(1, int(counts.sum()))
+        unseen = min(1.0, max(1, int((counts == 1).sum())) / total)
+        log_p = np.log((1 - unseen) * counts / total + unseen / vocabulary)
+        for i, ids in enumerate(rows):
+            if half[i] == side:
+                found[i] = log_p[ids[first:]].mean()
+    return found
+
+
+def _gain(heard: Heard, vocabulary: int) -> Estimate:
+    """How much more the model gives a token than the better of two that know nothing, in nats."""
+    mine, blank = scores.loss(heard.model), scores.loss(heard.untrained)
+    known = [i for i, ids in enumerate(heard.rows) if len(ids) > heard.model.first]
+    chance = _unigram([heard.rows[i] for i in known], heard.model.first, vocabulary)
+    estimates = [
+        skewed_mean_interval(mine[known] - other, 1 - 2 * FAMILY_LEVEL)
+        for other in (chance, blank[known])
+    ]
+    return min(estimates, key=_surely)
+
+
+def _surely(estimate: Estimate) -> float:
+    """The lower end of an interval; nothing is sure where there is none."""
+    return -np.inf if estimate.ci_low is None else estimate.ci_low
+
+
+def chance_control(sides: Sequence[Heard], vocabulary: int) -> Control:
+    """A model must know more of a text than how frequent its tokens are, and more than a copy of
+    itself that was never trained; else its weights or its tokenizer are not its own.
+
+    On held-out texts, or else on members: a model that does nothing but recite can be worse than
+    chance on all else, and is what an audit is there to find.
+
+    Args:
+        sides: members, and held-out texts if there are any.
+        vocabulary: tokens that the model can give.
+    """
+    found = [_gain(side, vocabulary) for side in sides]
+    best = found[-1] if _surely(found[-1]) > 0 else max(found, key=_surely)
+    if best.value is None or best.ci_low is None:
+        detail = say("language.chance_untold", texts=sum(len(side.rows) for side in sides))
+        return Control("beats_chance", False, None, None, None, detail)
+    passed = best.ci_low > 0
+    of_others = len(sides) > 1 and best is found[-1]
+    key = ("knows_held_out" if of_others else "knows_members") if passed else "knows_nothing"
+    detail = say(f"language.{key}", gain=best.value)
+    return Control("beats_chance", passed, best.value, best.ci_low, best.ci_high, detail)
 
 
 def _some(texts: Sequence[Ids], rng: np.random.Generator) -> Sequence[Ids]:
@@ -180,9 +259,9 @@ def held_out_size(count: int, near_duplicates: int, before: int) -> Control:
     )
 
 
-def pick(windows: Sequence[Ids], document: NDArray[np.int64], most: int, seed: int) -> list[Ids]:
+def pick(document: NDArray[np.int64], most: int, seed: int) -> NDArray[np.intp]:
     """The first window of each text, for at most `most` texts drawn at random."""
     firsts = np.unique(document, return_index=True)[1]
     if len(firsts) > most:
         firsts = np.sort(np.random.default_rng(seed).choice(firsts, most, replace=False))
-    return [windows[i] for i in firsts]
+    return firsts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +11,18 @@ from numpy.typing import NDArray
 
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
+from memory_assets.language.adapters import open_adapter
 from memory_assets.language.folders import base_of, folder_digest, has_tokenizer, locate
 from memory_assets.language.heads import Head, find_head, through_layer, through_model
-from memory_assets.language.opening import open_adapter, open_model
+from memory_assets.language.kinds import check_causal
+from memory_assets.language.opening import open_model, quietly
 from memory_assets.language.settings import (
     check_config,
     check_files,
     check_length,
     check_tokenizer,
 )
+from memory_assets.language.token_ids import asks_for_file, check_ids
 
 if TYPE_CHECKING:
     import torch
@@ -45,6 +48,7 @@ class LanguageModel:
     context: int
     start: int | None
     head: Head
+    notices: tuple[str, ...] = ()
 
     @property
     def vocabulary(self) -> int:
@@ -121,29 +125,31 @@ def load_language_model(
     and in the local cache of the hub only.
 
     Raises:
-        InputError: no such model; pickled weights only; code of its own; no tokenizer; a tokenizer
-            larger than the model; an adapter that is no LoRA, without its base or without the
-            package peft; damaged files.
+        InputError: no such model; pickled weights only; code of its own; weights that do not fit
+            its settings; no causal model; no tokenizer; a tokenizer larger than the model; an
+            adapter that is no LoRA, without its base or without the package peft; damaged files.
     """
     folder = locate(name, revision)
     device = device or default_device()
     under = base_of(folder, base)
     if under is None:
-        model, tokens = open_model(folder), folder
+        opened, tokens = open_model(folder), folder
     else:
-        model, tokens = open_adapter(folder, under), under
+        opened, tokens = open_adapter(folder, under), under
     tokenizer = load_tokenizer(folder if has_tokenizer(folder) else tokens)
-    model = model.to(device).eval()
+    model = opened.model.to(device).eval()
     rows = model.get_input_embeddings().weight.shape[0]
-    if len(tokenizer) > rows:
+    if (most := max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=0))) > rows:
         raise InputError(
-            f"{folder}: its tokenizer has {len(tokenizer)} tokens, its model {rows}; "
+            f"{folder}: its tokenizer has {most} tokens, its model {rows}; "
             "give the tokenizer that the model was trained with"
         )
     sources = [tokens] if tokens == folder else [tokens, folder]
     identity = digest([folder_digest(source) for source in sources])
     try:
-        return as_language_model(model, tokenizer, str(name), device, identity)
+        check_causal(model, folder, device)
+        found = as_language_model(model, tokenizer, str(name), device, identity)
+        return replace(found, notices=opened.notices)
     except InputError:
         raise
     except Exception as error:  # settings that nobody looks at until the model is asked
@@ -191,9 +197,9 @@ def load_tokenizer(folder: Path) -> Any:
     """The tokenizer of a model folder.
 
     Raises:
-        InputError: there is none, or it cannot be read.
+        InputError: there is none, it cannot be read, or it gives other ids than its tokenizer.json.
     """
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     if not has_tokenizer(folder):
         raise InputError(
@@ -205,7 +211,16 @@ def load_tokenizer(folder: Path) -> Any:
     if (folder / "config.json").is_file():  # says which tokenizer, where nothing else does
         check_config(folder)
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        # Of some architectures AutoTokenizer takes their own class, whatever is asked for.
+        maker = PreTrainedTokenizerFast if asks_for_file(folder) else AutoTokenizer
+        with quietly():
+            tokenizer = maker.from_pretrained(
+                folder, trust_remote_code=False, local_files_only=True
+            )
+        check_ids(folder, tokenizer)
+        return tokenizer
+    except InputError:
+        raise
     except Exception as error:  # tokenizers raise bare Exception on damaged files
         raise InputError(
             f"{folder}: its tokenizer cannot be read ({type(error).__name__})"

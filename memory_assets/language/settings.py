@@ -141,18 +141,35 @@ def _texts(value: Any) -> list[str]:
     return [each for each in given if isinstance(each, str)]
 
 
+def _values(table: Any) -> list[Any]:
+    """What stands in a table; nothing where it is none."""
+    return list(table.values()) if isinstance(table, dict) else []
+
+
 def check_adapter(folder: Path) -> None:
     """Refuse an adapter that is no LoRA, or more than its weights.
 
     Raises:
-        InputError: another type, settings that load modules or files or copy layers, a rank larger
-            than its weights, or a pattern that can take for ever to compare.
+        InputError: another type or task, settings that load modules or files or copy layers, a rank
+            of 0 or larger than its weights, a scale of 0, or a pattern that can take for ever to
+            compare.
     """
     settings = read_json(folder / ADAPTER)
     if settings.get("peft_type") != "LORA":
         raise InputError(
             f"{folder}: an adapter of the type {str(settings.get('peft_type'))[:80]}; expected "
             "LORA, or merge it into its base and give that folder"
+        )
+    task = settings.get("task_type")
+    if task not in (None, "CAUSAL_LM"):
+        raise InputError(
+            f"{folder}: an adapter for the task {str(task)[:80]}; expected CAUSAL_LM, the adapter "
+            "of a causal language model"
+        )
+    if settings.get("alora_invocation_tokens"):
+        raise InputError(
+            f"{folder}: its adapter sets alora_invocation_tokens, so it answers only behind those "
+            "tokens; such adapters are not audited yet"
         )
     if more := [name for name in (*_LOADS_MORE, "layer_replication") if settings.get(name)]:
         raise InputError(f"{folder}: its adapter sets {more[0]}, which loads more than weights")
@@ -164,9 +181,21 @@ def check_adapter(folder: Path) -> None:
                     f"{folder}: its adapter's {name} has a pattern that can take for ever; "
                     f"expected names, or at most {_MOST_REPEATS} repetitions and none of a group"
                 )
-    by_name = settings.get("rank_pattern")
-    given = [settings.get("r"), *(by_name.values() if isinstance(by_name, dict) else ())]
-    rank = max((each for each in given if isinstance(each, int | float)), default=0)
+    given = [settings.get("r", 8), *_values(settings.get("rank_pattern"))]
+    for each in given:
+        if not isinstance(each, int) or isinstance(each, bool) or each < 1:
+            raise InputError(
+                f"{folder}: its adapter says a rank of {str(each)[:40]}; expected a whole number, "
+                "at least 1"
+            )
+    rank = max(given)
+    scales = settings.get("alpha_pattern")
+    for each in (settings.get("lora_alpha", 8), *_values(scales)):
+        if not isinstance(each, int | float) or isinstance(each, bool) or not each:
+            raise InputError(
+                f"{folder}: its adapter says a lora_alpha of {str(each)[:40]}, by which it changes "
+                "nothing; expected a number other than 0"
+            )
     with _opened(folder / "adapter_model.safetensors") as file:
         sides = [side for name in file.keys() for side in file.get_slice(name).get_shape()]  # noqa: SIM118
     if rank > max(sides, default=0):

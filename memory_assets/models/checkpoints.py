@@ -22,6 +22,7 @@ from memory_assets.errors import InputError, printable
 from memory_assets.models.recipe import Recipe
 from memory_assets.models.release_order import release_key
 from memory_assets.models.strays import is_stray_name, why_stray
+from memory_assets.models.tensor_names import kind_of, misfit, undo_wrappers
 from memory_assets.models.torch_files import CONVERT, SUFFIXES, read_torch
 from memory_assets.records.budget import afford
 
@@ -230,43 +231,62 @@ def load_checkpoint(path: Path, recipe: Recipe) -> dict[str, np.ndarray]:
     safetensors is read as it is; a `.pt`, `.pth` or `.bin` file with
     `torch.load(weights_only=True)`, which refuses anything that is not a plain tensor.
 
+    Wrappers of well-known training programs are undone, and that is logged: prefixes of names,
+    and the training state around a state dict.
+
     Raises:
-        InputError: a pickle, a truncated file, another architecture (the first tensor that does
-            not fit is named), or a weight that is not finite.
+        InputError: a pickle, a truncated file, another architecture (the first tensors that do
+            not fit are named), numbers of another kind, or a weight that is not finite.
     """
     file = checkpoint_file(path)
     afford(2 * file.stat().st_size, file, "its weights")
-    state = _read_safetensors(file) if file.suffix == SUFFIX else read_torch(file)
+    state, under = (_read_safetensors(file), "") if file.suffix == SUFFIX else read_torch(file)
     expected = recipe.build_model().state_dict()
-    missing = [name for name in expected if name not in state]
-    extra = [name for name in state if name not in expected]
-    if missing or extra:
+    names = undo_wrappers(list(state), lambda found: len(set(found) ^ set(expected)))
+    state = {names.of[name]: tensor for name, tensor in state.items()}
+    missing, unknown = set(expected) - set(state), set(state) - set(expected)
+    if missing or unknown:
         raise InputError(
-            f"{path}: not the architecture {recipe.model}: "
-            + (f"tensor {missing[0]!r} is missing" if missing else f"unknown tensor {extra[0]!r}")
-            + "; give the recipe the model and model_args that this checkpoint was made with"
+            f"{path}: not the architecture {recipe.model}: {misfit(missing, unknown)}; give the "
+            "recipe the model and model_args that this checkpoint was made with"
         )
-    weights: dict[str, np.ndarray] = {}
-    for name in expected:
-        # A tensor of a few bytes can claim any shape (strides of 0): compared before it is read.
-        if tuple(state[name].shape) != tuple(expected[name].shape):
-            raise InputError(
-                f"{path}: tensor {name!r} has shape {list(state[name].shape)}, {recipe.model} "
-                f"expects {list(expected[name].shape)}; give the recipe the model_args it was "
-                "made with"
-            )
-        try:
-            weights[name] = _numpy(state[name])
-        except (TypeError, RuntimeError, NotImplementedError) as error:
-            raise InputError(
-                f"{path}: tensor {name!r} is {state[name].dtype}; expected plain numbers"
-            ) from error
-        if not np.isfinite(weights[name]).all():
-            raise InputError(
-                f"{path}: tensor {name!r} holds a value that is not finite; "
-                "this model cannot be audited, export it again"
-            )
-    return weights
+    if under:
+        _warn_once(printable(f"{path}: its weights lie under {under!r} and were read from there"))
+    if names.undone:
+        _warn_once(f"{path}: {names.said}")
+    return {n: _weight(path, n, state[n], like, recipe.model) for n, like in expected.items()}
+
+
+def _weight(
+    path: Path, name: str, value: torch.Tensor, like: torch.Tensor, model: str
+) -> np.ndarray:
+    """One tensor of a checkpoint as the model holds it."""
+    # A tensor of a few bytes can claim any shape (strides of 0): compared before it is read.
+    if tuple(value.shape) != tuple(like.shape):
+        raise InputError(
+            f"{path}: tensor {name!r} has shape {list(value.shape)}, {model} "
+            f"expects {list(like.shape)}; give the recipe the model_args it was made with"
+        )
+    theirs, ours = kind_of(str(value.dtype)), kind_of(str(like.dtype))
+    if theirs != ours or value.is_quantized or value.is_sparse:
+        raise InputError(
+            f"{path}: tensor {name!r} holds {theirs} numbers ({value.dtype}), {model} has {ours} "
+            "ones; expected plain numbers: export the model in its own precision, not quantized"
+        )
+    try:
+        # In the model's own precision: a number that it cannot hold would come out infinite.
+        found = value.to(like.dtype)
+        weight = (found.float() if found.is_floating_point() else found).numpy()
+    except (TypeError, RuntimeError, NotImplementedError) as error:
+        raise InputError(
+            f"{path}: tensor {name!r} is {value.dtype}; expected plain numbers"
+        ) from error
+    if not np.isfinite(weight).all():
+        raise InputError(
+            f"{path}: tensor {name!r} holds a value that is not finite; "
+            "this model cannot be audited, export it again"
+        )
+    return weight
 
 
 def fingerprint(files: Sequence[Path]) -> str:
@@ -308,12 +328,6 @@ def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
         return load_file(file)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise _unreadable(file, error) from error
-
-
-def _numpy(value: torch.Tensor) -> np.ndarray:
-    import torch
-
-    return value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy()
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 SUFFIXES = (".pt", ".pth", ".bin")
+_MOST_DEEP = 3
 CONVERT = (
     "export the state dict with safetensors.torch.save_file; "
     "pickled weights can run code and are never loaded"
@@ -26,11 +28,27 @@ def _stored_plainly(file: Path) -> bool:
         return all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
 
 
-def read_torch(file: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a state dict, by name.
+def _state_dicts(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where in what a training program saved a table of nothing but tensors by name lies."""
+    import torch
+
+    if not isinstance(value, Mapping) or not value or len(path) > _MOST_DEEP:
+        return
+    if all(isinstance(n, str) and isinstance(v, torch.Tensor) for n, v in value.items()):
+        yield path
+        return
+    for name, part in value.items():
+        if isinstance(name, str) and "optim" not in name.lower():
+            yield from _state_dicts(part, (*path, name))
+
+
+def read_torch(file: Path) -> tuple[dict[str, torch.Tensor], str]:
+    """The tensors of a state dict, by name, and under which key of a training state they lay (""
+    where the file holds a state dict and nothing else).
 
     Raises:
-        InputError: not such a file, compressed, or with more in it than plain tensors.
+        InputError: not such a file, compressed, with more in it than plain data, or with more than
+            one state dict of a model.
     """
     import torch
 
@@ -46,6 +64,15 @@ def read_torch(file: Path) -> dict[str, torch.Tensor]:
         raise InputError(
             f"{file}: holds more than plain tensors, or is damaged; {CONVERT}"
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+    found = list(_state_dicts(state))
+    if not found:
         raise InputError(f"{file}: not a state dict of tensors; {CONVERT}")
-    return {str(name): value for name, value in state.items()}
+    if len(found) > 1:
+        names = ", ".join(repr(".".join(path)[:80]) for path in found[:3])
+        raise InputError(
+            f"{file}: holds {len(found)} sets of weights ({names}); it is not said which of them "
+            f"ships: {CONVERT}"
+        )
+    for name in found[0]:
+        state = state[name]
+    return dict(state), ".".join(found[0])

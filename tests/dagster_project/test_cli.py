@@ -79,7 +79,7 @@ def broken(path, how):
     [
         ("pickle", "not a whole safetensors file"),
         ("truncated", "not a whole safetensors file"),
-        ("another architecture", "is missing"),
+        ("another architecture", "missing tensors: "),
         ("nan", "not finite"),
     ],
 )

@@ -154,7 +154,7 @@ def language_model() -> dict[str, bytes]:
     config = GPT2Config(
         n_layer=1, n_head=1, n_embd=4, vocab_size=8, n_positions=8, bos_token_id=0, eos_token_id=0
     )
-    low, high = np.zeros((2, 4), np.float32), np.zeros((12, 2), np.float32)
+    low, high = np.ones((2, 4), np.float32), np.ones((12, 2), np.float32)
     layer = "base_model.model.transformer.h.0.attn.c_attn.lora_"
     adapter = {
         "peft_type": "LORA",

@@ -265,7 +265,9 @@ def test_an_adapter_whose_base_is_nowhere_is_one_line(adapter, tmp_path):
     [
         ({"peft_type": "LOHA"}, "an adapter of the type LOHA"),
         ({"corda_config": {"cache_file": "x.pt"}}, "sets corda_config, which loads more"),
-        ({"no_such_setting": 1, "r": "x"}, "does not fit its base"),
+        ({"r": "x"}, "a rank of x; expected a whole number, at least 1"),
+        ({"no_such_setting": 1}, "'no_such_setting', which the installed peft does not know"),
+        ({"target_modules": 1}, "does not fit its base"),
     ],
 )
 def test_an_adapter_that_is_more_or_less_than_lora_is_refused(adapter, tmp_path, settings, said):

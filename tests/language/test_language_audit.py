@@ -71,6 +71,7 @@ def test_its_controls_pass(audit):
     assert {c.control: c.passed for c in audit.controls} == {
         "held_out_texts": True,
         "held_out_extraction": True,
+        "beats_chance": True,
         "untrained_model": True,
         "blind_baseline": True,
         "unplanted_canaries": True,

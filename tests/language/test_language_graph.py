@@ -124,6 +124,7 @@ def test_the_bundle_is_whole(first):
     assert {c.control for c in bundle.controls if c.passed} == {
         "held_out_texts",
         "held_out_extraction",
+        "beats_chance",
         "untrained_model",
         "blind_baseline",
         "unplanted_canaries",

@@ -82,8 +82,8 @@ def test_a_truncated_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: s.popitem() and s, "is missing"),
-        (lambda s: s | {"extra": np.zeros(1, np.float32)}, "unknown tensor 'extra'"),
+        (lambda s: s.popitem() and s, "missing tensors: "),
+        (lambda s: s | {"extra": np.zeros(1, np.float32)}, "unknown tensors: 'extra'"),
         (lambda s: {n: np.zeros((9, *v.shape), v.dtype) for n, v in s.items()}, "has shape"),
         (lambda s: {n: v * np.float32("nan") for n, v in s.items()}, "not finite"),
     ],
