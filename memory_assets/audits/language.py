@@ -349,6 +349,8 @@ def conclude_language(
     Raises:
         InputError: a gate over a metric that was not measured.
     """
+    if shadows is not None:
+        shadows.refuse_older(subject, version)
     config = digest(subject.config_digest, findings.name, shadows.key if shadows else "")
     attacks = _attacks(subject)
     versions = CONCLUSION_STEP.versions(*attacks)
