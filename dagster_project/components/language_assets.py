@@ -140,12 +140,14 @@ def _memorization(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinit
 _SHADOWS = ("dataset", "shadow_signals", "target_signals", "attack_scores", "memorization")
 
 
-def _evidence(given: Mapping[str, Reference]) -> pool.ShadowEvidence | None:
+def _evidence(
+    subject: LanguageModelSubject, given: Mapping[str, Reference]
+) -> pool.ShadowEvidence | None:
     """What shadow models left, where there are any."""
     if not given:
         return None
     signals = given["shadow_signals"]
-    same_records(given["dataset"], signals, given["target_signals"])
+    same_records(subject, given["dataset"], signals, given["target_signals"])
     return pool.ShadowEvidence(
         pool_digest=signals.facts["pool"],
         prepared=PreparedTexts.load(given["dataset"].path),
@@ -184,7 +186,7 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
         from memory_assets.reports.plots import roc_png
 
         version, store = context.partition_key, graph.store
-        evidence = _evidence(shadows)
+        evidence = _evidence(graph.subject, shadows)
         started = began(context)
         with clear_failures():
             found, weights = audit.language_findings(

@@ -5,6 +5,7 @@ import dagster as dg
 from dagster_project.components.concluding import began
 from dagster_project.components.pool_assets import pool_of
 from dagster_project.components.subject_graph import SubjectGraph
+from dagster_project.components.version_assets import same_records
 from dagster_project.confirmations import AUDIT_ID
 from dagster_project.failures import clear_failures
 from dagster_project.references import Reference
@@ -46,7 +47,12 @@ def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
                 graph.subject, graph.root, prepared, target.path, graph.store
             )
         return dg.MaterializeResult(
-            value=Reference.to(made, weights=weights, records=dataset.key),
+            value=Reference.to(
+                made,
+                weights=weights,
+                records=dataset.key,
+                formulas=audit.answers_version(graph.subject),
+            ),
             data_version=dg.DataVersion(made.key),
             metadata={
                 "weights": dg.MetadataValue.path(str(target.path)),
@@ -89,6 +95,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
         memorization: Reference,
         information: Reference,
     ) -> Result:
+        same_records(graph.subject, dataset, shadow_signals, target_signals)
         started = began(context)
         prepared, store = Prepared.load(dataset.path), graph.store
         with clear_failures():

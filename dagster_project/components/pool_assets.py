@@ -186,7 +186,12 @@ def _shadow_signals(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
         signals = audit.load_signals(made.path)
         own = signals.pairs.correct[..., 0][signals.is_in]
         return dg.MaterializeResult(
-            value=Reference.to(made, pool=shadow_models.key, records=dataset.key),
+            value=Reference.to(
+                made,
+                pool=shadow_models.key,
+                records=dataset.key,
+                formulas=audit.answers_version(graph.subject),
+            ),
             data_version=dg.DataVersion(made.key),
             metadata={
                 "shape (models, pairs, sides, queries)": " x ".join(

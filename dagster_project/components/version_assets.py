@@ -26,6 +26,7 @@ from memory_assets.history.regressions import regressions_of
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.records.prepared import Prepared
 from memory_assets.statistics.estimate import Measurement
+from memory_assets.subjects import PooledSubject
 
 Result = dg.MaterializeResult[Reference]
 
@@ -98,7 +99,12 @@ def target_signals_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
             )
         signals = audit.load_signals(made.path)
         return dg.MaterializeResult(
-            value=Reference.to(made, weights=weights, records=dataset.key),
+            value=Reference.to(
+                made,
+                weights=weights,
+                records=dataset.key,
+                formulas=audit.answers_version(graph.subject),
+            ),
             data_version=dg.DataVersion(made.key),
             metadata={
                 "shape (models, pairs, sides, queries)": " x ".join(
@@ -116,12 +122,13 @@ def target_signals_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
     return target_signals  # pyright: ignore[reportReturnType]
 
 
-def same_records(dataset: Reference, *signals: Reference) -> None:
-    """Stop where the records changed between two steps; automation runs them anew in order."""
-    if any(reference.facts.get("records") != dataset.key for reference in signals):
+def same_records(subject: PooledSubject, dataset: Reference, *signals: Reference) -> None:
+    """Stop where records or formulas changed between two steps; automation runs them in order."""
+    now = {"records": dataset.key, "formulas": audit.answers_version(subject)}
+    if any(reference.facts.get(name) != now[name] for reference in signals for name in now):
         raise dg.Failure(
-            "the records changed during this audit; materialize what is upstream first "
-            "(a running daemon does so by itself)",
+            "the records, or the formulas of what was asked of them, changed during this audit; "
+            "materialize what is upstream first (a running daemon does so by itself)",
             allow_retries=False,
         )
 
@@ -147,7 +154,7 @@ def attack_scores_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
     ) -> Result:
         from memory_assets.reports.plots import roc_png
 
-        same_records(dataset, shadow_signals, target_signals)
+        same_records(graph.subject, dataset, shadow_signals, target_signals)
         prepared = audit.read_audit_set(graph.subject, dataset.path)
         with clear_failures():
             made = audit.attack_scores(
@@ -203,7 +210,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
         memorization: Reference,
         information: Reference,
     ) -> Result:
-        same_records(dataset, shadow_signals, target_signals)
+        same_records(graph.subject, dataset, shadow_signals, target_signals)
         evidence = Evidence(
             version=context.partition_key,
             weights=target_signals.facts["weights"],

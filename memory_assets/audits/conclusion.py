@@ -21,8 +21,10 @@ from memory_assets.audits.shadows import (
     ATTACKS_STEP,
     SIGNALS_STEP,
     attack_formulas,
+    attacks_key,
     computed_on,
     pool_step,
+    refuse_older,
     runnable,
 )
 from memory_assets.controls.blind import blind_baseline
@@ -248,6 +250,20 @@ def _reason(subject: ClassifierSubject, target: Signals, reason: str) -> str:
     return " ".join([*first, reason, *constant])
 
 
+def _refuse_older(subject: ClassifierSubject, evidence: Evidence) -> None:
+    """Raise InputError where a finding is not that of the formulas as they are now.
+
+    Where several changed at once, one step may be asked before another that it reads was run anew.
+    """
+    pool, prepared = evidence.pool, evidence.prepared
+    wanted = {
+        evidence.attacks: attacks_key(subject, prepared, pool, evidence.target),
+        evidence.memorization: pool_findings.memorization_key(pool.stem, prepared),
+        evidence.information: pool_findings.information_key(pool.stem, prepared),
+    }
+    refuse_older(evidence.version, wanted)
+
+
 def conclude(
     subject: ClassifierSubject, root: Path, evidence: Evidence, store: ArtifactStore
 ) -> Artifact:
@@ -260,6 +276,7 @@ def conclude(
     Raises:
         InputError: a gate over a metric that was not measured, or evidence that a control refuses.
     """
+    _refuse_older(subject, evidence)
     formulas = conclusion_formulas(subject)
     audit_id = digest(
         subject.subject,

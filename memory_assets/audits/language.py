@@ -368,6 +368,8 @@ def conclude_language(
     Raises:
         InputError: a gate over a metric that was not measured.
     """
+    if shadows is not None:
+        shadows.refuse_older(subject, version)
     config = language_config(subject, findings, shadows)
     attacks = _attacks(subject)
     versions = CONCLUSION_STEP.versions(*attacks)

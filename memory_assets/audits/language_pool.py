@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.audits import pool_findings
 from memory_assets.audits.results import AttackResults
-from memory_assets.audits.shadows import runnable
+from memory_assets.audits.shadows import attacks_key, refuse_older, runnable
 from memory_assets.controls.negative import negative_control
 from memory_assets.controls.positive import positive_control
 from memory_assets.controls.recipe_match import recipe_match
@@ -103,6 +103,12 @@ class ShadowEvidence:
     def key(self) -> str:
         files = (self.pool, self.target, self.attacks, self.memorization)
         return digest(self.pool_digest, [file.stem for file in files])
+
+    def refuse_older(self, subject: LanguageModelSubject, version: str) -> None:
+        """Raise InputError where a finding is not that of the formulas as they are now."""
+        attacks = attacks_key(subject, self.prepared, self.pool, self.target)
+        memorization = memorization_key(self.pool.stem, self.prepared)
+        refuse_older(version, {self.attacks: attacks, self.memorization: memorization})
 
     def measurements(self) -> tuple[Measurement, ...]:
         """What the attacks on this version found, and what the pool says of the texts."""

@@ -7,7 +7,7 @@ recipe, weight or formula gives another key, and what did not change is found ag
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -35,9 +35,11 @@ from memory_assets.formulas import (
     EPSILON_CEILING,
     LANGUAGE_TRAINER,
     MASKS,
+    PAIRING,
     RATES,
     SIGNALS,
     SUMMARY,
+    TEXT_PAIRS,
     THRESHOLD_RATES,
     TRAINER,
     Formula,
@@ -292,7 +294,11 @@ def pool_version(subject: PooledSubject) -> str:
 
 
 def target_version(subject: PooledSubject) -> str:
-    """Version of the signals, and the architecture that checkpoints are read as."""
+    """The architecture that checkpoints are read as.
+
+    A new version of the signals arrives by way of the pool's, after which a version is asked: alone
+    it would set new answers against old ones.
+    """
     architecture = {
         "recipe": {"model", "model_args", "tokenizer", "window"},
         "queries": ...,
@@ -300,7 +306,14 @@ def target_version(subject: PooledSubject) -> str:
         "command": ...,
     }
     spec = digest(subject.model_dump(include=architecture))
-    return f"{SIGNALS_STEP.code_version()}.{spec[:8]}"
+    return spec[:8]
+
+
+def answers_version(subject: PooledSubject) -> str:
+    """Versions of all formulas up to the answers of a pool: what signals must be made by."""
+    trained = [pool_step(subject).versions()] if subject.models else []
+    drawn = [f.number for f in (PAIRING, TEXT_PAIRS)]
+    return digest(drawn, trained, SIGNALS_STEP.versions())[:12]
 
 
 def scores_version(subject: PooledSubject) -> str:
@@ -335,13 +348,29 @@ def runnable(subject: PooledSubject, pool: Signals) -> tuple[Attack, ...]:
     return found
 
 
+def refuse_older(version: str, wanted: Mapping[Path, str]) -> None:
+    """Raise InputError where a file is not that of its key: what must be made of the inputs now."""
+    for found, key in wanted.items():
+        if found.stem != key:
+            raise InputError(
+                f"{version}: {found} was made by other formulas, or of other inputs, than those of "
+                "now; run `memory-assets audit`, which makes it anew first (so does a running "
+                "daemon)"
+            )
+
+
+def attacks_key(subject: PooledSubject, prepared: AuditSet, pool: Path, target: Path) -> str:
+    """The key of what `attack_scores` finds in these signals."""
+    versions = ATTACKS_STEP.versions(*attack_formulas(subject))
+    return digest(pool.stem, target.stem, prepared.key, versions, subject.prior)
+
+
 def attack_scores(
     subject: PooledSubject, prepared: AuditSet, pool: Path, target: Path, store: ArtifactStore
 ) -> Artifact:
     """Run the attacks on one version: a folder that `AttackResults.load` reads."""
     chosen = attack_formulas(subject)
-    versions = ATTACKS_STEP.versions(*chosen)
-    key = digest(pool.stem, target.stem, prepared.key, versions, subject.prior)
+    key = attacks_key(subject, prepared, pool, target)
 
     @ATTACKS_STEP.at_work(*chosen)
     def build(folder: Path) -> None:

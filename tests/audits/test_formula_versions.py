@@ -21,6 +21,7 @@ from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits import classifier, language, options, pool_findings, reporting, shadows
 from memory_assets.audits.conclusion import Evidence, conclude, conclusion_formulas
 from memory_assets.audits.pricing import Audited, Neighbours, price_audit
+from memory_assets.errors import InputError
 from memory_assets.formulas import EPSILON, RATES, Formula, Step, UndeclaredFormulaError, together
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.language_subjects import LanguageModelSubject
@@ -313,6 +314,38 @@ def test_a_step_that_calls_what_its_key_does_not_name_stops():
     rates = step.at_work()(RATES.computes(lambda: None))
     with pytest.raises(UndeclaredFormulaError, match=r"conclusion uses 'rates'.*add it"):
         rates()
+
+
+@pytest.mark.parametrize("name", ["information", "gain", "rates"])
+def test_findings_of_an_older_formula_are_not_concluded_under_the_new_one(
+    audits: Audits, version: Made, name: str
+):
+    """Several versions changed, and the conclusion is asked before all that it reads ran anew."""
+    world, prepared = audits.world, audits.world.prepared(audits.subject)
+
+    def file(kind: str, stage: str, suffix: str = "") -> Path:
+        return world.store.path(kind, version.keys[stage], suffix)
+
+    evidence = Evidence(
+        version="v1",
+        weights="",
+        pool_digest=version.keys["pool"],
+        prepared=prepared,
+        pool=file("signals", "signals", ".safetensors"),
+        target=file("signals", "answers", ".safetensors"),
+        attacks=file("attack-scores", "attacks"),
+        memorization=file("memorization", "memorization"),
+        information=file("information", "information"),
+        started_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    formula = Formula.known[name]
+    asked = audits.subject, world.root, evidence, Asked(world.store.root)
+    conclude(*asked)
+    with (
+        patch.object(formula, "number", formula.number + 1),
+        pytest.raises(InputError, match="was made by other formulas"),
+    ):
+        conclude(*asked)
 
 
 def test_two_formulas_of_one_name_are_refused():

@@ -65,8 +65,7 @@ CALLED: dict[Formula, set[str]] = {
     formulas.MASKS: both("shadow_models") | options("shadow_models", "target_signals"),
     formulas.TRAINER: {"tiny/shadow_models"} | options("shadow_models", "target_signals"),
     formulas.LANGUAGE_TRAINER: {"texts/shadow_models"},
-    formulas.SIGNALS: both("shadow_signals", "target_signals")
-    | options("shadow_signals", "target_signals"),
+    formulas.SIGNALS: both("shadow_signals") | options("shadow_signals", "target_signals"),
     formulas.RATES: both("attack_scores") | {"texts/leakage"} | options("leakage"),
     formulas.EPSILON: both("attack_scores") | options("leakage"),
     ATTACKS["loss"].revision: {"tiny/attack_scores", "tiny/leakage"} | options("leakage"),
