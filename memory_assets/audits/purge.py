@@ -140,8 +140,7 @@ def _record(history: History, folders: list[Path]) -> None:
     except BundleError:  # what is damaged cannot be recorded any more; the others can
         for folder in folders:
             with suppress(BundleError):
-                history.append(folder)
-        history.publish()
+                history.append_all([folder])
 
 
 def purge_home(root: Path, subject: str) -> Belongings:

@@ -120,15 +120,24 @@ class History:
             InputError: the bundle is not whole or breaks the schema, or the history cannot be
                 written. Nothing of the bundle is stored then.
         """
-        return self._append(_in_order([folder])) == 1
+        return self._append(_in_order([folder]), self._wait_for_publish) == 1
 
     def append_all(self, folders: Iterable[Path]) -> int:
-        """Append every bundle and publish; returns how many were new."""
-        new = self._append(_in_order(folders))
-        self.publish()
+        """Append every bundle and publish, or nothing of them; returns how many were new.
+
+        Raises:
+            InputError: as `append`.
+        """
+        new = self._append(_in_order(folders), lambda draft, _: self._writer.put_forward(draft))
+        self.publish()  # what was appended before
         return new
 
-    def _append(self, heads: Sequence[Head]) -> int:
+    def _wait_for_publish(self, draft: Path, new: Sequence[Head]) -> None:
+        self._writer.announce(new)
+        self._writer.install(draft)
+
+    def _append(self, heads: Sequence[Head], then: Callable[[Path, Sequence[Head]], None]) -> int:
+        """Append to a draft what is new, and do `then` with it; returns how many were new."""
         writer = self._writer
 
         def work() -> int:
@@ -142,8 +151,7 @@ class History:
             with writer.draft() as draft:
                 with database(draft) as con:
                     added = sum(load(con, head) for head in new)
-                writer.announce(new)
-                writer.install(draft)
+                then(draft, new)
             return added
 
         if not heads:
