@@ -109,7 +109,7 @@ class History:
             try:
                 writer.publish()
             except files.DamagedError as damage:
-                raise writer.beyond_repair(damage) from None
+                raise writer.no_sound_copy(damage) from None
 
     def append(self, folder: Path) -> bool:
         """Append one bundle folder (an audit, or a risk calculation) in one transaction.
@@ -349,12 +349,12 @@ class History:
                 aside = [files.keep_damaged(path) for path in unread]
                 loss = describe_loss(aside, damaged) if was_there and not old else ""
                 with self._noting(loss):
-                    self._put_rebuilt(new)
+                    self._put_rebuilt(new, beyond_repair=not old)
         return Rebuilt(appended + more, kept, tuple(sorted(set(damaged))))
 
-    def _put_rebuilt(self, new: Path) -> None:
+    def _put_rebuilt(self, new: Path, beyond_repair: bool) -> None:
         try:
-            self._writer.put_forward(new)
+            self._writer.put_forward(new, beyond_repair)
         except files.DamagedError as damage:
             raise InputError(
                 f"the history was not rebuilt: what was written does not hold what it must "

@@ -85,7 +85,7 @@ class Writer:
         try:
             return work()
         except DamagedError as damage:
-            raise self.beyond_repair(damage) from None
+            raise self.no_sound_copy(damage) from None
 
     def complete(self) -> None:
         """Bring the writer's file to this code's schema, with all that was announced in it.
@@ -146,7 +146,8 @@ class Writer:
     def publish(self) -> None:
         """Put a copy of the writer's file, read through, before the readers."""
         with self.draft() as copy:
-            self._approve(copy)
+            files.check(copy)
+            self._refuse_loss(copy)
             files.replace(copy, self.files.published)
         self.files.pending.unlink(missing_ok=True)
 
@@ -154,13 +155,16 @@ class Writer:
         """Make a closed database the writer's file, yet to be published."""
         files.replace(new, self.files.writer)
 
-    def put_forward(self, new: Path) -> None:
+    def put_forward(self, new: Path, beyond_repair: bool = False) -> None:
         """Make a closed database the published file and the writer's, or change nothing.
 
+        It must hold all that is published, unless no old file reads through (`beyond_repair`).
         The writer's old file goes first: killed here, the next one makes it of the published file,
         the old or the new one, and of what was announced.
         """
-        self._approve(new)
+        files.check(new)
+        if not beyond_repair:
+            self._refuse_loss(new)
         files.set_logs_aside(self.files.writer)
         self.files.writer.unlink(missing_ok=True)
         files.sync(self.files.writer.parent)
@@ -188,16 +192,8 @@ class Writer:
                 found.append(path)
         return found
 
-    def _approve(self, new: Path) -> None:
-        """Read a closed database through before it is published.
-
-        Raises:
-            DamagedError: it does not read, is not whole, or lacks what is published.
-        """
-        files.check(new)
-        self._refuse_loss(new)
-
     def _refuse_loss(self, new: Path) -> None:
+        """Raise DamagedError when a file lacks what is published."""
         if not self.files.published.exists():
             return
         try:
@@ -210,16 +206,16 @@ class Writer:
     def _restore(self) -> None:
         """Put the published copy in the place of a writer's file that is missing or damaged."""
         if not self.files.published.exists():
-            raise self.beyond_repair(DamagedError("there is no published copy"))
+            raise self.no_sound_copy(DamagedError("there is no published copy"))
         with self.files.temporary() as new:
             try:
                 files.copy(self.files.published, new)
                 files.check(new)
             except DamagedError as damage:
-                raise self.beyond_repair(damage) from None
+                raise self.no_sound_copy(damage) from None
             self.install(new)
 
-    def beyond_repair(self, damage: DamagedError) -> InputError:
+    def no_sound_copy(self, damage: DamagedError) -> InputError:
         return InputError(
             f"the history under {self.files.root} is damaged ({damage}) and there is no sound "
             "copy; run `memory-assets history rebuild`, which makes it anew from the audits on disk"

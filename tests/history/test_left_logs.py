@@ -157,7 +157,19 @@ def test_a_writers_file_that_lost_rows_is_not_published(home: Path) -> None:
     assert ask(home, "from actions").num_rows == 2
 
 
-@pytest.mark.parametrize("damage", [_damage_header, Path.unlink])
+def _one_bit_of_the_scores(path: Path) -> None:
+    """What was written by hand still reads, and no file reads through."""
+    with duckdb.connect(str(path), read_only=True) as con:
+        stored = con.execute(
+            "SELECT block_id FROM pragma_storage_info('record_scores') WHERE block_id >= 0"
+        ).fetchone()
+    assert stored is not None
+    data = bytearray(path.read_bytes())
+    data[3 * 4096 + stored[0] * 256 * 1024 + 100] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [_damage_header, _one_bit_of_the_scores, Path.unlink])
 def test_a_rebuild_that_finds_less_says_so_until_it_is_accepted(home: Path, damage) -> None:
     damaged = {}
     for path in (Files(home).published, Files(home).writer):
