@@ -183,28 +183,27 @@ class History:
         if cadence_days < 1:
             raise InputError(f"cadence of {subject}: expected 1 day or more, got {cadence_days}")
 
-        def work(con: duckdb.DuckDBPyConnection) -> bool:
-            row = (subject, owner, cadence_days)
+        row = (subject, owner, cadence_days)
+
+        def orders(con: duckdb.DuckDBPyConnection) -> tuple[list[str], list[str]]:
+            query = "SELECT model_version FROM version_order WHERE subject = ? ORDER BY position"
+            order = [version for (version,) in con.execute(query, [subject]).fetchall()]
+            return order, [v for v in order if v not in versions] + list(dict.fromkeys(versions))
+
+        def is_news(con: duckdb.DuckDBPyConnection) -> bool:
             held = con.execute("SELECT * FROM subjects WHERE subject = ?", [subject]).fetchone()
-            order = [
-                version
-                for (version,) in con.execute(
-                    "SELECT model_version FROM version_order WHERE subject = ? ORDER BY position",
-                    [subject],
-                ).fetchall()
-            ]
-            wanted = [v for v in order if v not in versions] + list(dict.fromkeys(versions))
-            if held == row and (order == wanted or not versions):
-                return False
+            order, wanted = orders(con)
+            return held != row or (bool(versions) and order != wanted)
+
+        def work(con: duckdb.DuckDBPyConnection) -> None:
             con.execute("INSERT OR REPLACE INTO subjects VALUES (?, ?, ?)", row)
-            for position, version in enumerate(wanted if versions else (), start=1):
+            for position, version in enumerate(orders(con)[1] if versions else (), start=1):
                 con.execute(
                     "INSERT OR REPLACE INTO version_order VALUES (?, ?, ?)",
                     [subject, version, position],
                 )
-            return True
 
-        return self._change(work)
+        return self._change_if(is_news, work)
 
     def confirm(self, runs: Mapping[str, datetime]) -> bool:
         """Say when audits were last run again with the same result; True if that was news.
@@ -213,16 +212,19 @@ class History:
         an audit that the history does not hold.
         """
 
-        def work(con: duckdb.DuckDBPyConnection) -> bool:
-            new = 0
+        def news(con: duckdb.DuckDBPyConnection) -> list[tuple[str, datetime]]:
+            found = []
             for audit_id, at in runs.items():
                 row = con.execute(_LAST_RUN, {"audit_id": audit_id}).fetchone()
                 if row and row[0] and (row[1] is None or at - row[1] > _SAME_RUN):
-                    con.execute("INSERT INTO confirmations VALUES (?, ?)", [audit_id, at])
-                    new += 1
-            return new > 0
+                    found.append((audit_id, at))
+            return found
 
-        return self._change(work)
+        def work(con: duckdb.DuckDBPyConnection) -> None:
+            for audit_id, at in news(con):
+                con.execute("INSERT INTO confirmations VALUES (?, ?)", [audit_id, at])
+
+        return self._change_if(lambda con: bool(news(con)), work)
 
     def put_in_force(self, last: Mapping[str, datetime]) -> bool:
         """Say which audits and risk calculations were asked for last; True if that was news.
@@ -232,13 +234,11 @@ class History:
         hold.
         """
 
-        def work(con: duckdb.DuckDBPyConnection) -> bool:
-            new = not_in_force(con, list(last))
-            for bundle_id in new:
+        def work(con: duckdb.DuckDBPyConnection) -> None:
+            for bundle_id in not_in_force(con, list(last)):
                 put_in_force(con, bundle_id, last[bundle_id])
-            return bool(new)
 
-        return self._change(work)
+        return self._change_if(lambda con: bool(not_in_force(con, list(last))), work)
 
     def record_action(self, action: Action, recorded_by: str, action_id: str = "") -> str:
         """Add a corrective action or sign-off, or a new revision of one; returns its id.
@@ -302,6 +302,10 @@ class History:
 
     def _change(self, work: Callable[[duckdb.DuckDBPyConnection], _T]) -> _T:
         """Run one transaction on a copy, and publish it: what fails has no effect, now or later."""
+        with self._writer.alone():
+            return self._change_alone(work)
+
+    def _change_alone(self, work: Callable[[duckdb.DuckDBPyConnection], _T]) -> _T:
         writer = self._writer
 
         def change() -> _T:
@@ -310,13 +314,31 @@ class History:
                     con.execute("BEGIN")
                     result = work(con)
                     con.execute("COMMIT")
-                unchanged = isinstance(result, bool) and not result
-                if not unchanged or writer.files.pending.exists():
-                    writer.put_forward(draft)
+                writer.put_forward(draft)
             return result
 
+        return writer.healing(change)
+
+    def _change_if(
+        self,
+        is_news: Callable[[duckdb.DuckDBPyConnection], bool],
+        work: Callable[[duckdb.DuckDBPyConnection], None],
+    ) -> bool:
+        """Make a change where there is one to make; True if so. What is known costs no copy."""
+        writer = self._writer
+
+        def asked() -> bool:
+            writer.complete()
+            with files.reading(writer.files.writer) as con:
+                return is_news(con)
+
         with writer.alone():
-            return writer.healing(change)
+            if not writer.healing(asked):
+                if writer.files.pending.exists():
+                    writer.healing(writer.publish)
+                return False
+            self._change_alone(work)
+        return True
 
     def rebuild(self, folders: Iterable[Path]) -> Rebuilt:
         """Make the database anew from bundle folders and publish it; the content is the same.

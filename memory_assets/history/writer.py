@@ -94,7 +94,7 @@ class Writer:
         """
         base = self.files.writer if self.files.writer.exists() else self.files.published
         announced = self.announced()
-        if base is self.files.writer:
+        if base == self.files.writer:
             with files.reading(base) as con:
                 if is_current(con) and not _lacking(con, announced):
                     return
