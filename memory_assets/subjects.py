@@ -22,7 +22,7 @@ from memory_assets.models.checkpoints import checkpoint_file, fingerprint
 from memory_assets.models.registry import Registry
 from memory_assets.paths import possible
 from memory_assets.priced_subjects import PricedSubject
-from memory_assets.results.metrics import limits_of
+from memory_assets.results.metrics import NOMINAL_FPR, false_positive_rate, limits_of
 from memory_assets.spec import Settings, Spec
 from memory_assets.training_specs import CommandSpec, PredictionsSpec, RecipeSpec
 
@@ -147,6 +147,12 @@ class AuditedSubject(PricedSubject):
     @classmethod
     def _possible_folder(cls, checkpoints: str | Registry) -> str | Registry:
         return possible(checkpoints) if isinstance(checkpoints, str) else checkpoints
+
+    @property
+    def gated_rates(self) -> tuple[float, ...]:
+        """The false-positive rates that the limits name beside those that are always reported."""
+        rates = {at for name in self.gate if (at := false_positive_rate(name)) is not None}
+        return tuple(sorted(rates - set(NOMINAL_FPR)))
 
     @property
     def slug(self) -> str:

@@ -64,25 +64,31 @@ def rocs(scores: Floats, is_in: Bools, kind: str = "target") -> list[Roc]:
 
 
 def shadow_thresholds(
-    attack: Attack, pool: Signals, block: int = BLOCK
+    attack: Attack, pool: Signals, block: int = BLOCK, rates: Sequence[float] = NOMINAL_FPR
 ) -> dict[float, Threshold | None]:
-    """For each nominal FPR the median of the thresholds that the shadows choose by leave-one-out.
+    """For each FPR the median of the thresholds that the shadows choose by leave-one-out.
 
     None where the pool is too small to leave a model out, or a model has too few non-members.
     """
     if not attack.can_leave_one_out(pool):
-        return dict.fromkeys(NOMINAL_FPR)
+        return dict.fromkeys(rates)
     scores = attack.score(pool, pool, leave_one_out=True, block=block)
     shadows = rocs(scores, pool.is_in, "shadow")
-    return {a: shadow_threshold(shadows, a) for a in NOMINAL_FPR}
+    return {a: shadow_threshold(shadows, a) for a in rates}
 
 
 def _attack(
-    attack: Attack, pool: Signals, target: Signals, prior: float, confidence: float, block: int
+    attack: Attack,
+    pool: Signals,
+    target: Signals,
+    prior: float,
+    confidence: float,
+    block: int,
+    rates: Sequence[float],
 ) -> AttackResult:
     scores = attack.score(pool, target, block=block)[0]
     roc = rocs(scores[None], target.is_in)[0]
-    thresholds = shadow_thresholds(attack, pool, block)
+    thresholds = shadow_thresholds(attack, pool, block, rates)
     measurements = summarize(
         roc,
         attack.name,
@@ -90,7 +96,10 @@ def _attack(
         thresholds=thresholds,
         prior=prior,
         confidence=confidence,
+        rates=rates,
     )
+    # A rate that one owner asks for must not move bounds that are corrected for all thresholds.
+    thresholds = {a: thresholds[a] for a in NOMINAL_FPR}
     cut = thresholds[EXPOSED_AT]
     exposed = None if cut is None else scores > cut.value
     return AttackResult(attack, scores, roc, roc.curve(), thresholds, exposed, tuple(measurements))
@@ -104,12 +113,14 @@ def evaluate(
     prior: float,
     confidence: float = CONFIDENCE,
     block: int = BLOCK,
+    more_rates: Sequence[float] = (),
 ) -> Evaluation:
     """Run `attacks` on one target whose membership is known, and measure what they find.
 
     `prior` is the share of members among the records that an attacker would ask about; the PPV
-    rests on it. Thresholds come from the pool by leave-one-out, before the target is looked at.
-    Deterministic: the same signals give the same numbers.
+    rests on it. `more_rates` are false-positive rates to report beside the nominal ones, such as an
+    owner's limits name. Thresholds come from the pool by leave-one-out, before the target is looked
+    at. Deterministic: the same signals give the same numbers.
 
     Raises:
         ValueError: not exactly one target, no attack, a prior outside (0, 1), or signals that an
@@ -121,7 +132,8 @@ def evaluate(
         raise ValueError("no attack to evaluate")
     if not 0 < prior < 1:
         raise ValueError(f"the prior must lie in (0, 1), got {prior}")
-    results = tuple(_attack(a, pool, target, prior, confidence, block) for a in attacks)
+    rates = tuple(dict.fromkeys((*NOMINAL_FPR, *more_rates)))
+    results = tuple(_attack(a, pool, target, prior, confidence, block, rates) for a in attacks)
     is_in = target.is_in[0]
     flags = {r.attack.name: r.exposed[is_in] for r in results if r.exposed is not None}
     versions = {attack.name: attack.formula_version for attack in attacks}

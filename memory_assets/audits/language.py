@@ -295,7 +295,8 @@ def language_findings(
     reference = subject.folder_of(subject.reference, root) if subject.reference else None
     # An adapter may name its base itself; other weights there are another model.
     base = base_of(path, subject.folder_of(subject.base, root) if subject.base else None, root)
-    options, device = subject.probes.options(), device_name()
+    options = replace(subject.probes.options(), more_rates=subject.gated_rates)
+    device = device_name()
     others = [_digest_of(subject, reference), _digest_of(subject, base)]
     key = digest(
         weights, texts.name, others, options, device, FINDINGS_STEP.versions(*sought(subject))

@@ -362,7 +362,8 @@ def refuse_older(version: str, wanted: Mapping[Path, str]) -> None:
 def attacks_key(subject: PooledSubject, prepared: AuditSet, pool: Path, target: Path) -> str:
     """The key of what `attack_scores` finds in these signals."""
     versions = ATTACKS_STEP.versions(*attack_formulas(subject))
-    return digest(pool.stem, target.stem, prepared.key, versions, subject.prior)
+    rates = [list(subject.gated_rates)] if subject.gated_rates else []
+    return digest(pool.stem, target.stem, prepared.key, versions, subject.prior, *rates)
 
 
 def attack_scores(
@@ -377,7 +378,9 @@ def attack_scores(
         shadows, signals = aligned(load_signals(pool), load_signals(target))
         chosen = runnable(subject, shadows)
         try:
-            evaluation = evaluate(shadows, signals, chosen, prior=subject.prior)
+            evaluation = evaluate(
+                shadows, signals, chosen, prior=subject.prior, more_rates=subject.gated_rates
+            )
         except ValueError as error:
             raise InputError(f"attacks: {error}") from error
         ids, members = prepared.pair_ids.ravel(), evaluation.is_in.ravel()

@@ -209,7 +209,8 @@ def _membership(
                 table[name] = column[rows]
                 found.add([side.windows.texts.ids[r] for r in rows], i == 0, name, column[rows])
         tables.append(table)
-    return texts_of.measure_membership(tables[0], tables[1] if len(tables) > 1 else None)
+    others = tables[1] if len(tables) > 1 else None
+    return texts_of.measure_membership(tables[0], others, options.more_rates)
 
 
 def _extraction(

@@ -22,7 +22,8 @@ class LanguageOptions:
     without it). At most `texts` texts of each side are read, `control_texts` for the untrained
     model, `generated` for near-verbatim extraction. Each secret is ranked among `references`
     values, chosen among `candidates`, and reconstructed from `proposals`. `duplication_shares`
-    maps a repetition count to its share of the real corpus. `attacks` names the scores.
+    maps a repetition count to its share of the real corpus. `attacks` names the scores. Membership
+    is reported at `more_rates` beside the nominal false-positive rates.
 
     Raises:
         InputError: a number out of range or an unknown attack.
@@ -43,6 +44,7 @@ class LanguageOptions:
     attacks: tuple[str, ...] = ATTACKS
     duplication_shares: Mapping[int, float] | None = None
     training: Training = field(default_factory=Training)
+    more_rates: tuple[float, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from memory_assets.language.progress import part
 from memory_assets.language.scores import Compared
 from memory_assets.language.signals import Progress, Sampling, TokenSignals, token_signals
 from memory_assets.language.windows import Windows
+from memory_assets.results.metrics import NOMINAL_FPR
 from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import rate, skewed_mean_interval
 from memory_assets.statistics.roc import Roc
@@ -123,11 +124,17 @@ def recall_shot(model: LanguageModel, side: Side) -> tuple[NDArray[np.int64], in
 
 
 def measure_membership(
-    members: Mapping[str, Floats], held_out: Mapping[str, Floats] | None
+    members: Mapping[str, Floats],
+    held_out: Mapping[str, Floats] | None,
+    more_rates: Sequence[float] = (),
 ) -> tuple[list[Measurement], dict[str, Roc]]:
-    """ROC and rates of each score; listed as not run where there is nothing to compare with."""
+    """ROC and rates of each score, at `more_rates` beside the nominal ones.
+
+    Listed as not run where there is nothing to compare with.
+    """
     rows: list[Measurement] = []
     rocs: dict[str, Roc] = {}
+    rates = tuple(dict.fromkeys((*NOMINAL_FPR, *more_rates)))
     for name, formula in scores.FORMULAS.items():
         version = formula.version
         if held_out is None or name not in members or name not in held_out:
@@ -136,7 +143,7 @@ def measure_membership(
             )
             continue
         rocs[name] = Roc.of(members[name], held_out[name])
-        rows.extend(summarize(rocs[name], name, version, family=FAMILY))
+        rows.extend(summarize(rocs[name], name, version, family=FAMILY, rates=rates))
     return rows, rocs
 
 

@@ -13,6 +13,9 @@ from typing import Literal
 
 from memory_assets.errors import InputError
 
+NOMINAL_FPR = (0.1, 0.01, 0.001)
+"""At which every attack is reported; a limit may name any other."""
+
 Unit = Literal["probability", "nats", "bits"]
 Direction = Literal["higher", "lower"]
 
@@ -42,6 +45,11 @@ class Metric:
     chance: float | None = None
     family: str | None = None
     percent: bool = False
+
+    @property
+    def at_fpr(self) -> bool:
+        """Whether its rate is a false-positive rate of an attack."""
+        return self.at_rate and ("_at_fpr" in self.name or "_at_shadow" in self.name)
 
     @property
     def is_limit_from_below(self) -> bool:
@@ -154,6 +162,16 @@ def rate_of(name: str) -> float | None:
     (0.01, None)
     """
     return _split(name)[1]
+
+
+def false_positive_rate(name: str) -> float | None:
+    """The false-positive rate at which an attack is reported, where `name` is such a figure.
+
+    >>> false_positive_rate("tpr_at_fpr_0.05"), false_positive_rate("share_above_0.25")
+    (0.05, None)
+    """
+    metric = find(name)
+    return rate_of(name) if metric is not None and metric.at_fpr else None
 
 
 def as_in_rows(name: str) -> str:

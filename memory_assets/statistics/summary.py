@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from memory_assets.formulas import RATES, SUMMARY, THRESHOLD_RATES, Formula, together
+from memory_assets.results.metrics import NOMINAL_FPR
 from memory_assets.statistics.estimate import Estimate, Measurement, number
 from memory_assets.statistics.intervals import CONFIDENCE
 from memory_assets.statistics.roc import Roc, Threshold
-
-NOMINAL_FPR = (0.1, 0.01, 0.001)
 
 
 def _formula_of(metric: str) -> Formula:
@@ -77,8 +76,9 @@ def summarize(
     family: str = "membership",
     stratum: str = "all",
     confidence: float = CONFIDENCE,
+    rates: Sequence[float] = NOMINAL_FPR,
 ) -> list[Measurement]:
-    """Every number that an attack is reported by: AUC, balanced accuracy, TPR at 10, 1, 0.1% FPR.
+    """Every number that an attack is reported by: AUC, balanced accuracy, TPR at each FPR.
 
     With `thresholds` (nominal FPR -> `shadow_threshold`), also the TPR and FPR that these achieve
     here, and the PPV at `prior`; a threshold of None gives `unresolvable` rows.
@@ -87,7 +87,7 @@ def summarize(
     found = {
         "auc": roc.auc(confidence),
         "balanced_accuracy": roc.balanced_accuracy(confidence),
-        **{f"tpr_at_fpr_{a:g}": roc.tpr_at_fpr(a, confidence) for a in NOMINAL_FPR},
+        **{f"tpr_at_fpr_{a:g}": roc.tpr_at_fpr(a, confidence) for a in rates},
     }
     for a, threshold in (thresholds or {}).items():
         if threshold is None:

@@ -8,8 +8,9 @@ import pytest
 from memory_assets.attacks.agreement import agreement
 from memory_assets.attacks.evaluate import evaluate, shadow_thresholds
 from memory_assets.attacks.registry import ATTACKS, select
+from memory_assets.audits.privacy_loss import measure_epsilon
 from memory_assets.errors import InputError
-from memory_assets.statistics.summary import rate_of
+from memory_assets.results.metrics import rate_of
 
 CHEAP = tuple(a for a in ATTACKS.values() if a.name != "quantile")
 
@@ -165,3 +166,17 @@ def test_agreement_by_hand():
     assert agreement({"c": c, "d": c})[0].estimate.status == "unresolvable"
     with pytest.raises(ValueError, match="same members"):
         agreement({"a": a, "b": b[:3]})
+
+
+def test_a_rate_that_a_limit_names_is_measured_and_moves_no_other_figure(world):
+    small = world(pairs=60)
+    pool, target = small.models(16), small.models(1, draw=1)
+    chosen = select("standard", pool.models)
+    usual = evaluate(pool, target, chosen, prior=0.1)
+    more = evaluate(pool, target, chosen, prior=0.1, more_rates=(0.05,))
+    own = {m.metric for m in more.measurements} - {m.metric for m in usual.measurements}
+    named = ("tpr_at_fpr", "tpr_at_shadow_threshold", "fpr_at_shadow_threshold")
+    assert own == {f"{name}_0.05" for name in (*named, "ppv_at_shadow_threshold")}
+    assert set(usual.measurements) <= set(more.measurements)
+    sides = target.side[0]
+    assert measure_epsilon(usual, sides) == measure_epsilon(more, sides)
