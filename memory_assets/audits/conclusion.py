@@ -264,6 +264,21 @@ def _refuse_older(subject: ClassifierSubject, evidence: Evidence) -> None:
     refuse_older(evidence.version, wanted)
 
 
+def audit_key(subject: ClassifierSubject, evidence: Evidence) -> str:
+    """The id of the audit that `conclude` brings this evidence to, known before it is concluded."""
+    return digest(
+        subject.subject,
+        evidence.version,
+        evidence.weights,
+        evidence.prepared.key,
+        evidence.pool_digest,
+        subject.config_digest,
+        evidence.keys,
+        evidence.trained_here,
+        STEP.versions(*conclusion_formulas(subject)),
+    )
+
+
 def conclude(
     subject: ClassifierSubject, root: Path, evidence: Evidence, store: ArtifactStore
 ) -> Artifact:
@@ -278,17 +293,7 @@ def conclude(
     """
     _refuse_older(subject, evidence)
     formulas = conclusion_formulas(subject)
-    audit_id = digest(
-        subject.subject,
-        evidence.version,
-        evidence.weights,
-        evidence.prepared.key,
-        evidence.pool_digest,
-        subject.config_digest,
-        evidence.keys,
-        evidence.trained_here,
-        STEP.versions(*formulas),
-    )
+    audit_id = audit_key(subject, evidence)
 
     @STEP.at_work(*formulas)
     def build(folder: Path) -> None:

@@ -351,6 +351,15 @@ def language_config(
     return digest(subject.config_digest, findings.name, shadows.key if shadows else "")
 
 
+def audit_key(
+    subject: LanguageModelSubject, version: str, weights: str, texts: str, config: str
+) -> str:
+    """The id of the audit that `conclude_language` makes, `texts` being the key of the texts and
+    `config` as `language_config` says."""
+    versions = CONCLUSION_STEP.versions(*_attacks(subject))
+    return digest(subject.subject, version, weights, texts, config, versions)
+
+
 def conclude_language(
     subject: LanguageModelSubject,
     version: str,
@@ -372,8 +381,7 @@ def conclude_language(
         shadows.refuse_older(subject, version)
     config = language_config(subject, findings, shadows)
     attacks = _attacks(subject)
-    versions = CONCLUSION_STEP.versions(*attacks)
-    audit_id = digest(subject.subject, version, weights, texts.name, config, versions)
+    audit_id = audit_key(subject, version, weights, texts.name, config)
 
     @CONCLUSION_STEP.at_work(*attacks)
     def build(folder: Path) -> None:
