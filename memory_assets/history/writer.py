@@ -165,6 +165,7 @@ class Writer:
         files.check(new)
         if not beyond_repair:
             self._refuse_loss(new)
+            self._keep_one_sound()
         files.set_logs_aside(self.files.writer)
         self.files.writer.unlink(missing_ok=True)
         files.sync(self.files.writer.parent)
@@ -173,6 +174,18 @@ class Writer:
         # Done. A second file guards against damage to the first; who finds none makes it.
         with suppress(OSError, InputError, DamagedError):
             self._restore()
+
+    def _keep_one_sound(self) -> None:
+        """Publish the writer's old file, about to go, where no published one could replace it."""
+        if not self.files.writer.exists():
+            return
+        if self.files.published.exists():
+            with suppress(DamagedError), files.reading(self.files.published) as con:
+                files.counts(con)
+                return
+        with self.files.temporary() as old:
+            files.copy(self.files.writer, old)
+            files.replace(old, self.files.published)
 
     def damaged(self) -> list[Path]:
         """Those of the two files that do not read through, or that lack what the other published.

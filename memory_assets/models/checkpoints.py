@@ -140,8 +140,14 @@ def look_for_versions(folder: Path) -> Listing:
         if len(paths) > 1
     }
     versions = {name: found[name][-1] for name in sorted(found, key=release_key)}
-    wrong = (tuple(lines.values()) for lines in (refused, doubled, passed_over))
-    return Listing(versions, *wrong, passed_over | refused | doubled, tables)
+    return Listing(
+        versions,
+        refused=tuple(refused.values()),
+        doubled=tuple(doubled.values()),
+        passed_over=tuple(passed_over.values()),
+        doubtful=passed_over | refused | doubled,
+        tables=tables,
+    )
 
 
 def list_versions(folder: Path, *, strict: bool = False) -> dict[str, Path]:
