@@ -145,7 +145,7 @@ def _controls(
     attacks = {a.name: a.score for a in ran}
     pairs, side = prepared.pairing.pairs, prepared.pairing.target_side
     asked = np.concatenate([pairs.ravel(), prepared.pairing.held_out])
-    path = list_versions(root / subject.checkpoints).get(evidence.version)
+    path = None if evidence.trained_here else _version_file(subject, root, evidence)
     return [
         negative_control(attacks, pool, target, _CONTROL_SEED),
         positive_control(attacks, pool, side),
@@ -165,6 +165,18 @@ def _controls(
         class_order(_labels(target), prepared.data.y[asked], prepared.data.classes, _CONTROL_SEED),
         precision(pool, target),
     ]
+
+
+def _version_file(subject: ClassifierSubject, root: Path, evidence: Evidence) -> Path | None:
+    """Where a version lies, None where it is gone.
+
+    Raises:
+        InputError: other bytes lie there than those that were asked.
+    """
+    path = list_versions(root / subject.checkpoints).get(evidence.version)
+    if path is not None and subject.fingerprint(path) != evidence.weights:
+        raise InputError(f"{path}: changed while it was audited; run the audit again")
+    return path
 
 
 def _labels(target: Signals) -> NDArray[np.int32]:

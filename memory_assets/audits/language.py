@@ -318,6 +318,14 @@ def language_findings(
             device=device,
             progress=Spoken(say),
         )
+        if subject.fingerprint(path) != weights or others != [
+            _digest_of(subject, reference),
+            _digest_of(subject, base),
+        ]:
+            raise InputError(
+                f"{path}: its files, or those of its base or the reference, changed while they "
+                "were read; run the audit again"
+            )
         curves = []
         for name, roc in found.rocs.items():
             curve = roc.curve()
