@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ways_world import IDS, World, make_world
+from ways_world import IDS, TRIED, World, make_world
 
 from memory_assets.audits import shadows
 from memory_assets.audits.ways.by_outputs import ByPredictions
@@ -55,3 +55,20 @@ def test_a_version_that_is_replaced_before_its_audit_concludes_is_refused(
     monkeypatch.setattr(shadows, "attack_scores", replaced)
     with pytest.raises(InputError, match="changed while it was audited"):
         world.audit(subject)
+
+
+def test_code_that_is_edited_between_two_steps_trains_as_it_is_then(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """One process runs them all, and what it trains stands under the digest of the file of now."""
+    module = world.root / "edited_fit.py"
+    module.write_text("from ways_world import fit\n")
+    monkeypatch.syspath_prepend(str(world.root))
+    subject = world.subject(fit="edited_fit:fit")
+    prepared = world.prepared(subject)
+    shadows.train_block(subject, world.root, prepared, 0, world.store)
+    TRIED.clear()
+    module.write_text("from ways_world import watched_fit as fit\n")
+    made = shadows.train_block(subject, world.root, prepared, 0, world.store)
+    assert not made.reused
+    assert len(TRIED) == 4
