@@ -38,6 +38,7 @@ _DIGESTS = {
     "data_digest": "the records or the list of members",
     "pool_digest": "the shadow models (recipe, code or their number)",
     "config_digest": "the settings (limits, attacks or what else decides the verdict)",
+    "audit_id": "how models are asked, or the formulas of the program,",
 }
 
 
@@ -143,5 +144,5 @@ def _of_audit(name: str, version: str, audit: dict[str, Any]) -> GateDecision:
         reason=audit["reason"],
         gates=tuple(ask(home(), _GATES, asked).to_pylist()),
         regressions=tuple(ask(home(), _WORSE, asked).to_pylist()),
-        digests={digest: audit[digest] for digest in _DIGESTS},
+        digests={name: audit[name] for name in _DIGESTS if name != "audit_id"},
     )

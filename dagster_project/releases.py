@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +10,11 @@ from dagster_project.subjects import refuse_unread, survey
 from memory_assets.artifacts import home
 from memory_assets.errors import InputError
 from memory_assets.history.questions import ask
-from memory_assets.models.checkpoints import list_versions
+from memory_assets.models.checkpoints import Listing, list_versions, look_for_versions
 from memory_assets.models.mlflow_models import ask_registry, looked_at, named_version, why_unread
 from memory_assets.models.registry import Registry, mirror
 from memory_assets.models.release_order import release_key
-from memory_assets.subjects import AuditedSubject
+from memory_assets.subjects import AuditedSubject, ClassifierSubject
 
 _LATEST = "select model_version from latest where subject = $subject"
 # An option is a recipe that was tried, and no release: the view has none.
@@ -47,10 +48,55 @@ def release_now(subject: AuditedSubject, root: Path, version: str | None) -> Rel
             return Release(version, None, f"{where} has it, and {why}")
     elif isinstance(where, Registry):
         mirror(where)
-    there = list_versions(folder)
-    version = version or (list(there)[-1] if there else _last_known(subject.subject))
+    listing = look_for_versions(folder)
+    there = listing.versions
+    if version is None:
+        version = list(there)[-1] if there else _last_known(subject.subject)
+        if why := _why_not_newest(subject, root, listing):
+            return Release(version, None, why)
+    if why := listing.doubtful.get(version):
+        return Release(version, None, why)
     path = there.get(version)
     return Release(version, path, "" if path else f"it is not in {where} now")
+
+
+def _why_not_newest(subject: AuditedSubject, root: Path, listing: Listing) -> str:
+    """Why the last version of a folder may not be the newest release; empty where it is.
+
+    What lies there, was meant as a version and could not be read as one may be newer, and of two
+    names that rank the same nobody knows which one ships.
+    """
+    if not listing.versions:
+        return ""
+    last, *before = reversed(listing.versions)
+    if before and release_key(before[0])[0] == release_key(last)[0]:
+        return f"{before[0]} ranks the same, and either could be the newest; name one of them"
+    doubtful = dict(listing.doubtful)
+    if isinstance(subject, ClassifierSubject) and subject.recipe is None:
+        doubtful |= _unread_tables(subject, root, listing, last)
+    newer = [name for name in doubtful if release_key(name) > release_key(last)]
+    return doubtful[max(newer, key=release_key)] if newer else ""
+
+
+def _unread_tables(
+    subject: ClassifierSubject, root: Path, listing: Listing, like: str
+) -> dict[str, str]:
+    """Tables that are called as the versions are, which are tables too, and name no outputs."""
+    with suppress(InputError):
+        own = {path.resolve() for path in subject.sources(root).values()}
+        own |= {path.resolve() for path in subject.makers(root).values()}
+        return {
+            name: f"{path}: no table of outputs; expected columns prob_0 or logit_0"
+            for name, path in listing.tables.items()
+            if path.resolve() not in own and _beginning(name) == _beginning(like)
+        }
+    return {}
+
+
+def _beginning(name: str) -> tuple[int, str]:
+    """A number, or the word, with which a name begins."""
+    rank, _, word = release_key(name)[0][0]
+    return rank, word
 
 
 def released(subject: AuditedSubject, root: Path) -> list[str]:

@@ -145,7 +145,7 @@ def _controls(
     attacks = {a.name: a.score for a in ran}
     pairs, side = prepared.pairing.pairs, prepared.pairing.target_side
     asked = np.concatenate([pairs.ravel(), prepared.pairing.held_out])
-    path = list_versions(root / subject.checkpoints).get(evidence.version)
+    path = None if evidence.trained_here else _version_file(subject, root, evidence)
     return [
         negative_control(attacks, pool, target, _CONTROL_SEED),
         positive_control(attacks, pool, side),
@@ -165,6 +165,18 @@ def _controls(
         class_order(_labels(target), prepared.data.y[asked], prepared.data.classes, _CONTROL_SEED),
         precision(pool, target),
     ]
+
+
+def _version_file(subject: ClassifierSubject, root: Path, evidence: Evidence) -> Path | None:
+    """Where a version lies, None where it is gone.
+
+    Raises:
+        InputError: other bytes lie there than those that were asked.
+    """
+    path = list_versions(root / subject.checkpoints).get(evidence.version)
+    if path is not None and subject.fingerprint(path) != evidence.weights:
+        raise InputError(f"{path}: changed while it was audited; run the audit again")
+    return path
 
 
 def _labels(target: Signals) -> NDArray[np.int32]:
@@ -264,6 +276,21 @@ def _refuse_older(subject: ClassifierSubject, evidence: Evidence) -> None:
     refuse_older(evidence.version, wanted)
 
 
+def audit_key(subject: ClassifierSubject, evidence: Evidence) -> str:
+    """The id of the audit that `conclude` brings this evidence to, known before it is concluded."""
+    return digest(
+        subject.subject,
+        evidence.version,
+        evidence.weights,
+        evidence.prepared.key,
+        evidence.pool_digest,
+        subject.config_digest,
+        evidence.keys,
+        evidence.trained_here,
+        STEP.versions(*conclusion_formulas(subject)),
+    )
+
+
 def conclude(
     subject: ClassifierSubject, root: Path, evidence: Evidence, store: ArtifactStore
 ) -> Artifact:
@@ -278,17 +305,7 @@ def conclude(
     """
     _refuse_older(subject, evidence)
     formulas = conclusion_formulas(subject)
-    audit_id = digest(
-        subject.subject,
-        evidence.version,
-        evidence.weights,
-        evidence.prepared.key,
-        evidence.pool_digest,
-        subject.config_digest,
-        evidence.keys,
-        evidence.trained_here,
-        STEP.versions(*formulas),
-    )
+    audit_id = audit_key(subject, evidence)
 
     @STEP.at_work(*formulas)
     def build(folder: Path) -> None:

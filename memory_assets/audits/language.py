@@ -319,6 +319,14 @@ def language_findings(
             device=device,
             progress=Spoken(say),
         )
+        if subject.fingerprint(path) != weights or others != [
+            _digest_of(subject, reference),
+            _digest_of(subject, base),
+        ]:
+            raise InputError(
+                f"{path}: its files, or those of its base or the reference, changed while they "
+                "were read; run the audit again"
+            )
         curves = []
         for name, roc in found.rocs.items():
             curve = roc.curve()
@@ -352,6 +360,15 @@ def language_config(
     return digest(subject.config_digest, findings.name, shadows.key if shadows else "")
 
 
+def audit_key(
+    subject: LanguageModelSubject, version: str, weights: str, texts: str, config: str
+) -> str:
+    """The id of the audit that `conclude_language` makes, `texts` being the key of the texts and
+    `config` as `language_config` says."""
+    versions = CONCLUSION_STEP.versions(*_attacks(subject))
+    return digest(subject.subject, version, weights, texts, config, versions)
+
+
 def conclude_language(
     subject: LanguageModelSubject,
     version: str,
@@ -373,8 +390,7 @@ def conclude_language(
         shadows.refuse_older(subject, version)
     config = language_config(subject, findings, shadows)
     attacks = _attacks(subject)
-    versions = CONCLUSION_STEP.versions(*attacks)
-    audit_id = digest(subject.subject, version, weights, texts.name, config, versions)
+    audit_id = audit_key(subject, version, weights, texts.name, config)
 
     @CONCLUSION_STEP.at_work(*attacks)
     def build(folder: Path) -> None:

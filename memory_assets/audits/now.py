@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from memory_assets.artifacts import Artifact, ArtifactStore
-from memory_assets.audits import shadows
+from memory_assets.audits import conclusion, pool_findings, shadows
 from memory_assets.audits.classifier import records_now
 from memory_assets.audits.language import (
     TEXTS_KIND,
+    audit_key,
     language_config,
     language_findings,
     texts_now,
 )
 from memory_assets.audits.language_pool import ShadowEvidence, memorization_key
-from memory_assets.audits.pool_findings import MEMORIZATION
 from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.records.prepared import PreparedTexts
 from memory_assets.subjects import AuditedSubject, ClassifierSubject
@@ -28,12 +29,17 @@ from memory_assets.subjects import AuditedSubject, ClassifierSubject
 
 @dataclass(frozen=True)
 class Basis:
-    """The digests that an audit records of what it was made from, as in the table `audits`."""
+    """The digests that an audit records of what it was made from, as in the table `audits`.
+
+    `audit_id` digests all the others, and what has no digest of its own there: the formulas, and
+    how models are asked.
+    """
 
     model_digest: str
     data_digest: str
     pool_digest: str
     config_digest: str
+    audit_id: str
 
 
 @dataclass(frozen=True)
@@ -72,9 +78,28 @@ def basis_now(
 
 def _of_classifier(subject: ClassifierSubject, root: Path, version: str, names: _Names) -> Basis:
     prepared = records_now(subject, root)
-    _, weights = shadows.target_signals(subject, root, prepared, version, names)
+    target, weights = shadows.target_signals(subject, root, prepared, version, names)
     plan = shadows.as_trained(shadows.plan_pool(subject, root, prepared), names)
-    return Basis(weights, prepared.key, plan.key, subject.config_digest)
+    signals = shadows.signals_key(plan, prepared)
+    pool = names.path(shadows.SIGNALS_KIND, signals, shadows.TENSORS)
+    evidence = conclusion.Evidence(
+        version=version,
+        weights=weights,
+        pool_digest=plan.key,
+        prepared=prepared,
+        pool=pool,
+        target=target.path,
+        attacks=shadows.attack_scores(subject, prepared, pool, target.path, names).path,
+        memorization=names.path(
+            pool_findings.MEMORIZATION, pool_findings.memorization_key(signals, prepared)
+        ),
+        information=names.path(
+            pool_findings.INFORMATION, pool_findings.information_key(signals, prepared)
+        ),
+        started_at=datetime.now(UTC),
+    )
+    audit_id = conclusion.audit_key(subject, evidence)
+    return Basis(weights, prepared.key, plan.key, subject.config_digest, audit_id)
 
 
 def _of_language_model(
@@ -85,7 +110,8 @@ def _of_language_model(
     found, weights = language_findings(subject, root, path, version, names)
     evidence = _evidence(subject, root, version, prepared, names) if prepared else None
     config = language_config(subject, found.path, evidence)
-    return Basis(weights, texts, evidence.pool_digest if evidence else "", config)
+    audit_id = audit_key(subject, version, weights, texts, config)
+    return Basis(weights, texts, evidence.pool_digest if evidence else "", config, audit_id)
 
 
 def _evidence(
@@ -97,5 +123,5 @@ def _evidence(
     pool = names.path(shadows.SIGNALS_KIND, signals, shadows.TENSORS)
     target, _ = shadows.target_signals(subject, root, prepared, version, names)
     scores = shadows.attack_scores(subject, prepared, pool, target.path, names)
-    memorization = names.path(MEMORIZATION, memorization_key(signals, prepared))
+    memorization = names.path(pool_findings.MEMORIZATION, memorization_key(signals, prepared))
     return ShadowEvidence(plan.key, prepared, pool, target.path, scores.path, memorization)

@@ -278,7 +278,10 @@ def target_signals(
 
     @SIGNALS_STEP.at_work()
     def build(target: Path) -> None:
-        save_signals(way.ask_target(path, prepared), target)
+        answers = way.ask_target(path, prepared)
+        if subject.fingerprint(path) != weights:
+            raise InputError(f"{path}: changed while it was read; run the audit again")
+        save_signals(answers, target)
 
     return store.get_or_build(SIGNALS_KIND, key, build, TENSORS), weights
 

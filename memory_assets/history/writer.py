@@ -123,25 +123,29 @@ class Writer:
 
         The file is there while anything is to be published.
         """
-        before = self.files.pending.read_text("utf-8") if self.files.pending.exists() else ""
+        before = self._pending()
         lines = [json.dumps({head.bundle_id: str(head.folder.absolute())}) for head in heads]
-        after = "".join(f"{line}\n" for line in (*before.splitlines(), *lines))
+        after = "".join(f"{line}\n" for line in (*before, *lines))
         files.sync(write_private(self.files.pending, after))
 
     def announced(self) -> list[Head]:
         """What was appended and not published, of folders that are still there; audits first."""
         found: dict[str, str] = {}
-        if self.files.pending.exists():
-            for line in self.files.pending.read_text(encoding="utf-8").splitlines():
-                # A torn last line was not yet acted on.
-                with suppress(ValueError):
-                    found.update(json.loads(line))
+        for line in self._pending():
+            # A line that is torn or none of ours says nothing.
+            with suppress(ValueError, TypeError, AttributeError):
+                found.update({str(one): str(folder) for one, folder in json.loads(line).items()})
         return [
             Head(kind, bundle_id, Path(folder))
             for kind in KINDS
             for bundle_id, folder in found.items()
             if (Path(folder) / f"{kind.head}.parquet").exists()
         ]
+
+    def _pending(self) -> list[str]:
+        if not self.files.pending.exists():
+            return []
+        return self.files.pending.read_text("utf-8", errors="replace").splitlines()
 
     def publish(self) -> None:
         """Put a copy of the writer's file, read through, before the readers."""
@@ -165,6 +169,7 @@ class Writer:
         files.check(new)
         if not beyond_repair:
             self._refuse_loss(new)
+            self._keep_one_sound()
         files.set_logs_aside(self.files.writer)
         self.files.writer.unlink(missing_ok=True)
         files.sync(self.files.writer.parent)
@@ -173,6 +178,18 @@ class Writer:
         # Done. A second file guards against damage to the first; who finds none makes it.
         with suppress(OSError, InputError, DamagedError):
             self._restore()
+
+    def _keep_one_sound(self) -> None:
+        """Publish the writer's old file, about to go, where no published one could replace it."""
+        if not self.files.writer.exists():
+            return
+        if self.files.published.exists():
+            with suppress(DamagedError), files.reading(self.files.published) as con:
+                files.counts(con)
+                return
+        with self.files.temporary() as old:
+            files.copy(self.files.writer, old)
+            files.replace(old, self.files.published)
 
     def damaged(self) -> list[Path]:
         """Those of the two files that do not read through, or that lack what the other published.

@@ -7,7 +7,7 @@ import json
 import logging
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,13 +77,16 @@ class Listing:
     """The versions in a folder, oldest first as `release_key` counts, and what is wrong there.
 
     `refused` cannot be versions and were left out; `doubled` are versions that are there twice;
-    `passed_over` are none, and may have been meant as one. A line each.
+    `passed_over` are none, and may have been meant as one. A line each. `doubtful` has these lines
+    by the names of the versions. `tables` are those that name no outputs of a model.
     """
 
     versions: dict[str, Path]
     refused: tuple[str, ...] = ()
     doubled: tuple[str, ...] = ()
     passed_over: tuple[str, ...] = ()
+    doubtful: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def wrong(self) -> tuple[str, ...]:
@@ -104,38 +107,47 @@ def look_for_versions(folder: Path) -> Listing:
     if not folder.is_dir():
         return Listing({})
     found: dict[str, list[Path]] = {}
-    refused: list[str] = []
-    passed_over: list[str] = []
+    refused: dict[str, str] = {}
+    passed_over: dict[str, str] = {}
+    tables: dict[str, Path] = {}
     # A mirror's links were made by this program, into the cache of the hub.
     mirrored = folder.absolute().parent == home() / "registry"
     for path in sorted(folder.iterdir()):
         if is_stray_name(path.name):
             continue
+        name = path.name if path.is_dir() else path.stem
         if not path.exists():
-            passed_over.append(printable(f"{path}: a link that leads nowhere"))
+            passed_over[name] = printable(f"{path}: a link that leads nowhere")
             continue
         try:
             if not mirrored:
                 inside(path, folder)
             if (why := why_stray(path)) is not None:
-                passed_over += [printable(f"{path}: {why}")] if why else []
+                passed_over |= {name: printable(f"{path}: {why}")} if why else {}
                 continue
-            name = path.name if path.is_dir() else path.stem
             if path.suffix.lower() in TABLES and not (path.is_file() and holds_outputs(path)):
-                continue  # the list of members, or the records
+                tables[name] = path  # the list of members, or the records
+                continue
             found.setdefault(version_name(name, folder), []).append(path)
         except InputError as error:
-            refused.append(str(error))
-    doubled = [
-        printable(
+            refused[name] = str(error)
+    doubled = {
+        name: printable(
             f"{folder}: version {name!r} is there more than once "
             f"({', '.join(p.name for p in paths)}); {paths[-1].name} counts: remove the others"
         )
         for name, paths in found.items()
         if len(paths) > 1
-    ]
+    }
     versions = {name: found[name][-1] for name in sorted(found, key=release_key)}
-    return Listing(versions, tuple(refused), tuple(doubled), tuple(passed_over))
+    return Listing(
+        versions,
+        refused=tuple(refused.values()),
+        doubled=tuple(doubled.values()),
+        passed_over=tuple(passed_over.values()),
+        doubtful=passed_over | refused | doubled,
+        tables=tables,
+    )
 
 
 def list_versions(folder: Path, *, strict: bool = False) -> dict[str, Path]:

@@ -212,8 +212,13 @@ def _fetch(spec: MlflowModel, version: str, folder: Path) -> str | None:
 
 
 def _state(folder: Path) -> dict[str, Any]:
-    path = folder / _MIRRORED
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """What is noted of the mirror; nothing where the note is gone or damaged, so that all is
+    fetched again."""
+    try:
+        found = json.loads((folder / _MIRRORED).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _read(folder: Path) -> dict[str, _Taken]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 
 Key = tuple[tuple[tuple[int, tuple[int, ...], str], ...], tuple[str, ...]]
@@ -34,6 +35,7 @@ _BEFORE = frozenset(
         "milestone",
     ]
 )
+_AFTER = re.compile(r"(hotfix|fix|fixed|patch|patched|post|final|ga|sp|update|rev)(?![a-z])")
 _BEFORE_SHORT = frozenset("abcm")
 _NO_WORD = frozenset(["v", "ver", "version", "rel", "release"])
 _FIRST, _END, _NUMBER, _WORD = range(4)
@@ -46,15 +48,16 @@ def release_key(name: str) -> Key:
     """A sorting key by which the release that people call later sorts later.
 
     Numbers count as numbers (v9, v10), case and separators do not matter, and neither does a `v`
-    before a number. Three numbers with dots are a semantic version: what follows a hyphen comes
-    before the release, what follows a plus decides nothing that the rest decides. Elsewhere words
+    before a number; wide digits are digits. Three numbers with dots are a semantic version: what
+    follows a hyphen comes before the release, but for words that say otherwise (hotfix, patch,
+    post, final), and what follows a plus decides nothing that the rest decides. Elsewhere words
     such as rc or beta after a number do the same. A date, with or without a time and its zone,
     counts by its moment; one without a zone is in UTC. Names that rank the same are told apart by
     their letters, so that the order is always the same.
     """
-    folded = name.casefold()
+    folded = unicodedata.normalize("NFKC", name).casefold()
     found = _SEMANTIC.fullmatch(folded)
-    if found:
+    if found and not _AFTER.match(found["pre"] or ""):
         parts = [*_parts(found["before"] + found["core"])]
         parts += _prerelease(found["pre"]) if found["pre"] else [_AT_END]
         apart = [*_parts(found["build"] or ""), _AT_END]

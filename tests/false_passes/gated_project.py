@@ -57,7 +57,7 @@ class TinyProject:
             "args": json.dumps(MLP),
             "epochs": 1,
             "checkpoints": "tiny/checkpoints",
-            "limit": 1.0,
+            "limit": 0.99,
             **changes,
         }
         folder = self.root / "dagster_project" / "defs" / "tiny"

@@ -16,6 +16,8 @@ from gated_project import TinyProject, concluded, make_project
 
 from dagster_project.sensors.notices import _Memory, look
 from memory_assets.audits.pricing import recorded
+from memory_assets.audits.ways.by_recipe import ByRecipe
+from memory_assets.formulas import CONCLUSION, RATES, SIGNALS, Formula
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History
@@ -84,6 +86,30 @@ def test_what_was_changed_back_has_its_own_audit_again(project: TinyProject, cha
     change(project, True)  # nothing was audited since
     code, said = project.gate()
     assert (code, said["verdict"], said["audit_id"]) == (1, "fail", failed)
+
+
+@pytest.mark.parametrize("formula", [CONCLUSION, RATES, SIGNALS], ids=lambda f: f.name)
+def test_an_audit_by_formulas_that_were_corrected_since_does_not_speak(
+    project: TinyProject, monkeypatch: pytest.MonkeyPatch, formula: Formula
+):
+    """A new release of the program knows that it would come out otherwise."""
+    concluded(project, "pass")
+    monkeypatch.setattr(formula, "number", formula.number + 1)
+    code, said = project.gate()
+    assert (code, said["verdict"], said["audit_id"]) == (5, "not audited", "")
+    assert "formulas" in said["reason"]
+    failed = concluded(project, "fail")
+    code, said = project.gate()
+    assert (code, said["audit_id"]) == (1, failed)
+
+
+def test_how_models_are_asked_is_part_of_what_was_audited(
+    project: TinyProject, monkeypatch: pytest.MonkeyPatch
+):
+    concluded(project, "pass")
+    asked = ByRecipe.asked_by
+    monkeypatch.setattr(ByRecipe, "asked_by", lambda way: [*asked(way), "flip"])
+    assert project.gate()[1]["verdict"] == "not audited"
 
 
 def test_a_clock_in_the_future_keeps_no_pass(project: TinyProject):
@@ -183,7 +209,7 @@ def test_a_history_of_an_older_version_keeps_its_order(tmp_path: Path):
 
 def test_an_audit_run_puts_an_earlier_audit_in_force_without_measuring(project: TinyProject):
     """From end to end: what `audit` says, `gate`, the page and SQL say as well."""
-    limits = (0.1, 1.0, 0.1)
+    limits = (0.55, 0.99, 0.55)
     seen = []
     for limit in limits:
         project.declare(limit=limit)
@@ -197,5 +223,5 @@ def test_an_audit_run_puts_an_earlier_audit_in_force_without_measuring(project: 
         assert in_force in page.read_text(encoding="utf-8")
     assert seen[0] == seen[2] != seen[1]
     assert ask(project.home, "select count(*) as n from audits")["n"].to_pylist() == [2]
-    project.declare(limit=1.0)
+    project.declare(limit=0.99)
     assert project.gate()[1]["audit_id"] == seen[1]

@@ -19,11 +19,12 @@ from types import SimpleNamespace
 import pytest
 from gated_project import TinyProject, concluded, make_project
 
-from dagster_project.releases import released
+from dagster_project.releases import release_now, released
 from dagster_project.subjects import read_subjects
 from memory_assets.history.store import History
 from memory_assets.models.checkpoints import list_versions, look_for_versions
 from memory_assets.models.registry import MlflowModel, Registry, mirror
+from memory_assets.subjects import ClassifierSubject
 
 sys.path.append(str(Path(__file__).parents[1] / "history"))
 from history_bundles import bundle, written
@@ -106,8 +107,71 @@ def test_what_lies_beside_the_versions_is_none(project: TinyProject):
     said = "\n".join(found.passed_over)  # what may have been meant as a version
     assert [name for name in ("v4", "v5", "v6", "v7") if f"/{name}" not in said] == []
     concluded(project, "pass")
+    assert project.gate("--version", "v1")[0] == 0
+    # Each of these is newer than v1, and could not be read.
+    for name in ("v7.safetensors", "v6.safetensors", "v5.safetensors", "v4"):
+        code, decision = project.gate()
+        assert (code, decision["verdict"]) == (5, "not audited")
+        assert f"/{name}" in decision["reason"]
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     code, decision = project.gate()
     assert (code, decision["version"]) == (0, "v1")
+
+
+def test_a_newer_version_behind_a_link_that_leads_out_is_not_passed_over(project: TinyProject):
+    concluded(project, "pass")
+    shutil.copy(project.checkpoints / "v1.safetensors", project.root / "elsewhere.safetensors")
+    (project.checkpoints / "v0.safetensors").symlink_to(project.root / "elsewhere.safetensors")
+    assert project.gate()[0] == 0  # an older one is no matter
+    (project.checkpoints / "v2.safetensors").symlink_to(project.root / "elsewhere.safetensors")
+    code, said = project.gate()
+    assert (code, said["verdict"], "leads out" in said["reason"]) == (5, "not audited", True)
+    assert project.gate("--version", "v1")[0] == 0
+
+
+def test_of_two_files_of_one_version_none_is_chosen(project: TinyProject):
+    concluded(project, "pass")
+    (project.checkpoints / "v1").mkdir()
+    shutil.copy(project.release("v2", 2), project.checkpoints / "v1" / "w.safetensors")
+    (project.checkpoints / "v2.safetensors").unlink()
+    for options in ((), ("--version", "v1")):
+        code, said = project.gate(*options)
+        assert (code, said["verdict"], "more than once" in said["reason"]) == (
+            5,
+            "not audited",
+            True,
+        )
+
+
+@pytest.mark.parametrize("twin", ["V1", "1", "v1.0"])
+def test_of_two_names_that_rank_the_same_neither_is_the_newest(project: TinyProject, twin: str):
+    project.release(twin, 2)
+    for version in ("v1", twin):
+        concluded(project, "pass", version=version)
+    code, said = project.gate()
+    assert (code, "ranks the same" in said["reason"]) == (5, True)
+    assert project.gate("--version", twin)[0] == 0
+
+
+def test_a_table_without_outputs_among_tables_of_outputs_is_not_passed_over(tmp_path: Path):
+    (tmp_path / "members.csv").write_text("id\nr1\n")
+    (tmp_path / "records.csv").write_text("id,a,label\nr1,1,0\n")
+    (tmp_path / "v1.csv").write_text("record_id,prob_0,prob_1\nr1,0.5,0.5\n")
+    (tmp_path / "metrics.csv").write_text("step,loss\n1,2\n")
+    subject = ClassifierSubject.model_validate(
+        {
+            "subject": "tiny",
+            "records": {"path": "records.csv", "members": "members.csv", "id": "id"},
+            "predictions": {},
+            "checkpoints": ".",
+        }
+    )
+    assert release_now(subject, tmp_path, None).path == tmp_path / "v1.csv"
+    for text in ("record_id,Prob_0,Prob_1\nr1,0.5,0.5\n", ""):
+        (tmp_path / "v2.csv").write_text(text)
+        release = release_now(subject, tmp_path, None)
+        assert (release.path, "v2.csv" in release.missing) == (None, True)
 
 
 @pytest.mark.parametrize("name", ["v2.safetensors", "v2.unknown", "v2", "v2.tar.gz"])

@@ -14,6 +14,9 @@ ORDERS = {
     "separators": "digits-v9 digits_v10 digits-v11",
     "semantic": "1.0.0-1 1.0.0-alpha 1.0.0-alpha.1 1.0.0-alpha.beta 1.0.0-beta.2 1.0.0-beta.11 "
     "1.0.0-rc1 1.0.0-rc2 1.0.0-rc10 1.0.0 1.0.1 v1.2.0 V1.10.0-rc.1 1.10.0",
+    "after a semantic release": "1.0.0-rc1 1.0.0 1.0.0-hotfix1 1.0.0-hotfix10 1.0.1-rc1 1.0.1 "
+    "1.0.1-patch 1.1.0",
+    "wide digits": "v９ v１０",
     "builds": "1.0.0+build1 1.0.0+build10 1.0.1-rc.1+b9",
     "behind a name": "claims-v1.2.0-rc.1 claims-v1.2.0 claims-v1.10.0",
     "two numbers": "1.0rc1 1.0 1.0.post1 1.1a1 1.1b1 1.1-beta 1.1",
