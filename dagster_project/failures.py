@@ -31,7 +31,7 @@ class StepFailed(Exception):  # noqa: N818 - it says what happened
     """A step of the graph broke: a fault of this program or machine, not of the input."""
 
 
-def said_of(error: Exception) -> tuple[str, int]:
+def said_of(error: Exception | SystemExit) -> tuple[str, int]:
     """What is told of an error in one line, and the exit code that it means."""
     if isinstance(error, InputError):
         return str(error), REFUSED
@@ -68,11 +68,12 @@ class NotDone:
 def attempt(not_done: list[NotDone], subject: str, about: str, work: Callable[[], T]) -> T | None:
     """What the work returns; where it fails, None, and `not_done` has one entry more.
 
-    An interrupt is no failure of the work, and goes through.
+    An interrupt is no failure of the work, and goes through. Code of an owner that ends the program
+    (`sys.exit`) is one: it would take the other subjects with it, and choose the exit code.
     """
     try:
         return work()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if os.environ.get(DEBUG):
             traceback.print_exc()
         not_done.append(NotDone(subject, about, *said_of(error)))
@@ -94,7 +95,7 @@ def clear_failures() -> Iterator[None]:
         yield
     except InputError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Withheld(place_of(error)).with_traceback(error.__traceback__) from None
 
 

@@ -206,9 +206,10 @@ UTILITY = Formula("utility", 1)
 GATE = Formula("gate", 2)
 """1 took every limit for the most that may pass, and asked for as many records as settle half of
 all samples."""
-CONCLUSION = Formula("conclusion", 4)
+CONCLUSION = Formula("conclusion", 5)
 """2 had no accuracy on training records; 3 passed on attacks without shadow models, trusted the
-list of members, read no manifest of a folder, and compared accuracy and loss alone."""
+list of members, read no manifest of a folder, and compared accuracy and loss alone; 4 passed a
+model below a limit that its shadow models exceed."""
 LANGUAGE_CONCLUSION = Formula("language conclusion", 2)
 """1 compared accuracy and loss alone with the shadows."""
 RISK = Formula("risk", 4)  # the whole chain from counts to money

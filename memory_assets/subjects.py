@@ -260,7 +260,7 @@ class ClassifierSubject(PooledSubject):
         description="variants of each image that models are asked about; scores are averaged",
     )
     claimed_epsilon: float | None = Field(
-        default=None, gt=0, description="epsilon the owner claims"
+        default=None, gt=0, strict=True, description="epsilon the owner claims"
     )
     attacker: Literal["shadows", "predictions"] = Field(
         default="shadows",

@@ -36,6 +36,7 @@ from memory_assets.controls.positive import positive_control
 from memory_assets.controls.precision import precision
 from memory_assets.controls.recipe_match import recipe_match
 from memory_assets.controls.resolution import resolution
+from memory_assets.controls.shadow_leak import shadow_leak
 from memory_assets.controls.verdict import Decision, Gate, decide
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
@@ -84,10 +85,14 @@ class Evidence:
 
 
 def conclusion_formulas(subject: ClassifierSubject) -> list[Formula]:
-    """The formulas of the attacks, which the controls run, and of the accountant where one is."""
+    """The formulas of the attacks, which the controls run, and of the accountant where one is.
+
+    The list of members is held against the loss, whatever attacks the subject asks for.
+    """
     noisy = subject.recipe is not None and subject.recipe.dp is not None
     accountant = [ACCOUNTANT, REPLACE_ONE_FORMULA] if noisy else []
-    return [*attack_formulas(subject), *accountant]
+    attacks = dict.fromkeys([*attack_formulas(subject), ATTACKS["loss"].revision])
+    return [*attacks, *accountant]
 
 
 def conclusion_version(subject: ClassifierSubject) -> str:
@@ -160,6 +165,7 @@ def _controls(
             gate,
             shadows=any(attack.sides for attack in ran),
             declared=subject.attacker == "predictions",
+            leak=lambda: shadow_leak(ran, pool, gate),
         ),
         member_list({**attacks, "loss": ATTACKS["loss"].score}, pool, target),
         class_order(_labels(target), prepared.data.y[asked], prepared.data.classes, _CONTROL_SEED),

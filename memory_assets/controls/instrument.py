@@ -4,12 +4,15 @@ An attack that reads no shadow model sees how well a record is fitted, and not w
 fitted as well by a model that never saw it. It misses most of what a nearest-neighbour model, a
 forest or boosted trees give away. So such attacks alone can fail a limit on what attacks find, and
 never pass one, unless the owner declares that nobody stronger is asked about.
+
+Nor does a model pass a limit that its shadow models exceed (`shadow_leak`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from memory_assets.controls.shadow_leak import ShadowLeak
 from memory_assets.controls.verdict import Gate, decide, gated
 from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control, Measurement
@@ -19,19 +22,25 @@ FAMILY = "membership"
 
 
 def instrument(
-    measurements: Sequence[Measurement], gate: Gate, *, shadows: bool, declared: bool
+    measurements: Sequence[Measurement],
+    gate: Gate,
+    *,
+    shadows: bool,
+    declared: bool,
+    leak: Callable[[], ShadowLeak | None] = lambda: None,
 ) -> Control:
     """Shadow models must stand behind every gated figure of an attack.
 
     Args:
         shadows: whether an attack ran that reads shadow models.
         declared: whether the owner declares an attacker who has none.
+        leak: finds a limit that the shadow models exceed; asked for where the model would pass.
 
     Raises:
         InputError: a gated metric that was not measured.
     """
 
-    def found(passed: bool, name: str, **values: str) -> Control:
+    def found(passed: bool, name: str, **values: object) -> Control:
         detail = say(f"instrument.{name}", **values)
         return Control("instrument", passed, None, None, None, detail)
 
@@ -43,6 +52,9 @@ def instrument(
     if not asked:
         return found(True, "not_asked")
     if shadows:
+        passes = decide(measurements, (), gate).verdict == "pass"
+        if passes and (theirs := leak()) is not None:
+            return found(False, "unlike", **vars(theirs))
         return found(True, "shadows")
     if declared:
         return found(True, "declared")

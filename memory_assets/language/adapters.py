@@ -161,7 +161,14 @@ def _attach(model: Any, state: dict[str, torch.Tensor], folder: Path, base: Path
     # As they are first: peft writes base_model.model before every name.
     names = undo_wrappers(list(state), misfits)
     placed = {name: place(names.of[name]) or names.of[name] for name in state}
-    given = {placed[name]: tensor for name, tensor in state.items()}
+    given: dict[str, torch.Tensor] = {}
+    for name, tensor in state.items():
+        if placed[name] in given:
+            raise InputError(
+                f"{folder}: two tensors of its adapter for {placed[name]!r}, one of them "
+                f"{name[:120]!r}; save the adapter anew with save_pretrained"
+            )
+        given[placed[name]] = tensor
     missing = set(wanted) - set(given)
     unknown = {name for name in state if placed[name] not in wanted and placed[name] not in whole}
     converted = bool(missing or unknown) and _renames(model)

@@ -54,7 +54,7 @@ class LanguageRecipe:
         factory = import_attribute(self.model, "recipe.model")
         try:
             model = factory(vocabulary=vocabulary, window=self.window, **self.model_args)
-        except Exception as error:  # the owner's factory may raise anything
+        except (Exception, SystemExit) as error:  # the owner's factory may raise anything
             raise InputError(
                 f"recipe.model_args: {self.model} failed with vocabulary, window, "
                 f"{sorted(self.model_args)} ({type(error).__name__}: {error})"

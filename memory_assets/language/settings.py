@@ -39,6 +39,8 @@ _PATTERNS = ("target_modules", "exclude_modules", "target_parameters", "modules_
 _PATTERNS += ("layers_pattern", "rank_pattern", "alpha_pattern")
 """Settings of an adapter that peft reads as regular expressions, in texts, lists or keys."""
 _MOST_REPEATS = 5
+_LEAST_SCALE = 1e-6
+"""Of an adapter's lora_alpha: below it, float32 rounds away what it adds to its base."""
 
 
 def check_files(folder: Path) -> None:
@@ -191,10 +193,11 @@ def check_adapter(folder: Path) -> None:
     rank = max(given)
     scales = settings.get("alpha_pattern")
     for each in (settings.get("lora_alpha", 8), *_values(scales)):
-        if not isinstance(each, int | float) or isinstance(each, bool) or not each:
+        number = isinstance(each, int | float) and not isinstance(each, bool)
+        if not number or not _LEAST_SCALE <= abs(each) <= 1 / _LEAST_SCALE:  # nor NaN
             raise InputError(
                 f"{folder}: its adapter says a lora_alpha of {str(each)[:40]}, by which it changes "
-                "nothing; expected a number other than 0"
+                "nothing or everything; expected a number such as 16"
             )
     with _opened(folder / "adapter_model.safetensors") as file:
         sides = [side for name in file.keys() for side in file.get_slice(name).get_shape()]  # noqa: SIM118

@@ -315,10 +315,10 @@ def _same(theirs: torch.Tensor, ours: torch.Tensor) -> bool:
 
 
 def check_one_kind(folder: Path) -> None:
-    """Refuse the folder of an adapter that holds a whole model too.
+    """Refuse the folder of an adapter that holds a whole model too, or the adapter twice.
 
     Raises:
-        InputError: both lie there, or the whole model alone.
+        InputError: both lie there, the whole model alone, or a pickled adapter besides.
     """
     every = [*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]
     names = sorted(p.name for p in every if not p.name.startswith("."))
@@ -327,4 +327,10 @@ def check_one_kind(folder: Path) -> None:
             f"{folder}: {ADAPTER} says that it is an adapter, and {whole[0]} is a whole model; "
             f"which of them ships? Remove {ADAPTER} and {ADAPTER_WEIGHTS} to audit the whole "
             f"model, or {whole[0]} to audit the adapter over its base"
+        )
+    other = sorted(p.name for p in folder.glob("adapter_model*.bin") if not p.name.startswith("."))
+    if other and ADAPTER_WEIGHTS in names:
+        raise InputError(
+            f"{folder}: two sets of weights: {ADAPTER_WEIGHTS} and {other[0]}; it is not said "
+            "which of them ships: leave one set there"
         )

@@ -71,7 +71,7 @@ class FitCallable:
         try:
             with heard_only_in(folder / "output.log"):
                 answers = fit(task.x, task.y, task.seed)(task.ask)
-        except Exception as error:  # the owner's code may raise anything
+        except (Exception, SystemExit) as error:  # the owner's code may raise anything
             raise InputError(f"fit raised {place_of(error)}") from error
         return check_probabilities(answers, len(task.ask), task.classes)
 

@@ -101,7 +101,7 @@ class Recipe:
         factory = self.resolve()
         try:
             model = factory(**self.model_args)
-        except Exception as error:  # the owner's factory may raise anything
+        except (Exception, SystemExit) as error:  # the owner's factory may raise anything
             raise InputError(
                 f"recipe.model_args: {self.model} failed with {sorted(self.model_args)} "
                 f"({type(error).__name__}: {error})"

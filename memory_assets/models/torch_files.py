@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,34 @@ def _state_dicts(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[st
             yield from _state_dicts(part, (*path, name))
 
 
+def _shapes(values: Iterable[object]) -> Counter[tuple[int, ...]]:
+    import torch
+
+    return Counter(tuple(v.shape) for v in values if isinstance(v, torch.Tensor))
+
+
+def _second_set(whole: object, own: object) -> str | None:
+    """Where, besides `own`, more than half of the same shapes lie together: an average of the
+    weights, say, as a list or with a step among them. What an optimizer holds does not count."""
+    assert isinstance(own, Mapping)
+    shapes = _shapes(own.values())
+    fewest = max(1, sum(shapes.values()) // 2)
+    stack: list[tuple[object, str]] = [(whole, "")]
+    seen = {id(own)}
+    while stack:
+        value, path = stack.pop()
+        if id(value) in seen or not isinstance(value, Mapping | list | tuple):
+            continue
+        seen.add(id(value))
+        parts = list(value.items() if isinstance(value, Mapping) else enumerate(value))
+        if sum((_shapes(part for _, part in parts) & shapes).values()) > fewest:
+            return path
+        for name, part in parts:
+            if "optim" not in str(name).lower():
+                stack.append((part, f"{path}.{name}" if path else str(name)))
+    return None
+
+
 def read_torch(file: Path) -> tuple[dict[str, torch.Tensor], str]:
     """The tensors of a state dict, by name, and under which key of a training state they lay (""
     where the file holds a state dict and nothing else).
@@ -73,6 +102,12 @@ def read_torch(file: Path) -> tuple[dict[str, torch.Tensor], str]:
             f"{file}: holds {len(found)} sets of weights ({names}); it is not said which of them "
             f"ships: {CONVERT}"
         )
+    whole = state
     for name in found[0]:
         state = state[name]
+    if (second := _second_set(whole, state)) is not None:
+        raise InputError(
+            f"{file}: holds 2 sets of weights ({'.'.join(found[0])[:80]!r}, {second[:80]!r}); it "
+            f"is not said which of them ships: {CONVERT}"
+        )
     return dict(state), ".".join(found[0])

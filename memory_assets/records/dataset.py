@@ -112,7 +112,7 @@ def import_attribute(reference: str, source: str) -> Callable[..., Any]:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise InputError(f"{source}: cannot import {module_name!r} ({error})") from error
-    except Exception as error:  # a module of the owner's may raise anything as it is imported
+    except (Exception, SystemExit) as error:  # whatever the owner's code raises
         raise InputError(f"{source}: importing {module_name!r} raised {place_of(error)}") from error
     try:
         return getattr(module, name)

@@ -108,7 +108,7 @@ def load_records(spec: RecordsSpec, root: Path) -> Dataset:
                 data = load()
         except InputError:
             raise
-        except Exception as error:  # the owner's code may raise anything, and quote a record
+        except (Exception, SystemExit) as error:  # whatever the owner's code raises
             raise InputError(f"records.loader: {spec.loader} raised {place_of(error)}") from error
         if not isinstance(data, Dataset):
             raise InputError(

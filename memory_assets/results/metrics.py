@@ -231,13 +231,21 @@ def _meant(name: str) -> str:
     return f"expected one of {', '.join(sorted(known))}"
 
 
+def _is_finite(written: object) -> bool:
+    if not isinstance(written, int | float) or isinstance(written, bool):
+        return False
+    try:
+        return math.isfinite(float(written))
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
+
+
 def _number(name: str, written: object, metric: Metric) -> float:
     if isinstance(written, str) and metric.unit == "probability":
         percent = _PERCENT.fullmatch(written)
         if percent:
             return float(percent[1]) / 100
-    number = isinstance(written, int | float) and not isinstance(written, bool)
-    if not number or not math.isfinite(float(written)):  # type: ignore[arg-type]
+    if not _is_finite(written):
         either = ' or a share such as "5%"' if metric.unit == "probability" else ""
         raise InputError(f"gate.{name}: {written!r}; expected a number{either}")
     return float(written)  # type: ignore[arg-type]

@@ -130,6 +130,15 @@ def _zero(pattern):
     return tensors(lambda s: {n: t * 0 if re.search(pattern, n) else t for n, t in s.items()})
 
 
+def _twice(old, new):
+    """Every tensor a second time under another name, almost zero."""
+    return tensors(lambda s: s | {re.sub(old, new, n): t * 0 + 1e-3 for n, t in s.items()})
+
+
+def _pickled_beside(folder):
+    torch.save({}, folder / "adapter_model.bin")
+
+
 REFUSED = {
     "unknown names": (renamed("lora_", "lara_"), "unknown tensors: .*lara_A"),
     "another body": (renamed(r"transformer\.h", "model.layers"), "usually another base"),
@@ -142,6 +151,15 @@ REFUSED = {
     "rank 0": (told(r=0), "says a rank of 0; expected a whole number, at least 1"),
     "another rank": (told(r=2), "has shape"),
     "scale 0": (told(lora_alpha=0), "by which it changes nothing"),
+    "scale next to 0": (told(lora_alpha=1e-30), "by which it changes nothing"),
+    "scale of a part next to 0": (told(alpha_pattern={"c_fc": 1e-30}), "changes nothing"),
+    "scale without number": (told(lora_alpha=float("nan")), "says a lora_alpha of nan"),
+    "scale without end": (told(lora_alpha=float("inf")), "says a lora_alpha of inf"),
+    "twice, without peft's prefix": (
+        _twice(r"^base_model\.model\.", ""), "two tensors of its adapter for"),
+    "twice, with the adapter's name": (
+        _twice(r"\.(lora_[AB])\.", r".\1.default."), "two tensors of its adapter for"),
+    "a pickled one beside": (_pickled_beside, "two sets of weights: adapter_model.safetensors"),
     "all zero": (_zero("."), "its adapter changes nothing"),
     "before training": (_zero("lora_B"), "its adapter changes nothing"),
     "whole numbers": (

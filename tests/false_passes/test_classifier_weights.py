@@ -69,6 +69,31 @@ def test_two_sets_of_weights_in_one_file_are_refused(state, tmp_path):
         load_checkpoint(tmp_path / "v1.pt", RECIPE)
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [
+        lambda s: {"ema": {"decay": 0.9, "shadow_params": list(s.values())}},
+        lambda s: {"ema_params": tuple(s.values())[1:]},
+        lambda s: {"model_ema": s | {"step": 4}},
+        lambda s: {"emas": [s]},
+        lambda s: {"callbacks": {"EMA": {"state": {"inner": {"weights": s}}}}},
+        lambda s: {1: s},
+    ],
+)
+def test_an_average_of_the_weights_beside_them_is_refused(beside, state, tmp_path):
+    """Whichever shape a training program gives it: the average may be what ships."""
+    average = {name: tensor + 1 for name, tensor in state.items()}
+    torch.save({"model": state} | beside(average), tmp_path / "v1.pt")
+    with pytest.raises(InputError, match="holds 2 sets of weights \\('model', '"):
+        load_checkpoint(tmp_path / "v1.pt", RECIPE)
+
+
+def test_other_tensors_beside_the_weights_are_no_second_set(state, tmp_path):
+    others = {"rng": [torch.ones(5)], "loss": {"weights": torch.ones(2), "epoch": 3}}
+    torch.save({"model": state, "optimizer": _trained()} | others, tmp_path / "v1.pt")
+    assert same(tmp_path / "v1.pt", state)
+
+
 def test_an_optimizer_alone_is_no_model(tmp_path):
     torch.save({"optimizer": _trained()}, tmp_path / "v1.pt")
     with pytest.raises(InputError, match="not a state dict of tensors"):

@@ -180,6 +180,25 @@ def test_a_bad_option_holds_back_no_version_and_no_other_option(
     assert lines(result) == ["memory-assets: alpha option:original: no such setting"]
 
 
+@pytest.mark.parametrize("place", ["in the loader", "as it is imported"])
+def test_code_of_an_owner_cannot_choose_the_exit_code(
+    two: SteppedDaemon, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script without a guard ends in sys.exit(0): nothing was audited, and it looked well."""
+    name = f"exiting_{place.split()[0]}"
+    body = "def records():\n    sys.exit(0)\n" if place == "in the loader" else "sys.exit(0)\n"
+    (tmp_path / f"{name}.py").write_text(f"import sys\n{body}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    spec = {"loader": f"{name}:records", "members": "alpha/members.csv"}
+    two.subjects["alpha"] = tiny.tiny_subject("alpha", records=spec)
+    result = audit()
+    assert result.exit_code == 2, (result.output, result.exception)
+    assert all_of_beta(two, result)
+    assert any(f"{name}" in line and "raised SystemExit" in line for line in lines(result))
+    gate = CliRunner().invoke(app, ["gate", "alpha"])
+    assert gate.exit_code not in (0, 1), gate.output
+
+
 def test_an_interrupt_stops_at_once(two: SteppedDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_):
         raise KeyboardInterrupt

@@ -88,7 +88,7 @@ def test_ties_are_broken_as_an_attacker_would(world: World) -> None:
 
 def test_a_gate_that_attacks_do_not_decide_may_pass(world: World) -> None:
     world.write(world.trained(HARMLESS))
-    assert world.audit(gate={"member_accuracy": 0.99}).audit.verdict == "pass"
+    assert world.audit(gate={"held_out_accuracy": 0.2}).audit.verdict == "pass"
 
 
 def test_a_declared_attacker_is_said_first(world: World) -> None:
@@ -266,7 +266,7 @@ def test_shadows_that_repeat_the_target_are_no_shadows(world: World) -> None:
     world.write_shadows(FOREST, answers=answers)
     bundle = world.audit(predictions={"shadows": "shadows.csv"}, gate=LENIENT)
     assert bundle.audit.verdict == "insufficient evidence"
-    assert "does not look like the pool on members" in control(bundle, "recipe_match").detail
+    assert "does not look like one more shadow model" in control(bundle, "recipe_match").detail
 
 
 def test_honest_shadows_stay_honest(world: World) -> None:
