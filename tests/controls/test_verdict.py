@@ -102,7 +102,7 @@ def test_a_pass_says_what_leak_it_would_have_seen():
     ("metric", "limit"), [(METRIC, 0.01), (METRIC, 0.0), ("auc", 0.5), ("tpr_at_fpr_0.1", 0.05)]
 )
 def test_a_limit_that_guessing_reaches_is_refused_when_it_is_read(metric, limit):
-    with pytest.raises(InputError, match="guessing reaches"):
+    with pytest.raises(InputError, match="guessing alone reaches"):
         Gate({metric: limit})
 
 
