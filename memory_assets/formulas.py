@@ -203,9 +203,9 @@ PII = Formula("pii", 3)
 """1 drew letters for the letters of listed values; 2 took another spelling for another value."""
 
 UTILITY = Formula("utility", 1)
-GATE = Formula("gate", 2)
+GATE = Formula("gate", 3)
 """1 took every limit for the most that may pass, and asked for as many records as settle half of
-all samples."""
+all samples; 2 withheld every limit for a control on which it did not rest."""
 CONCLUSION = Formula("conclusion", 4)
 """2 had no accuracy on training records; 3 passed on attacks without shadow models, trusted the
 list of members, read no manifest of a folder, and compared accuracy and loss alone."""

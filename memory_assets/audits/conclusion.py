@@ -62,7 +62,10 @@ TRAINED_HERE = Control("provenance", True, None, None, None, say("provenance.tra
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the steps before have left: digests, records, and where their files are."""
+    """What the steps before have left: digests, records, and where their files are.
+
+    `withheld` says why these shadow models cannot stand for this version, "" where they may.
+    """
 
     version: str
     weights: str
@@ -75,6 +78,7 @@ class Evidence:
     information: Path
     started_at: datetime
     trained_here: bool = False
+    withheld: str = ""
 
     @property
     def keys(self) -> list[str]:
@@ -84,9 +88,9 @@ class Evidence:
 
 
 def conclusion_formulas(subject: ClassifierSubject) -> list[Formula]:
-    """The formulas of the attacks, which the controls run, and of the accountant where one is."""
-    noisy = subject.recipe is not None and subject.recipe.dp is not None
-    accountant = [ACCOUNTANT, REPLACE_ONE_FORMULA] if noisy else []
+    """The formulas of the attacks, which the controls run, and of the accountant: any version of
+    a recipe may have been trained with noise."""
+    accountant = [ACCOUNTANT, REPLACE_ONE_FORMULA] if subject.recipe is not None else []
     return [*attack_formulas(subject), *accountant]
 
 
@@ -152,7 +156,7 @@ def _controls(
         blind_baseline(
             prepared.data.x[pairs], side, _CONTROL_SEED, prepared.data.y[pairs], subject.gate
         ),
-        recipe_match(pool, target),
+        _resembles(evidence, pool, target),
         resolution(measurements, gate),
         TRAINED_HERE if evidence.trained_here else _provenance(path, prepared),
         instrument(
@@ -165,6 +169,12 @@ def _controls(
         class_order(_labels(target), prepared.data.y[asked], prepared.data.classes, _CONTROL_SEED),
         precision(pool, target),
     ]
+
+
+def _resembles(evidence: Evidence, pool: Signals, target: Signals) -> Control:
+    if not evidence.withheld:
+        return recipe_match(pool, target)
+    return Control("recipe_match", False, None, None, None, evidence.withheld)
 
 
 def _labels(target: Signals) -> NDArray[np.int32]:
@@ -269,7 +279,8 @@ def conclude(
 ) -> Artifact:
     """Bring an audit to its verdict: a folder that `AuditBundle.read` reads.
 
-    Its key is the audit's id, a digest of the weights, data, pool, configuration, and of the keys
+    `subject` has the recipe of this version (`version_recipes.recipe_of`). The audit's key
+    is its id, a digest of the weights, data, pool, configuration, and of the keys
     and formula versions of all that it reads. The release of the program is no part of it: where
     no formula changed, nothing is computed anew.
 
@@ -287,6 +298,7 @@ def conclude(
         subject.config_digest,
         evidence.keys,
         evidence.trained_here,
+        evidence.withheld,
         STEP.versions(*formulas),
     )
 

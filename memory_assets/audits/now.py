@@ -21,6 +21,7 @@ from memory_assets.audits.language import (
 )
 from memory_assets.audits.language_pool import ShadowEvidence, memorization_key
 from memory_assets.audits.pool_findings import MEMORIZATION
+from memory_assets.audits.version_recipes import recipe_of
 from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.records.prepared import PreparedTexts
 from memory_assets.subjects import AuditedSubject, ClassifierSubject
@@ -73,8 +74,9 @@ def basis_now(
 def _of_classifier(subject: ClassifierSubject, root: Path, version: str, names: _Names) -> Basis:
     prepared = records_now(subject, root)
     _, weights = shadows.target_signals(subject, root, prepared, version, names)
-    plan = shadows.as_trained(shadows.plan_pool(subject, root, prepared), names)
-    return Basis(weights, prepared.key, plan.key, subject.config_digest)
+    recipe = recipe_of(subject, root, version)
+    plan = shadows.as_trained(shadows.plan_pool(recipe.subject, root, prepared), names)
+    return Basis(weights, prepared.key, recipe.digest_of(plan), subject.config_digest)
 
 
 def _of_language_model(
