@@ -89,10 +89,13 @@ def _log_lines() -> Callable[[str], None]:
 
 
 def _headline(bundle: AuditBundle) -> str:
-    """The strongest attack at the smallest false positive rate that the sample resolves."""
-    from memory_assets.reports.findings import headline
+    """The strongest attack at the smallest false positive rate that the sample resolves,
+    unless a control withholds them all."""
+    from memory_assets.reports.findings import attacks_withheld, headline
     from memory_assets.reports.inputs import ReportInput
 
+    if attacks_withheld(ReportInput(bundle)):
+        return "withheld: a control failed"
     top = headline(ReportInput(bundle))
     if top is None:
         return "not resolved"

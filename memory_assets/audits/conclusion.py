@@ -36,6 +36,7 @@ from memory_assets.controls.positive import positive_control
 from memory_assets.controls.precision import precision
 from memory_assets.controls.recipe_match import recipe_match
 from memory_assets.controls.resolution import resolution
+from memory_assets.controls.scope import CLAIM_STANDS
 from memory_assets.controls.verdict import Decision, Gate, decide
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
@@ -236,14 +237,15 @@ def _with_claim(
     """The verdict once a claimed epsilon was held against the lower bound.
 
     The claim is the owner's, or else the accountant's for training with differential privacy. A
-    lower bound that refutes it needs no stronger instrument, but an audit that can be relied on.
+    lower bound that refutes it needs no stronger instrument and no better shadow models, but
+    records and members that can be relied on.
     """
     accounted = (m.estimate.value for m in measured if m.metric == REPLACE_ONE)
     claimed = subject.claimed_epsilon or next(accounted, None)
     if claimed is None:
         return decision.verdict, decision.reason
     claim = None
-    if any(not c.passed and c.control != "instrument" for c in controls):
+    if any(not c.passed and c.control not in CLAIM_STANDS for c in controls):
         words = say("claim.withheld", claimed=claimed)
     elif (claim := check_claimed(claimed, measured)) is None:
         words = say("claim.no_bound", claimed=claimed)

@@ -31,6 +31,10 @@ UNTOUCHED: dict[str, frozenset[str]] = {
 }
 """By control the families of measurements that stand although it failed."""
 
+CLAIM_STANDS = frozenset({"instrument", "recipe_match"})
+"""Controls whose failure leaves a refuted claim of epsilon refuted: a lower bound is one by
+whatever score its hits were found, and a weaker one finds fewer."""
+
 
 def concerns(control: Control, rows: Sequence[Measurement]) -> bool:
     """Whether any of these rows rests on a control; of what was not measured it must be feared."""
@@ -41,6 +45,13 @@ def concerns(control: Control, rows: Sequence[Measurement]) -> bool:
 def rests_on_shadows(control: Control) -> bool:
     """Whether a control says only whether shadow models can be relied on."""
     return UNTOUCHED.get(control.control) is _OF_THE_MODEL_ALONE
+
+
+def standing(
+    measurements: Iterable[Measurement], controls: Sequence[Control]
+) -> tuple[Measurement, ...]:
+    """The measurements that no failed control withholds."""
+    return tuple(m for m in measurements if not is_withheld(m.family, controls))
 
 
 def is_withheld(family: str, controls: Iterable[Control]) -> bool:

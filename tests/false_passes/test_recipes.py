@@ -108,7 +108,8 @@ def test_a_manifest_that_no_pool_can_follow_withholds_the_attacks(world: World, 
     bundle = world.audit(name)
     control = recipe_control(bundle)
     assert not control.passed
-    (said,) = read_back(control.detail) or ()
+    (said,) = read_back(control.detail) or [None]
+    assert said is not None
     assert said.key == f"recipe_match.{why}"
     assert bundle.audit.verdict == "insufficient evidence"
 
@@ -125,7 +126,8 @@ def test_a_manifest_that_contradicts_its_owner_withholds_and_names_both(world: W
     subject = world.subject(recipes={"early": {"epochs": 20}})
     control = recipe_control(world.audit("early", subject))
     assert not control.passed
-    (said,) = read_back(control.detail) or ()
+    (said,) = read_back(control.detail) or [None]
+    assert said is not None
     assert said.key == "recipe_match.contradiction"
     assert said.values == {"entry": "epochs", "theirs": "16", "ours": "20"}
 
@@ -169,3 +171,22 @@ def test_noise_that_a_version_was_trained_with_is_accounted_for(world: World):
     world.release("noisy", says=asdict(RECIPE) | {"dp": noise, "epochs": 1})
     found = figures(world.audit("noisy"))
     assert any(name[2] == "replace_one_epsilon" for name in found)
+
+
+def test_a_version_that_was_trained_longer_than_it_says_does_not_look_like_its_shadows(
+    world: World,
+):
+    world.release("lying", says=asdict(EARLY))
+    bundle = world.audit("lying")
+    assert bundle.audit.pool_digest == world.audit("early").audit.pool_digest
+    assert not recipe_control(bundle).passed
+    assert bundle.audit.verdict == "insufficient evidence"
+
+
+def test_shadow_models_of_another_recipe_refute_a_claim_all_the_same(world: World):
+    """A lower bound needs no shadow model of the recipe: what it found is there."""
+    claimed = world.subject(claimed_epsilon=0.01)
+    bundle = world.audit("silent", claimed)
+    assert not recipe_control(bundle).passed
+    assert bundle.audit.verdict == "fail"
+    assert "claim" in bundle.audit.reason.lower()
