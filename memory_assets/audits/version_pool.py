@@ -10,7 +10,6 @@ from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.audits.pool_findings import informativeness, memorization
 from memory_assets.audits.shadows import (
     as_trained,
-    is_final,
     plan_pool,
     shadow_signals,
     train_block,
@@ -63,13 +62,11 @@ def version_pool(
     recipe = recipe_of(subject, root, version)
     own, trained = recipe.subject, 0
     plan = plan_pool(own, root, prepared)
-    if recipe.has_own_pool and not is_final(plan, store):
-        say(f"{len(plan.keys)} blocks of shadow models of {recipe.whose}")
-        for number in range(len(plan.keys)):
-            made = train_block(own, root, prepared, number, store)
-            trained += not made.reused
-            done = "reused" if made.reused else "trained"
-            say(f"shadow models of this version: block {number + 1} of {len(plan.keys)} {done}")
+    for number in range(len(plan.keys) if recipe.has_own_pool else 0):
+        made = train_block(own, root, prepared, number, store)
+        trained += not made.reused
+        done = "reused" if made.reused else "trained"
+        say(f"shadow models by {recipe.whose}: block {number + 1} of {len(plan.keys)} {done}")
     signals = shadow_signals(own, root, prepared, store)
     digest_now = recipe.digest_of(as_trained(plan, store))
     blocks = len(plan.keys) if recipe.has_own_pool else 0
