@@ -14,6 +14,7 @@ from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits import classifier, shadows
 from memory_assets.audits.conclusion import Evidence, conclude
 from memory_assets.audits.version_pool import VersionPool, own_findings, version_pool
+from memory_assets.digest import digest
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.models.checkpoints import Manifest, save_checkpoint
 from memory_assets.models.recipe import Recipe
@@ -31,6 +32,7 @@ RECIPE = Recipe(
     batch_size=32,
 )
 MEMBERS = np.arange(RECORDS // 2)
+_TRAINED: dict[str, dict[str, np.ndarray]] = {}
 
 
 @cache
@@ -66,8 +68,9 @@ class World:
         self, version: str, recipe: Recipe = RECIPE, says: dict[str, Any] | None = None
     ) -> None:
         """A version trained by `recipe`, whose manifest says so, or what it is told to."""
-        data = records()
-        state = train_target(recipe, data.x, data.y, MEMBERS)
+        data, key = records(), digest(recipe)
+        if (state := _TRAINED.get(key)) is None:
+            state = _TRAINED[key] = train_target(recipe, data.x, data.y, MEMBERS)
         said = asdict(recipe) if says is None else says
         manifest = Manifest(said, members_digest(data.ids[MEMBERS]), data.digest)
         save_checkpoint(self.root / "versions" / f"{version}.safetensors", state, manifest)
