@@ -216,6 +216,7 @@ class _OfSubject:
 
         def work() -> Audited:
             done = self.runner.run(f"{self.name} {version}", keys, version)
+            self.tally.count(blocks_of(done, self.graph, "version_pool"))
             return _audited(self.subject, done, self.graph, self.runner.instance)
 
         return self._attempt(version, work)

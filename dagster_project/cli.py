@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -89,10 +89,13 @@ def _log_lines() -> Callable[[str], None]:
 
 
 def _headline(bundle: AuditBundle) -> str:
-    """The strongest attack at the smallest false positive rate that the sample resolves."""
-    from memory_assets.reports.findings import headline
+    """The strongest attack at the smallest false positive rate that the sample resolves,
+    unless a control withholds them all."""
+    from memory_assets.reports.findings import attacks_withheld, headline
     from memory_assets.reports.inputs import ReportInput
 
+    if attacks_withheld(ReportInput(bundle)):
+        return "withheld: a control failed"
     top = headline(ReportInput(bundle))
     if top is None:
         return "not resolved"
@@ -106,9 +109,10 @@ def _say_left_out(project: Survey) -> None:
         print(f"memory-assets: left out: {one.text}", file=sys.stderr)
 
 
-def _plan(chosen: Iterable[AuditedSubject], root: Path) -> None:
-    """A row a gated metric: the least effect that would be seen, and whether its limit can pass."""
-    from memory_assets.audits.sensitivity import planned
+def _plan(chosen: Sequence[AuditedSubject], root: Path) -> None:
+    """A row a gated metric: the least effect that would be seen, and whether its limit can pass;
+    and what versions of another recipe will cost."""
+    from memory_assets.audits.sensitivity import own_trainings, planned
 
     def shown(value: float | None) -> str:
         return "-" if value is None else f"{value:.3g}"
@@ -123,6 +127,9 @@ def _plan(chosen: Iterable[AuditedSubject], root: Path) -> None:
             rows.append([subject.subject, row.metric, shown(row.limit), *sizes, least, can])
     heads = ["subject", "metric", "limit", "n", "K", "sees: few", "sees: all", "can pass", "it can"]
     print_table("What an audit would see, at 80% power", heads, rows)
+    for subject in chosen:
+        for line in own_trainings(subject, root, home()):
+            print(f"{subject.subject}: {line}")
 
 
 @app.command()

@@ -13,7 +13,7 @@ from typing import Literal
 
 from dagster_project.subjects import survey
 from memory_assets.artifacts import home
-from memory_assets.audits.sensitivity import planned
+from memory_assets.audits.sensitivity import own_trainings, planned
 from memory_assets.controls.sensitivity import Sensitivity
 from memory_assets.disk import private_folder
 from memory_assets.errors import InputError
@@ -96,10 +96,12 @@ def _shows(name: str, subject: AuditedSubject, root: Path) -> list[Finding]:
     """What an audit of the records at hand could see, and whether its gate could be passed."""
     try:
         rows = planned(subject, root)
+        own = own_trainings(subject, root, home())
     except InputError as error:
         return [Finding("bad", f"subject {name}", str(error))]
     return [
-        Finding("ok" if row.can_pass else "note", f"subject {name}", told_of(row)) for row in rows
+        *(Finding("ok" if r.can_pass else "note", f"subject {name}", told_of(r)) for r in rows),
+        *(Finding("note", f"subject {name}", line) for line in own),
     ]
 
 

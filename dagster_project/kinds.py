@@ -32,7 +32,7 @@ class Kind:
 
 _CLASSIFIER = Kind(
     pool=("dataset", "shadow_models", "shadow_signals", "memorization", "information"),
-    version=("target_signals", "attack_scores", "leakage"),
+    version=("version_pool", "target_signals", "attack_scores", "leakage"),
     standing=standing_pool,
     options=option_graphs,
 )

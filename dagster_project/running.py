@@ -119,9 +119,9 @@ class Runner:
         return int(str(metadata_of(done, history)["audits added"]))
 
 
-def blocks_of(done: Result, graph: SubjectGraph) -> tuple[int, int]:
+def blocks_of(done: Result, graph: SubjectGraph, asset: str = "shadow_models") -> tuple[int, int]:
     """Blocks of shadow models that a run trained and reused; none where a kind has no such."""
-    counts = metadata_of(done, graph.key("shadow_models"))
+    counts = metadata_of(done, graph.key(asset))
     return int(str(counts.get("blocks trained now", 0))), int(str(counts.get("blocks reused", 0)))
 
 

@@ -203,13 +203,14 @@ PII = Formula("pii", 3)
 """1 drew letters for the letters of listed values; 2 took another spelling for another value."""
 
 UTILITY = Formula("utility", 1)
-GATE = Formula("gate", 2)
+GATE = Formula("gate", 3)
 """1 took every limit for the most that may pass, and asked for as many records as settle half of
-all samples."""
+all samples; 2 withheld every limit for a control on which it did not rest."""
 CONCLUSION = Formula("conclusion", 5)
 """2 had no accuracy on training records; 3 passed on attacks without shadow models, trusted the
-list of members, read no manifest of a folder, and compared accuracy and loss alone; 4 passed a
-model below a limit that its shadow models exceed."""
+list of members, read no manifest of a folder, and compared accuracy and loss alone; 4 compared
+every version with shadow models of the subject's recipe, tested no claim where they did not fit,
+and passed a model below a limit that its shadow models exceed."""
 LANGUAGE_CONCLUSION = Formula("language conclusion", 2)
 """1 compared accuracy and loss alone with the shadows."""
 RISK = Formula("risk", 4)  # the whole chain from counts to money

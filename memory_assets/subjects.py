@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -24,7 +24,12 @@ from memory_assets.paths import possible
 from memory_assets.priced_subjects import PricedSubject
 from memory_assets.results.metrics import NOMINAL_FPR, false_positive_rate, limits_of
 from memory_assets.spec import Settings, Spec
-from memory_assets.training_specs import CommandSpec, PredictionsSpec, RecipeSpec
+from memory_assets.training_specs import (
+    CommandSpec,
+    PredictionsSpec,
+    RecipeSpec,
+    VersionRecipeSpec,
+)
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Depth = Literal["quick", "standard", "thorough"]
@@ -236,6 +241,11 @@ class ClassifierSubject(PooledSubject):
 
     records: RecordsSpec
     recipe: RecipeSpec | None = Field(default=None, description="how the model was trained")
+    recipes: dict[str, VersionRecipeSpec] = Field(
+        default_factory=dict,
+        description="by version, the settings of the recipe in which it was trained otherwise; "
+        "what its checkpoint says itself need not be said again",
+    )
     fit: str | None = Field(
         default=None,
         pattern=_FUNCTION,
@@ -288,6 +298,17 @@ class ClassifierSubject(PooledSubject):
                 f"options change a recipe, and the model came by {given[0]}; "
                 "bring a recipe or leave options out"
             )
+        if self.recipes and self.recipe is None:
+            raise ValueError(
+                f"recipes change a recipe, and the model came by {given[0]}; "
+                "bring a recipe or leave recipes out"
+            )
+        for version, said in self.recipes.items():
+            for name, value in said.changes().items():
+                if value is None and name != "dp":
+                    raise ValueError(
+                        f"recipes.{version}.{name}: no value; give one or leave it out"
+                    )
         reads = [attack.name for attack in self.attacks_on(self.models) if attack.sides]
         shadows = self.predictions is None or self.predictions.shadows is not None
         if self.attacker == "predictions" and shadows and reads:
@@ -329,6 +350,11 @@ class ClassifierSubject(PooledSubject):
             return command_words(self.command.run, root)[1]
         shadows = self.predictions.shadows if self.predictions else None
         return {} if shadows is None else {shadows: table_file(shadows, root)}
+
+    def settings_of(self, version: str) -> dict[str, Any]:
+        """The fields of the recipe that the owner declares otherwise for one version."""
+        said = self.recipes.get(version)
+        return {} if said is None else said.changes()
 
     @property
     def brings(self) -> tuple[str, ...]:

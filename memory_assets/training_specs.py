@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -41,6 +41,36 @@ class RecipeSpec(Spec):
     def recipe(self) -> Recipe:
         dp = None if self.dp is None else DpSgd(**self.dp.model_dump())
         return Recipe(**self.model_dump(exclude={"dp"}), dp=dp)
+
+
+class VersionRecipeSpec(Spec):
+    """How one version was trained otherwise than by the subject's recipe; not its architecture."""
+
+    optimizer: Literal["sgd", "adam", "adamw"] | None = None
+    lr: float | None = Field(default=None, gt=0)
+    momentum: float | None = Field(default=None, ge=0, lt=1)
+    weight_decay: float | None = Field(default=None, ge=0)
+    epochs: int | None = Field(default=None, ge=1)
+    batch_size: int | None = Field(default=None, ge=1)
+    schedule: Literal["constant", "cosine"] | None = None
+    label_smoothing: float | None = Field(default=None, ge=0, lt=1)
+    label_noise: float | None = Field(default=None, ge=0, lt=1)
+    shift: int | None = Field(default=None, ge=0)
+    flip: bool | None = None
+    deduplicate: bool | None = None
+    precision: Literal["float32", "bfloat16"] | None = None
+    dp: DpSpec | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """What is said, as plain data."""
+        return self.model_dump(exclude_unset=True)
+
+    def changes(self) -> dict[str, Any]:
+        """What is said, as the fields of a `Recipe`."""
+        said = self.settings()
+        if said.get("dp") is not None:
+            said["dp"] = DpSgd(**said["dp"])
+        return said
 
 
 class CommandSpec(Spec):

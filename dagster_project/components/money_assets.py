@@ -9,6 +9,7 @@ from dagster_project.references import Reference
 from dagster_project.sensors.neighbours import NAME as NEIGHBOURS
 from dagster_project.sensors.neighbours import neighbours_specs
 from memory_assets.audits.pricing import STEP as PRICING
+from memory_assets.controls.scope import standing
 from memory_assets.digest import digest
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.priced_subjects import PricedSubject
@@ -76,7 +77,7 @@ def _risk(graph: SubjectGraph) -> dg.AssetsDefinition:
             made = pricing.price_version(
                 graph.subject,
                 graph.root,
-                pricing.Audited(bundle.audit, bundle.measurements),
+                pricing.Audited(bundle.audit, standing(bundle.measurements, bundle.controls)),
                 graph.store,
             )
         if made is None:

@@ -21,6 +21,8 @@ from memory_assets.audits import shadows as audit
 from memory_assets.audits.conclusion import Evidence, conclude, conclusion_version
 from memory_assets.audits.reporting import pages_version, write_report
 from memory_assets.audits.results import AttackResults
+from memory_assets.audits.version_pool import own_findings, version_pool, version_pool_version
+from memory_assets.audits.version_recipes import recipe_of
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.regressions import regressions_of
 from memory_assets.models.checkpoints import list_versions
@@ -133,7 +135,76 @@ def same_records(subject: PooledSubject, dataset: Reference, *signals: Reference
         )
 
 
-def attack_scores_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
+def _version_pool(graph: SubjectGraph) -> dg.AssetsDefinition:
+    @dg.asset(
+        **graph.asset_arguments(
+            "version_pool",
+            {"pytorch", "safetensors"},
+            version_pool_version(graph.subject),
+            graph.behind_pool,
+        ),
+        partitions_def=graph.versions,
+        ins={name: dg.AssetIn(graph.key(name)) for name in ("dataset", "shadow_signals")},
+        deps=[graph.key("checkpoint")],
+        pool="gpu",
+        description=(
+            "The shadow models that stand for this version: the subject's, or as many more, "
+            "trained here, where its manifest or its owner says that its recipe was another."
+        ),
+    )
+    def version_pool_(
+        context: dg.AssetExecutionContext, dataset: Reference, shadow_signals: Reference
+    ) -> Result:
+        same_records(graph.subject, dataset, shadow_signals)
+        prepared = Prepared.load(dataset.path)
+        with clear_failures():
+            found = version_pool(
+                graph.subject,
+                graph.root,
+                prepared,
+                context.partition_key,
+                graph.store,
+                context.log.info,
+            )
+        epochs = found.recipe.epochs
+        return dg.MaterializeResult(
+            value=Reference.to(
+                found.signals,
+                pool=found.pool_digest,
+                recipe=found.recipe.key,
+                own=found.recipe.has_own_pool,
+                records=dataset.key,
+                formulas=audit.answers_version(graph.subject),
+            ),
+            data_version=dg.DataVersion(f"{found.signals.key}:{found.pool_digest}"),
+            metadata={
+                "recipe": found.recipe.whose,
+                "models": found.recipe.subject.models,
+                "epochs": "not trained by a recipe" if epochs is None else epochs,
+                "blocks trained now": found.trained,
+                "blocks reused": found.reused,
+                "path": dg.MetadataValue.path(str(found.signals.path)),
+            },
+        )
+
+    return version_pool_  # pyright: ignore[reportReturnType]
+
+
+def same_recipe(version: str, pool: Reference, key: str) -> None:
+    """Stop where a version's recipe changed after its pool was chosen."""
+    if pool.facts.get("recipe") != key:
+        raise dg.Failure(
+            f"{version}: its recipe changed during this audit; materialize version_pool first (a "
+            "running daemon does so by itself)",
+            allow_retries=False,
+        )
+
+
+def attack_scores_asset(
+    graph: SubjectGraph[Any], pool: str = "shadow_signals"
+) -> dg.AssetsDefinition:
+    """The attacks on a version, `pool` being the asset that has its shadow models' answers."""
+
     @dg.asset(
         **graph.asset_arguments(
             "attack_scores", {"parquet"}, audit.scores_version(graph.subject), graph.behind_pool
@@ -141,7 +212,7 @@ def attack_scores_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
         partitions_def=graph.versions,
         ins={
             "dataset": dg.AssetIn(graph.key("dataset")),
-            "shadow_signals": dg.AssetIn(graph.key("shadow_signals")),
+            "shadows": dg.AssetIn(graph.key(pool)),
             "target_signals": dg.AssetIn(graph.key("target_signals")),
         },
         description=(
@@ -149,16 +220,14 @@ def attack_scores_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
             "true positive rates at low false positive rates, and their intervals."
         ),
     )
-    def attack_scores(
-        dataset: Reference, shadow_signals: Reference, target_signals: Reference
-    ) -> Result:
+    def attack_scores(dataset: Reference, shadows: Reference, target_signals: Reference) -> Result:
         from memory_assets.reports.plots import roc_png
 
-        same_records(graph.subject, dataset, shadow_signals, target_signals)
+        same_records(graph.subject, dataset, shadows, target_signals)
         prepared = audit.read_audit_set(graph.subject, dataset.path)
         with clear_failures():
             made = audit.attack_scores(
-                graph.subject, prepared, shadow_signals.path, target_signals.path, graph.store
+                graph.subject, prepared, shadows.path, target_signals.path, graph.store
             )
         results = AttackResults.load(made.path)
         return dg.MaterializeResult(
@@ -189,7 +258,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
             name: dg.AssetIn(graph.key(name))
             for name in (
                 "dataset",
-                "shadow_signals",
+                "version_pool",
                 "target_signals",
                 "attack_scores",
                 "memorization",
@@ -204,27 +273,34 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
     def leakage(
         context: dg.AssetExecutionContext,
         dataset: Reference,
-        shadow_signals: Reference,
+        version_pool: Reference,
         target_signals: Reference,
         attack_scores: Reference,
         memorization: Reference,
         information: Reference,
     ) -> Result:
-        same_records(graph.subject, dataset, shadow_signals, target_signals)
-        evidence = Evidence(
-            version=context.partition_key,
-            weights=target_signals.facts["weights"],
-            pool_digest=shadow_signals.facts["pool"],
-            prepared=Prepared.load(dataset.path),
-            pool=shadow_signals.path,
-            target=target_signals.path,
-            attacks=attack_scores.path,
-            memorization=memorization.path,
-            information=information.path,
-            started_at=began(context),
-        )
+        same_records(graph.subject, dataset, version_pool, target_signals)
+        version, prepared = context.partition_key, Prepared.load(dataset.path)
         with clear_failures():
-            made = conclude(graph.subject, graph.root, evidence, graph.store)
+            recipe = recipe_of(graph.subject, graph.root, version)
+            same_recipe(version, version_pool, recipe.key)
+            found = memorization.path, information.path
+            if recipe.has_own_pool:
+                found = own_findings(prepared, version_pool.path, graph.store)
+            evidence = Evidence(
+                version=version,
+                weights=target_signals.facts["weights"],
+                pool_digest=version_pool.facts["pool"],
+                prepared=prepared,
+                pool=version_pool.path,
+                target=target_signals.path,
+                attacks=attack_scores.path,
+                memorization=found[0],
+                information=found[1],
+                started_at=began(context),
+                withheld=recipe.withheld,
+            )
+            made = conclude(recipe.subject, graph.root, evidence, graph.store)
         bundle = AuditBundle.read(made.path)
         return dg.MaterializeResult(
             value=Reference.to(made, attacks=str(attack_scores.path)),
@@ -290,11 +366,13 @@ def roi_report_asset(
 
 
 def version_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """checkpoint, target_signals, attack_scores, leakage, its price and roi_report, by version."""
+    """checkpoint, version_pool, target_signals, attack_scores, leakage, its price and roi_report,
+    by version."""
     return [
         checkpoint_spec(graph, {"pytorch", "safetensors"}),
+        _version_pool(graph),
         target_signals_asset(graph),
-        attack_scores_asset(graph),
+        attack_scores_asset(graph, pool="version_pool"),
         _leakage(graph),
         *money_assets(graph),
         roi_report_asset(graph),

@@ -36,6 +36,7 @@ from memory_assets.controls.positive import positive_control
 from memory_assets.controls.precision import precision
 from memory_assets.controls.recipe_match import recipe_match
 from memory_assets.controls.resolution import resolution
+from memory_assets.controls.scope import CLAIM_STANDS
 from memory_assets.controls.shadow_leak import shadow_leak
 from memory_assets.controls.verdict import Decision, Gate, decide
 from memory_assets.digest import digest
@@ -63,7 +64,10 @@ TRAINED_HERE = Control("provenance", True, None, None, None, say("provenance.tra
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the steps before have left: digests, records, and where their files are."""
+    """What the steps before have left: digests, records, and where their files are.
+
+    `withheld` says why these shadow models cannot stand for this version, "" where they may.
+    """
 
     version: str
     weights: str
@@ -76,6 +80,7 @@ class Evidence:
     information: Path
     started_at: datetime
     trained_here: bool = False
+    withheld: str = ""
 
     @property
     def keys(self) -> list[str]:
@@ -85,12 +90,12 @@ class Evidence:
 
 
 def conclusion_formulas(subject: ClassifierSubject) -> list[Formula]:
-    """The formulas of the attacks, which the controls run, and of the accountant where one is.
+    """The formulas of the attacks, which the controls run, and of the accountant: any version of
+    a recipe may have been trained with noise.
 
     The list of members is held against the loss, whatever attacks the subject asks for.
     """
-    noisy = subject.recipe is not None and subject.recipe.dp is not None
-    accountant = [ACCOUNTANT, REPLACE_ONE_FORMULA] if noisy else []
+    accountant = [ACCOUNTANT, REPLACE_ONE_FORMULA] if subject.recipe is not None else []
     attacks = dict.fromkeys([*attack_formulas(subject), ATTACKS["loss"].revision])
     return [*attacks, *accountant]
 
@@ -157,7 +162,7 @@ def _controls(
         blind_baseline(
             prepared.data.x[pairs], side, _CONTROL_SEED, prepared.data.y[pairs], subject.gate
         ),
-        recipe_match(pool, target),
+        _resembles(evidence, pool, target),
         resolution(measurements, gate),
         TRAINED_HERE if evidence.trained_here else _provenance(path, prepared),
         instrument(
@@ -183,6 +188,12 @@ def _version_file(subject: ClassifierSubject, root: Path, evidence: Evidence) ->
     if path is not None and subject.fingerprint(path) != evidence.weights:
         raise InputError(f"{path}: changed while it was audited; run the audit again")
     return path
+
+
+def _resembles(evidence: Evidence, pool: Signals, target: Signals) -> Control:
+    if not evidence.withheld:
+        return recipe_match(pool, target)
+    return Control("recipe_match", False, None, None, None, evidence.withheld)
 
 
 def _labels(target: Signals) -> NDArray[np.int32]:
@@ -244,14 +255,15 @@ def _with_claim(
     """The verdict once a claimed epsilon was held against the lower bound.
 
     The claim is the owner's, or else the accountant's for training with differential privacy. A
-    lower bound that refutes it needs no stronger instrument, but an audit that can be relied on.
+    lower bound that refutes it needs no stronger instrument and no better shadow models, but
+    records and members that can be relied on.
     """
     accounted = (m.estimate.value for m in measured if m.metric == REPLACE_ONE)
     claimed = subject.claimed_epsilon or next(accounted, None)
     if claimed is None:
         return decision.verdict, decision.reason
     claim = None
-    if any(not c.passed and c.control != "instrument" for c in controls):
+    if any(not c.passed and c.control not in CLAIM_STANDS for c in controls):
         words = say("claim.withheld", claimed=claimed)
     elif (claim := check_claimed(claimed, measured)) is None:
         words = say("claim.no_bound", claimed=claimed)
@@ -293,6 +305,7 @@ def audit_key(subject: ClassifierSubject, evidence: Evidence) -> str:
         subject.config_digest,
         evidence.keys,
         evidence.trained_here,
+        evidence.withheld,
         STEP.versions(*conclusion_formulas(subject)),
     )
 
@@ -302,7 +315,8 @@ def conclude(
 ) -> Artifact:
     """Bring an audit to its verdict: a folder that `AuditBundle.read` reads.
 
-    Its key is the audit's id, a digest of the weights, data, pool, configuration, and of the keys
+    `subject` has the recipe of this version (`version_recipes.recipe_of`). The audit's key
+    is its id, a digest of the weights, data, pool, configuration, and of the keys
     and formula versions of all that it reads. The release of the program is no part of it: where
     no formula changed, nothing is computed anew.
 

@@ -22,6 +22,7 @@ from memory_assets.audits.language import (
     texts_now,
 )
 from memory_assets.audits.language_pool import ShadowEvidence, memorization_key
+from memory_assets.audits.version_recipes import recipe_of
 from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.records.prepared import PreparedTexts
 from memory_assets.subjects import AuditedSubject, ClassifierSubject
@@ -79,13 +80,14 @@ def basis_now(
 def _of_classifier(subject: ClassifierSubject, root: Path, version: str, names: _Names) -> Basis:
     prepared = records_now(subject, root)
     target, weights = shadows.target_signals(subject, root, prepared, version, names)
-    plan = shadows.as_trained(shadows.plan_pool(subject, root, prepared), names)
+    recipe = recipe_of(subject, root, version)
+    plan = shadows.as_trained(shadows.plan_pool(recipe.subject, root, prepared), names)
     signals = shadows.signals_key(plan, prepared)
     pool = names.path(shadows.SIGNALS_KIND, signals, shadows.TENSORS)
     evidence = conclusion.Evidence(
         version=version,
         weights=weights,
-        pool_digest=plan.key,
+        pool_digest=recipe.digest_of(plan),
         prepared=prepared,
         pool=pool,
         target=target.path,
@@ -97,9 +99,10 @@ def _of_classifier(subject: ClassifierSubject, root: Path, version: str, names: 
             pool_findings.INFORMATION, pool_findings.information_key(signals, prepared)
         ),
         started_at=datetime.now(UTC),
+        withheld=recipe.withheld,
     )
-    audit_id = conclusion.audit_key(subject, evidence)
-    return Basis(weights, prepared.key, plan.key, subject.config_digest, audit_id)
+    audit_id = conclusion.audit_key(recipe.subject, evidence)
+    return Basis(weights, prepared.key, evidence.pool_digest, subject.config_digest, audit_id)
 
 
 def _of_language_model(

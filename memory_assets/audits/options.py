@@ -70,7 +70,8 @@ def option_subject(subject: ClassifierSubject, name: str) -> ClassifierSubject:
     if name != ORIGINAL:
         recipe = recipe.with_options(name, subject.options[name])
     pool = subject.pool.model_copy(update={"models": subject.pool.option_models})
-    changed = {"recipe": RecipeSpec(**asdict(recipe)), "pool": pool, "depth": None, "options": {}}
+    changed = {"recipe": RecipeSpec(**asdict(recipe)), "pool": pool, "depth": None}
+    changed |= {"options": {}, "recipes": {}}
     return subject.model_copy(update=changed)
 
 

@@ -18,7 +18,7 @@ _STRATA = ("discoverable", "extraction_rate", "repetitions=")
 
 @dataclass(frozen=True)
 class Audited:
-    """What pricing reads of an audit: its row and its measurements."""
+    """What pricing reads of an audit: its row, and the measurements that no control withholds."""
 
     audit: Audit
     measurements: tuple[Measurement, ...]

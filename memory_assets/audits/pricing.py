@@ -13,10 +13,11 @@ from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.audits.neighbours import versions_beside
 from memory_assets.audits.priced_evidence import Audited, evidence_of
 from memory_assets.audits.record import RISK_KIND
+from memory_assets.controls.scope import standing
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.formulas import RISK, Step
-from memory_assets.history.bundle import Audit, measurements_from
+from memory_assets.history.bundle import Audit, controls_from, measurements_from
 from memory_assets.history.files import Files
 from memory_assets.history.money import RiskRun, write_risk
 from memory_assets.history.questions import ask
@@ -52,7 +53,8 @@ class Neighbours:
 
 
 def recorded(home: Path, subject: str, version: str) -> Audited | None:
-    """The audit in force of a version, in the history; None where it has none."""
+    """The audit in force of a version, in the history, less what its controls withhold; None where
+    it has none."""
     if not Files(home).published.is_file():
         return None
     rows = ask(
@@ -63,13 +65,16 @@ def recorded(home: Path, subject: str, version: str) -> Audited | None:
     ).to_pylist()
     if not rows:
         return None
+    asked = {"audit_id": rows[0]["audit_id"]}
     found = ask(
         home,
         "select * from measurements where audit_id = $audit_id "
         "order by family, name, stratum, metric",
-        {"audit_id": rows[0]["audit_id"]},
+        asked,
     )
-    return Audited(Audit(**rows[0]), measurements_from(found))
+    controls = ask(home, "select * from controls where audit_id = $audit_id", asked)
+    measured = standing(measurements_from(found), controls_from(controls))
+    return Audited(Audit(**rows[0]), measured)
 
 
 def neighbours(

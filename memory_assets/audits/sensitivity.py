@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from memory_assets.artifacts import ArtifactStore
+from memory_assets.audits.classifier import records_now
+from memory_assets.audits.version_recipes import in_words, recipe_of
 from memory_assets.controls.sensitivity import Sensitivity, sensitivity
 from memory_assets.language_subjects import LanguageModelSubject, TextsSpec
+from memory_assets.models.checkpoints import list_versions
 from memory_assets.records.loading import load_records
 from memory_assets.records.pairing import draw_pairing, read_members
 from memory_assets.records.texts import load_texts
@@ -36,6 +40,31 @@ def compared(subject: AuditedSubject, root: Path) -> tuple[int, int]:
 
         return count(subject.members), count(subject.held_out)
     return 0, 0
+
+
+def own_trainings(subject: AuditedSubject, root: Path, home: Path) -> list[str]:
+    """What versions of another recipe than the subject's cost: a line for each, in words.
+
+    Raises:
+        InputError: records, members or a version's manifest cannot be read.
+    """
+    if not isinstance(subject, ClassifierSubject) or subject.recipe is None:
+        return []
+    versions = list_versions(root / subject.checkpoints)
+    recipes = {version: recipe_of(subject, root, version) for version in versions}
+    unknown = [
+        f"recipes.{name}: no such version in {subject.checkpoints}"
+        for name in subject.recipes
+        if name not in versions
+    ]
+    if not any(recipe.has_own_pool or recipe.withheld for recipe in recipes.values()):
+        return unknown
+    prepared, store = records_now(subject, root), ArtifactStore(home)
+    return unknown + [
+        line
+        for version, recipe in recipes.items()
+        if (line := in_words(version, recipe, root, prepared, store))
+    ]
 
 
 def planned(subject: AuditedSubject, root: Path) -> list[Sensitivity]:

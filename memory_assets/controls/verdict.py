@@ -21,6 +21,7 @@ from typing import Literal
 
 import scipy
 
+from memory_assets.controls.scope import concerns, rests_on_shadows
 from memory_assets.controls.scoring import percent
 from memory_assets.controls.sensitivity import Sensitivity, sensitivity_of
 from memory_assets.errors import InputError
@@ -359,7 +360,10 @@ def decide(
     gate: Gate,
     models: int | None = None,
 ) -> Decision:
-    """Hold the measurements against the gate, unless a control has failed.
+    """Hold the measurements against the gate, less what a control withholds that has failed.
+
+    A failed control withholds the limits on figures that rest on it (`controls.scope`). While one
+    is withheld nothing passes; a limit that does not rest on it can fail all the same.
 
     `models` are the shadow models behind the attacks: what could be seen depends on them.
 
@@ -380,17 +384,31 @@ def decide(
     results = tuple(judged(metric, limit) for metric, limit in gate.thresholds.items())
     rows = tuple(m for r in results for m in _rows(r, len(compared[r.metric])))
     failed = [c for c in controls if not c.passed]
+    holding = [c for c in failed if not compared or any(concerns(c, r) for r in compared.values())]
+    standing = [r for r in results if not any(concerns(c, compared[r.metric]) for c in holding)]
     verdict: Verdict
-    if failed:
-        named = (f"{say('verdict.of_control', control=c.control)} {c.detail}" for c in failed)
-        reason = " ".join([say("verdict.invalid"), *named])
-        verdict = "insufficient evidence"
-    elif not results:
+    if holding and not any(r.outcome == "fail" for r in standing):
+        reason = f"{say('verdict.invalid')} {_named(holding)}"
+        return Decision("insufficient evidence", reason, rows, results)
+    if not results:
         verdict, reason = "inconclusive", say("verdict.no_limit")
     else:
-        outcomes = [r.outcome for r in results]
+        outcomes = [r.outcome for r in standing]
         verdict = "pass"
         if any(o != "pass" for o in outcomes):
             verdict = "fail" if "fail" in outcomes else "inconclusive"
-        reason = "; ".join(r.sentence for r in results if r.outcome == verdict) + "."
-    return Decision(verdict, reason, rows, results)
+        reason = "; ".join(r.sentence for r in standing if r.outcome == verdict) + "."
+    return Decision(verdict, f"{reason}{_beside(failed)}", rows, results)
+
+
+def _named(controls: Sequence[Control]) -> str:
+    return " ".join(f"{say('verdict.of_control', control=c.control)} {c.detail}" for c in controls)
+
+
+def _beside(failed: Sequence[Control]) -> str:
+    """What is withheld although there is a verdict, and why."""
+    told = ""
+    for key, shadows in (("beside_shadows", True), ("beside_others", False)):
+        if own := [c for c in failed if rests_on_shadows(c) == shadows]:
+            told += f" {say(f'verdict.{key}')} {_named(own)}"
+    return told

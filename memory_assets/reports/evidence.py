@@ -5,6 +5,7 @@ from __future__ import annotations
 from memory_assets.reports import plots
 from memory_assets.reports.catalogue import Catalogue
 from memory_assets.reports.findings import (
+    attacks_withheld,
     family,
     gate_rows,
     headline,
@@ -160,6 +161,7 @@ def evidence(found: ReportInput, t: Catalogue) -> Html:
     headers += [metric_label(m, t) for m in _EVIDENCE] + [t("column.status")]
     return join(
         el("p", t("evidence.intro")),
+        el("p", t("evidence.withheld")) if attacks_withheld(found) else None,
         table("attacks", t("evidence.table"), headers, rows, words=1),
         _roc(found, t),
         _thresholds(found, t),

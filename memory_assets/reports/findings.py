@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from memory_assets.controls.scope import is_withheld
 from memory_assets.controls.verdict import Outcome, side_of
 from memory_assets.memorization.per_record import MEMORIZED
 from memory_assets.reports.inputs import ReportInput
@@ -71,8 +72,18 @@ def resolved(measurements: Iterable[Measurement]) -> list[Measurement]:
     return [m for m in measurements if m.estimate.value is not None]
 
 
+def attacks_withheld(found: ReportInput) -> bool:
+    """Whether a control failed on which every figure of an attack rests."""
+    return is_withheld("membership", found.bundle.controls)
+
+
 def headline(found: ReportInput) -> Measurement | None:
-    """The strongest attack at the smallest false positive rate that the sample can resolve."""
+    """The strongest attack at the smallest false positive rate that the sample can resolve.
+
+    None also where there is a verdict that does not rest on attacks, and these are withheld.
+    """
+    if found.bundle.audit.verdict != "insufficient evidence" and attacks_withheld(found):
+        return None
     attacks = [m for m in resolved(family(found, "membership")) if m.stratum == "all"]
     for metric in (*RATES, "auc"):
         at_rate = [m for m in attacks if m.metric == metric]

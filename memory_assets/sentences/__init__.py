@@ -24,6 +24,9 @@ _SHAPES = {
     "control": r"\w+",
     "metric": r"\S+?",
     "status": r"[a-z ]+",
+    "entry": r"[a-z_]+",
+    "theirs": r"\S+",
+    "ours": r"\S+?",
 }
 """How the value of a field looks; other fields hold a number, or the sentences of their group."""
 

@@ -29,6 +29,7 @@ NAMED = {
     "control": "negative",
     "metric": "tpr_at_fpr_0.01",
     "status": "unresolvable",
+    "entry": "epochs",
 }
 JAPANESE = catalogue("ja")
 

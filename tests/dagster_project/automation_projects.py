@@ -28,7 +28,7 @@ from memory_assets.subjects import ClassifierSubject
 MLP = {"inputs": 4, "hidden": 4, "classes": 2}
 PRICE = ("risk", "audit_plan", "roi_report")
 CONCLUSION = ("leakage", *PRICE)
-VERSION_ASSETS = ("target_signals", "attack_scores", *CONCLUSION)
+VERSION_ASSETS = ("version_pool", "target_signals", "attack_scores", *CONCLUSION)
 POOL_ASSETS = ("dataset", "shadow_models", "shadow_signals", "memorization", "information")
 
 

@@ -185,6 +185,23 @@ def test_a_changed_gate_gives_a_new_verdict_and_runs_no_attack(daemon: SteppedDa
     assert done == of("tiny", *CONCLUSION, versions=["v1"])
 
 
+def test_a_declared_recipe_of_one_version_audits_that_version_alone(
+    daemon: SteppedDaemon, home: Path
+):
+    tiny.write_checkpoint(daemon.root / "tiny", "v2", seed=2)
+    daemon.settle()
+    before = audits(home)
+    daemon.subjects["tiny"] = tiny.tiny_subject("tiny", recipes={"v2": {"epochs": 2}})
+    done = daemon.settle()
+    assert not daemon.failed
+    assert not any(name in done for name in ("tiny/shadow_models", "tiny/shadow_signals"))
+    assert done["tiny/version_pool[v2]"] == done["tiny/leakage[v2]"] == 1
+    assert audits(home) == sorted([*before, ("tiny", "v2")])
+    pools = ask(home, "select model_version, pool_digest from audits_in_force").to_pylist()
+    assert len({row["pool_digest"] for row in pools}) == len(pools) == 2
+    assert daemon.settle() == Counter()
+
+
 def test_a_changed_recipe_retrains_the_pool(daemon: SteppedDaemon):
     recipe = daemon.subjects["tiny"].recipe
     assert recipe is not None

@@ -76,7 +76,7 @@ CALLED: dict[Formula, set[str]] = {
     formulas.SCORE_CHANNEL: {"tiny/information"} | options("information"),
     formulas.GATE: both("leakage") | options("leakage"),
     formulas.UTILITY: {"tiny/leakage"} | options("leakage"),
-    formulas.ACCOUNTANT: {"tiny/options/dp/leakage"},
+    formulas.ACCOUNTANT: {"tiny/leakage"} | options("leakage"),
     formulas.TEXTS: {"texts/texts"},
     formulas.TEXT_PAIRS: {"texts/dataset"},
     formulas.EXPOSURE: {"texts/leakage"},

@@ -33,11 +33,13 @@ def test_the_lineage_of_a_classifier(definitions):
         "shadow_signals": {"dataset", "shadow_models"},
         "memorization": {"dataset", "shadow_signals"},
         "information": {"dataset", "shadow_signals"},
+        "version_pool": {"dataset", "checkpoint", "shadow_signals"},
         "target_signals": {"dataset", "checkpoint", "shadow_signals"},
-        "attack_scores": {"dataset", "shadow_signals", "target_signals"},
+        "attack_scores": {"dataset", "version_pool", "target_signals"},
     }
     assert {name: parents(definitions, name) for name in expected} == expected
-    assert "attack_scores" in parents(definitions, "leakage")
+    read = {"dataset", "version_pool", "target_signals", "attack_scores"}
+    assert parents(definitions, "leakage") == read | {"memorization", "information"}
     assert "leakage" in parents(definitions, "roi_report")
     assert parents(definitions, "risk") == {"leakage", "profile", "neighbours"}
 
@@ -64,7 +66,14 @@ def test_only_what_depends_on_a_version_is_partitioned(definitions):
         for key in graph.get_all_asset_keys()
         if key.path[0] == "digits" and graph.get(key).is_partitioned
     }
-    by_version = {"checkpoint", "target_signals", "attack_scores", "leakage", "roi_report"}
+    by_version = {
+        "checkpoint",
+        "version_pool",
+        "target_signals",
+        "attack_scores",
+        "leakage",
+        "roi_report",
+    }
     assert by_version <= partitioned
     assert not partitioned & {"dataset", "shadow_models", "shadow_signals", "memorization"}
 

@@ -137,13 +137,28 @@ def test_same_input_gives_the_same_bytes(found):
     ],
 )
 def test_verdict_opens_the_page_as_one_sentence(found, brief, verdict, opening):
-    failed = replace(found.bundle.controls[0], passed=False)
+    first = replace(found.bundle.controls[0], passed=verdict != "insufficient evidence")
     bundle = replace(
         brief.bundle,
         audit=replace(brief.bundle.audit, verdict=verdict),
-        controls=(failed, *found.bundle.controls[1:]),
+        controls=(first, *found.bundle.controls[1:]),
     )
     assert opening in render(replace(brief, bundle=bundle))
+
+
+def test_attacks_that_a_control_withholds_are_marked_and_are_no_headline(found, brief):
+    """The verdict rests on something else, such as what is recited."""
+    withheld = "The figures of this section are withheld"
+    assert withheld not in render(brief)
+    failed = replace(found.bundle.controls[3], passed=False)
+    bundle = replace(
+        brief.bundle,
+        audit=replace(brief.bundle.audit, verdict="pass"),
+        controls=(*found.bundle.controls[:3], failed),
+    )
+    text = render(replace(brief, bundle=bundle))
+    assert withheld in text
+    assert "stays within its agreed limits: the strongest" not in text
 
 
 def test_without_a_verdict_no_figure_is_called_a_finding(brief):

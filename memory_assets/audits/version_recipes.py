@@ -1,0 +1,166 @@
+"""The recipe of one version: by which shadow models are made that it can be compared with.
+
+It is what the version's checkpoint says in its manifest, or what the owner declares for it, or
+else the subject's. Only how a model is trained may differ. A manifest comes from outside: the
+factory and the arguments that it names are compared with the subject's, and never imported or
+called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from memory_assets.artifacts import ArtifactStore
+from memory_assets.audits.shadows import BLOCK_KIND, TENSORS, PoolPlan, plan_pool
+from memory_assets.digest import digest
+from memory_assets.errors import InputError
+from memory_assets.models.checkpoints import SUFFIX, list_versions, read_manifest
+from memory_assets.models.recipe import DpSgd, Recipe
+from memory_assets.records.prepared import Prepared
+from memory_assets.sentences import say
+from memory_assets.subjects import ClassifierSubject
+from memory_assets.training_specs import RecipeSpec
+
+_ARCHITECTURE = ("model", "model_args")
+_MOST_WORK = 10
+"""How many times the subject's training a manifest alone may ask for: a file must not be able to
+keep a machine busy for years."""
+
+
+@dataclass(frozen=True)
+class VersionRecipe:
+    """The subject as one version was trained, and what its shadow models stand for.
+
+    `differs` names the settings in which its recipe is another than the subject's: where there are
+    any, it has a pool of its own. `withheld` is the sentence why no pool can stand for it, else "".
+    """
+
+    subject: ClassifierSubject
+    differs: tuple[str, ...] = ()
+    withheld: str = ""
+
+    @property
+    def has_own_pool(self) -> bool:
+        return bool(self.differs)
+
+    @property
+    def whose(self) -> str:
+        """Whose recipe the shadow models are made by, in words."""
+        if self.withheld:
+            return f"the subject's recipe, which is not this version's: {self.withheld}"
+        if not self.differs:
+            return "the subject's recipe"
+        recipe = asdict(self._recipe)
+        return "this version's recipe: " + ", ".join(
+            f"{name} {recipe[name]}" for name in self.differs
+        )
+
+    @cached_property
+    def _recipe(self) -> Recipe:
+        assert self.subject.recipe is not None  # only a recipe differs from another
+        return self.subject.recipe.recipe()
+
+    @property
+    def key(self) -> str:
+        """What decides the pool and whether it may stand for the version."""
+        return digest(self.subject.recipe and self._recipe, self.withheld)
+
+    def digest_of(self, plan: PoolPlan) -> str:
+        """The digest of the pool that this version is compared with, as its audit records it."""
+        return digest(plan.key, self.withheld) if self.withheld else plan.key
+
+    @property
+    def epochs(self) -> int | None:
+        """Epochs of each of its shadow models; None where they are not trained by a recipe."""
+        return self._recipe.epochs if self.subject.recipe is not None else None
+
+
+def recipe_of(subject: ClassifierSubject, root: Path, version: str) -> VersionRecipe:
+    """The recipe of a version of a subject.
+
+    Raises:
+        InputError: a checkpoint whose manifest cannot be read, or declared settings that no recipe
+            can have.
+    """
+    if subject.recipe is None:
+        return VersionRecipe(subject)
+    usual = subject.recipe.recipe()
+    declared = subject.settings_of(version)
+    own = replace(usual, **declared)
+    path = list_versions(root / subject.checkpoints).get(version)
+    said = _manifest_recipe(path)
+    if not said:
+        return _differing(subject, usual, own)
+    try:
+        trained = RecipeSpec.model_validate(asdict(usual) | said).recipe()
+    except (ValidationError, InputError, TypeError):
+        return VersionRecipe(subject, withheld=say("recipe_match.manifest_invalid"))
+    for name in _ARCHITECTURE:
+        if getattr(trained, name) != getattr(usual, name):
+            key = f"recipe_match.manifest_{name}"
+            return VersionRecipe(subject, withheld=say(key))
+    for name in declared:
+        if name in said and getattr(trained, name) != getattr(own, name):
+            values = {"theirs": _told(getattr(trained, name)), "ours": _told(getattr(own, name))}
+            withheld = say("recipe_match.contradiction", entry=name, **values)
+            return VersionRecipe(subject, withheld=withheld)
+    own = replace(trained, **declared)
+    work = (own.epochs / usual.epochs) * max(1.0, usual.batch_size / own.batch_size)
+    if work > _MOST_WORK and not {"epochs", "batch_size"} & set(declared):
+        return VersionRecipe(subject, withheld=say("recipe_match.manifest_work", times=work))
+    return _differing(subject, usual, own)
+
+
+def _manifest_recipe(path: Path | None) -> dict[str, Any]:
+    carries = path is not None and (path.is_dir() or path.suffix == SUFFIX)
+    manifest = read_manifest(path) if path is not None and carries else None
+    return manifest.recipe if manifest else {}
+
+
+def _told(value: object) -> str:
+    """A setting in few characters and no spaces, as a stored sentence has it."""
+    if isinstance(value, DpSgd):
+        return f"noise={value.noise_multiplier:g},norm={value.max_grad_norm:g}"
+    return f"{value:g}" if isinstance(value, float) else str(value).lower()
+
+
+def _differing(subject: ClassifierSubject, usual: Recipe, own: Recipe) -> VersionRecipe:
+    """Another seed alone draws another model of the same recipe."""
+    own = replace(own, seed=usual.seed)
+    differs = tuple(
+        f.name for f in fields(Recipe) if getattr(own, f.name) != getattr(usual, f.name)
+    )
+    if not differs:
+        return VersionRecipe(subject)
+    changed = subject.model_copy(update={"recipe": RecipeSpec(**asdict(own))})
+    return VersionRecipe(changed, differs)
+
+
+def in_words(
+    version: str, recipe: VersionRecipe, root: Path, prepared: Prepared, store: ArtifactStore
+) -> str:
+    """What the pool of a version costs, or why it has none: "" where it is the subject's.
+
+    Raises:
+        InputError: the recipe's factory is gone.
+    """
+    if recipe.withheld:
+        return f"version {version}: its attacks by shadow models are withheld: {recipe.withheld}"
+    if not recipe.has_own_pool:
+        return ""
+    plan = plan_pool(recipe.subject, root, prepared)
+    there = sum(
+        len(block.indices)
+        for block, key in zip(plan.blocks, plan.keys, strict=True)
+        if store.exists(BLOCK_KIND, key, TENSORS)
+    )
+    left = recipe.subject.models - there
+    return (
+        f"version {version}: a pool of its own, by {recipe.whose}: {recipe.subject.models} shadow "
+        f"models x {recipe.epochs} epochs, {f'{left} to train' if left else 'all of them there'}"
+    )

@@ -1,0 +1,119 @@
+"""Real digits, a small recipe, and versions whose manifests say how they were trained."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memory_assets.artifacts import ArtifactStore
+from memory_assets.audits import classifier, shadows
+from memory_assets.audits.conclusion import Evidence, conclude
+from memory_assets.audits.version_pool import VersionPool, own_findings, version_pool
+from memory_assets.digest import digest
+from memory_assets.history.bundle import AuditBundle
+from memory_assets.models.checkpoints import Manifest, save_checkpoint
+from memory_assets.models.recipe import Recipe
+from memory_assets.pool.trainer import train_target
+from memory_assets.records.dataset import Dataset
+from memory_assets.records.prepared import Prepared, members_digest
+from memory_assets.subjects import ClassifierSubject
+
+RECORDS, MODELS = 400, 8
+RECIPE = Recipe(
+    model="memory_assets.models.mlp:mlp",
+    model_args={"inputs": 64, "hidden": 24, "classes": 10},
+    lr=0.05,
+    epochs=40,
+    batch_size=32,
+)
+MEMBERS = np.arange(RECORDS // 2)
+_TRAINED: dict[str, dict[str, np.ndarray]] = {}
+
+
+@cache
+def records() -> Dataset:
+    from sklearn.datasets import load_digits
+
+    x, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(y))[:RECORDS]
+    ids = np.array([f"r{i:03d}" for i in range(RECORDS)])
+    return Dataset(ids, (x[order] / 16).astype(np.float32), y[order].astype(np.int64), 10, "digits")
+
+
+@dataclass(frozen=True)
+class World:
+    root: Path
+
+    @property
+    def store(self) -> ArtifactStore:
+        return ArtifactStore(self.root / "home", "world")
+
+    def subject(self, recipe: Recipe = RECIPE, **attributes: Any) -> ClassifierSubject:
+        base = {
+            "subject": "world",
+            "records": {"loader": "recipes_world:records", "members": "members.csv"},
+            "checkpoints": "versions",
+            "recipe": asdict(recipe),
+            "pool": {"models": MODELS},
+            "gate": {"tpr_at_fpr_0.1": 0.5},
+        }
+        return ClassifierSubject.model_validate(base | attributes)
+
+    def release(
+        self, version: str, recipe: Recipe = RECIPE, says: dict[str, Any] | None = None
+    ) -> None:
+        """A version trained by `recipe`, whose manifest says so, or what it is told to."""
+        data, key = records(), digest(recipe)
+        if (state := _TRAINED.get(key)) is None:
+            state = _TRAINED[key] = train_target(recipe, data.x, data.y, MEMBERS)
+        said = asdict(recipe) if says is None else says
+        manifest = Manifest(said, members_digest(data.ids[MEMBERS]), data.digest)
+        save_checkpoint(self.root / "versions" / f"{version}.safetensors", state, manifest)
+
+    def prepared(self, subject: ClassifierSubject) -> Prepared:
+        return Prepared.load(classifier.prepare_records(subject, self.root, self.store).path)
+
+    def pool(self, subject: ClassifierSubject, version: str) -> VersionPool:
+        """The subject's pool, and then the one that this version is compared with."""
+        prepared = self.prepared(subject)
+        for number in range(len(shadows.plan_pool(subject, self.root, prepared).blocks)):
+            shadows.train_block(subject, self.root, prepared, number, self.store)
+        return version_pool(subject, self.root, prepared, version, self.store)
+
+    def audit(self, version: str, subject: ClassifierSubject | None = None) -> AuditBundle:
+        """All the steps of an audit, one after the other, as the lineage graph runs them."""
+        subject = subject or self.subject()
+        prepared, store, root = self.prepared(subject), self.store, self.root
+        pool = self.pool(subject, version)
+        target, weights = shadows.target_signals(subject, root, prepared, version, store)
+        signals = pool.signals.path
+        memorization, information = own_findings(prepared, signals, store)
+        evidence = Evidence(
+            version=version,
+            weights=weights,
+            pool_digest=pool.pool_digest,
+            prepared=prepared,
+            pool=signals,
+            target=target.path,
+            attacks=shadows.attack_scores(subject, prepared, signals, target.path, store).path,
+            memorization=memorization,
+            information=information,
+            started_at=datetime.now(UTC),
+            withheld=pool.recipe.withheld,
+        )
+        return AuditBundle.read(conclude(pool.recipe.subject, root, evidence, store).path)
+
+
+def make_world(root: Path) -> World:
+    ids = records().ids[MEMBERS]
+    (root / "members.csv").write_text("\n".join(["id", *ids]))
+    return World(root)
+
+
+def other(**settings: Any) -> Recipe:
+    return replace(RECIPE, **settings)
