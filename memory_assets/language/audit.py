@@ -38,7 +38,7 @@ from memory_assets.language.windows import (
     Sides,
     Windows,
     choose_texts,
-    cut_apart,
+    cut_otherwise,
     cut_seams,
     cut_windows,
     not_probed,
@@ -74,7 +74,7 @@ def _for_probes(
 ) -> Windows | None:
     """What is read of some texts for probes alone, beside their windows."""
     if windows.texts.prompts:
-        return cut_apart(model, windows, window)
+        return cut_otherwise(model, windows, window)
     return cut_seams(windows, window, options.prefix, options.suffix, options.step)
 
 

@@ -31,8 +31,9 @@ _SHOT = 64
 class Probes:
     """Extraction of one side: the texts long enough (`texts`, rows), what was drawn from each at
     any of its places, the largest share of suffix tokens that greedy decoding gets right, and
-    whether a near tie decided. `tried` counts the places, of the `places` that there are; `best` holds, by text, the tokens given
-    and asked for where most was recited, and how many of them are given."""
+    whether a near tie decided. `tried` counts the places, of the `places` that there are; `best`
+    holds, by text, the tokens given and asked for where most was recited, and how many of them are
+    given."""
 
     texts: NDArray[np.intp]
     greedy: NDArray[np.bool_]

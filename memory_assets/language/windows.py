@@ -54,7 +54,7 @@ class Windows:
         return own.astype(np.int64)
 
     def places(self, prefix: int, suffix: int, least: int) -> int:
-        """Where a text may be asked to go on: all places that `probed` speaks of, of whole texts."""
+        """Where a text may be asked to go on: all of `probed`, of whole texts."""
         if self.texts.prompts:
             asked = self.answers[self.answers >= least]
             return int((asked - np.minimum(asked, suffix) + 1).sum())
@@ -76,7 +76,8 @@ class Windows:
         after = np.where(self.after < 0, prefix, self.after)
         asked = np.full(len(self.sequences), suffix, dtype=np.int64)
         if self.texts.prompts:
-            answers = self.answers[self.document]
+            # A piece that was cut otherwise holds an answer by itself.
+            answers = self.answers[self.document] if self.tokens else self.sizes - self.lead
             asked = np.where(answers < least, np.iinfo(np.int32).max, np.minimum(suffix, answers))
         return after, asked, np.maximum(self.sizes - after - asked + 1, 0)
 
@@ -248,25 +249,31 @@ def cut_seams(
     return Windows(windows.texts, pieces, np.array(document), start=np.array(start))
 
 
-def cut_apart(model: LanguageModel, windows: Windows, window: int) -> Windows | None:
-    """Answers that follow their prompts in other tokens, where the two are encoded one by one, as
-    many trainers do; read for probes alone. None where all have the same tokens."""
+def cut_otherwise(model: LanguageModel, windows: Windows, window: int) -> Windows | None:
+    """Answers as other trainers part them from their prompts; read for probes alone.
+
+    Where a token would hold the end of a prompt and the beginning of its answer, some encode the
+    two one by one, and some leave out of the loss as many tokens as the prompt alone has. None
+    where all ways give the same tokens.
+    """
     if not windows.texts.prompts:
         return None
-    pieces: list[tuple[int, int, Ids]] = []
+    found: list[tuple[int, int, Ids]] = []
     prompts = model.encode_all(list(windows.texts.before))
     answers = model.encode_all(list(windows.texts.texts))
+    given = np.array([len(ids) for ids in windows.tokens]) - windows.answers
     for text, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
-        most = window - len(answer)
-        ids = np.concatenate([prompt, answer])
-        if len(prompt) and most > 0 and not np.array_equal(ids, windows.tokens[text]):
-            kept = min(len(prompt), most)
-            pieces.append((text, kept, ids[len(prompt) - kept :]))
-    if not pieces:
+        whole, size = windows.tokens[text], len(prompt)
+        for ids in (np.concatenate([prompt, answer]), whole):
+            usual = size == given[text] and np.array_equal(ids, whole)
+            kept = min(size, window - (len(ids) - size))
+            if not usual and kept > 0 and size < len(ids):
+                found.append((text, kept, ids[size - kept :]))
+    if not found:
         return None
-    document, lead, sequences = zip(*pieces, strict=True)
-    given = np.array(lead, np.int64)
-    return Windows(windows.texts, sequences, np.array(document), lead=given, after=given)
+    document, lead, pieces = zip(*found, strict=True)
+    before = np.array(lead, np.int64)
+    return Windows(windows.texts, pieces, np.array(document), lead=before, after=before)
 
 
 def not_probed(windows: Windows, prefix: int, suffix: int, least: int) -> list[str]:
@@ -278,5 +285,5 @@ def not_probed(windows: Windows, prefix: int, suffix: int, least: int) -> list[s
         return []
     what = f"texts shorter than prefix plus suffix ({prefix + suffix} tokens)"
     if windows.texts.prompts:
-        what = f"answers of fewer than {least} tokens, or that do not fit the model,"
-    return [f"{what}, not probed for extraction: {len(short)}, {name_some(short)}"]
+        what = f"answers of fewer than {least} tokens"
+    return [f"{what}, not probed for extraction: {name_some(short)}"]
