@@ -66,15 +66,23 @@ def read_side(
     progress: Progress | None = None,
     more: Windows | None = None,
 ) -> Side:
-    """One teacher-forced pass over the windows, and over `more` pieces for probes alone."""
-    every = (*windows.sequences, *(more.sequences if more is not None else ()))
-    signals = token_signals(model, every, sampling=sampling, progress=progress)
-    read = [(windows, signals)]
+    """One teacher-forced pass over the windows, and one over `more` pieces for probes alone."""
+    done, rest = (int(w.sizes.sum()) if w is not None else 0 for w in (windows, more))
+
+    def heard(before: int) -> Progress:
+        def report(read: int, _: int) -> None:
+            if progress is not None:
+                progress(before + read, done + rest)
+
+        return report
+
+    told = token_signals(model, windows.sequences, sampling=sampling, progress=heard(0))
+    read = [(windows, told)]
     if more is not None:
-        count = len(windows.sequences)
-        first, rest = np.arange(count), np.arange(count, len(every))
-        read = [(windows, signals.take(first)), (more, signals.take(rest))]
-    own = read[0][1].behind(windows.lead)
+        # Apart: in batches with others the same windows would give other last bits.
+        further = token_signals(model, more.sequences, sampling=sampling, progress=heard(done))
+        read.append((more, further))
+    own = told.behind(windows.lead)
     return Side(windows, own, windows.by_text(own), tuple(read))
 
 
