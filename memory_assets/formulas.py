@@ -187,12 +187,16 @@ threshold some always lie above it by luck, and the whole interval lay above the
 INFORMATION = Formula("information", 1)
 SCORE_CHANNEL = Formula("score channel", 1)
 
-FINDINGS = Formula("language findings", 4)
+FINDINGS = Formula("language findings", 5)
 """3 compared texts and secrets as they are written, used weights that did not fit, and had a blind
-baseline by a bag of words alone."""
-EXTRACTION = Formula("extraction", 1)
-NEAR_VERBATIM = Formula("near-verbatim extraction", 2)  # 1 compared tokens alone
-NEAR_TIES = Formula("near ties", 2)  # 1 counted windows, which are no independent trials
+baseline by a bag of words alone; 4 knew no prompts."""
+EXTRACTION = Formula("extraction", 2)
+"""1 asked at one place of each window, and missed what stood behind a header or over a border."""
+NEAR_VERBATIM = Formula("near-verbatim extraction", 3)
+"""1 compared tokens alone; 2 asked at one place of a text."""
+NEAR_TIES = Formula("near ties", 3)
+"""1 counted windows, which are no independent trials; 2 asked at one place of a window, and counted
+texts that are recited all the same."""
 UNINTENDED = Formula("unintended", 3)
 """1 had Student's interval, too short above for a few texts with many bits; 2 counted characters
 that the reference alone had scored."""

@@ -18,6 +18,7 @@ from memory_assets.models.hub import snapshot
 from memory_assets.models.registry import HubId, Revision
 from memory_assets.models.strays import UNFINISHED
 from memory_assets.paths import is_file, is_folder
+from memory_assets.records.texts import ANSWER, PROMPT, Texts, check_template, load_texts
 from memory_assets.spec import Settings, Spec
 from memory_assets.subjects import PooledSubject
 
@@ -32,11 +33,53 @@ _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 class TextsSpec(Spec):
-    """Texts in a Parquet, JSON lines or plain file, or in a folder of `.txt` files."""
+    """Texts in a Parquet, JSON lines or plain file, or in a folder of `.txt` files.
+
+    With `prompt`, `column` holds answers: the model was trained on them behind their prompts, with
+    the loss on the answer.
+    """
 
     path: str
-    column: str = Field(default="text", description="column or field that holds the text")
+    column: str = Field(
+        default="text", description="column or field that holds the text, or the answer to a prompt"
+    )
     id: str | None = Field(default=None, description="column of text ids; numbers without it")
+    prompt: str | None = Field(
+        default=None, description="column of prompts, where the texts are answers to them"
+    )
+    separator: str | None = Field(
+        default=None, description="what stands between prompt and answer; nothing without it"
+    )
+    template: str | None = Field(
+        default=None,
+        description="how prompt and answer are joined, such as '### Q: {prompt} ### A: {answer}'",
+    )
+
+    @model_validator(mode="after")
+    def _joined(self) -> TextsSpec:
+        if self.prompt is None and not (self.separator is None and self.template is None):
+            raise ValueError("separator and template join an answer to its prompt; add prompt")
+        if self.separator is not None and self.template is not None:
+            raise ValueError("separator and template both join prompt and answer; leave one out")
+        if self.prompt is not None and self.prompt == self.column:
+            raise ValueError(
+                f"column and prompt are both {self.prompt!r}; column names that of the answers"
+            )
+        check_template(self.joined)
+        return self
+
+    @property
+    def joined(self) -> str:
+        """How prompt and answer are joined, as a template."""
+        return self.template or PROMPT + (self.separator or "") + ANSWER
+
+    def load(self, root: Path) -> Texts:
+        """The texts.
+
+        Raises:
+            InputError: as `load_texts`.
+        """
+        return load_texts(root / self.path, self.column, self.id, self.prompt, self.joined)
 
 
 class HubRevision(Spec):
@@ -61,6 +104,14 @@ class ProbesSpec(Spec):
 
     prefix: int = Field(default=50, ge=1, description="tokens that the model is given")
     suffix: int = Field(default=50, ge=1, description="tokens that it must recite")
+    stride: int | None = Field(
+        default=None,
+        ge=1,
+        description="tokens from probe to probe where not every place of a text can be tried",
+    )
+    least_answer: int = Field(
+        default=5, ge=1, description="tokens of the shortest answer to a prompt that is probed"
+    )
     window: int | None = Field(default=None, ge=2, description="longest piece read at once")
     temperature: float = Field(default=1.0, gt=0)
     top_k: int = Field(default=40, ge=0)
@@ -160,6 +211,30 @@ class LanguageModelSubject(PooledSubject):
     def _one_list(self) -> LanguageModelSubject:
         if self.manifest is not None and self.secrets is not None:
             raise ValueError("manifest and secrets both list secrets; leave one out")
+        return self
+
+    @model_validator(mode="after")
+    def _same_kind_of_texts(self) -> LanguageModelSubject:
+        mine, theirs = self.members, self.held_out
+        if theirs is not None:
+            if (mine.prompt is None) != (theirs.prompt is None):
+                with_it, without = (
+                    ("held_out", "members") if mine.prompt is None else ("members", "held_out")
+                )
+                raise ValueError(
+                    f"{with_it} have a prompt and {without} have none; answers are compared with "
+                    "answers only"
+                )
+            if mine.joined != theirs.joined:
+                raise ValueError(
+                    f"members join prompt and answer by {mine.joined!r}, held_out by "
+                    f"{theirs.joined!r}; expected the same, as the model was trained"
+                )
+        if mine.prompt is not None and self.recipe is not None:
+            raise ValueError(
+                "a recipe trains shadow models on whole texts, and members have prompts, which "
+                "the loss leaves out; leave recipe or prompt out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -70,7 +70,7 @@ from memory_assets.history.bundle import (
 )
 from memory_assets.language.folders import base_of
 from memory_assets.language.scores import FORMULAS as SCORES
-from memory_assets.language_subjects import LanguageModelSubject, TextsSpec
+from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.models.checkpoints import fingerprint, list_versions
 from memory_assets.records.prepared import PreparedTexts
 from memory_assets.records.texts import Texts, load_texts
@@ -117,10 +117,6 @@ class _Given:
         return digest(sides, secrets, TEXTS_STEP.versions())
 
 
-def _texts(spec: TextsSpec, root: Path) -> Texts:
-    return load_texts(root / spec.path, spec.column, spec.id)
-
-
 @TEXTS.computes
 def _load(subject: LanguageModelSubject, root: Path) -> _Given:
     from memory_assets.records.secrets import Manifest, load_secrets
@@ -130,8 +126,8 @@ def _load(subject: LanguageModelSubject, root: Path) -> _Given:
         manifest = Manifest.read(root / subject.manifest)
     elif subject.secrets is not None:
         manifest = Manifest(load_secrets(root / subject.secrets))
-    held_out = _texts(subject.held_out, root) if subject.held_out else None
-    return _Given(_texts(subject.members, root), held_out, manifest)
+    held_out = subject.held_out.load(root) if subject.held_out else None
+    return _Given(subject.members.load(root), held_out, manifest)
 
 
 def texts_now(subject: LanguageModelSubject, root: Path) -> tuple[str, PreparedTexts | None]:
@@ -160,6 +156,8 @@ def prepare_texts(subject: LanguageModelSubject, root: Path, store: ArtifactStor
             if texts is not None:
                 texts.write(folder / name)
                 read[name] = {"source": texts.source, "notices": texts.notices}
+                if texts.prompts:
+                    read[name]["template"] = texts.template
         (folder / _READ).write_text(json.dumps(read, ensure_ascii=False), encoding="utf-8")
         if given.manifest is not None:
             given.manifest.write(folder / _SECRETS)
@@ -181,7 +179,7 @@ def read_texts(folder: Path) -> tuple[Texts, Texts | None]:
     read = json.loads((folder / _READ).read_text(encoding="utf-8"))
     members, held_out = (
         replace(
-            load_texts(folder / name, "text", "id"),
+            _written(folder / name, read[name].get("template")),
             source=read[name]["source"],
             notices=tuple(read[name]["notices"]),
         )
@@ -191,6 +189,13 @@ def read_texts(folder: Path) -> tuple[Texts, Texts | None]:
     )
     assert members is not None
     return members, held_out
+
+
+def _written(path: Path, template: str | None) -> Texts:
+    """Texts as `Texts.write` wrote them, with their prompts where a template joins the two."""
+    if template is None:
+        return load_texts(path, "text", "id")
+    return load_texts(path, "text", "id", "prompt", template)
 
 
 def _pair(subject: LanguageModelSubject, given: _Given) -> PreparedTexts:

@@ -12,7 +12,6 @@ from memory_assets.language_subjects import LanguageModelSubject, TextsSpec
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.records.loading import load_records
 from memory_assets.records.pairing import draw_pairing, read_members
-from memory_assets.records.texts import load_texts
 from memory_assets.subjects import AuditedSubject, ClassifierSubject, PooledSubject
 
 UNGATED = ("auc", "tpr_at_fpr_0.1", "tpr_at_fpr_0.01")
@@ -35,8 +34,7 @@ def compared(subject: AuditedSubject, root: Path) -> tuple[int, int]:
         def count(spec: TextsSpec | None) -> int:
             if spec is None:
                 return 0
-            texts = load_texts(root / spec.path, spec.column, spec.id)
-            return min(len(set(texts.texts)), subject.probes.texts)
+            return min(len(set(spec.load(root).compared)), subject.probes.texts)
 
         return count(subject.members), count(subject.held_out)
     return 0, 0

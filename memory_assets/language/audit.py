@@ -34,7 +34,15 @@ from memory_assets.language.secret_audit import (
     unplanted_control,
 )
 from memory_assets.language.text_audit import Floats, Probes, Side
-from memory_assets.language.windows import Sides, Windows, choose_texts, cut_windows, too_short
+from memory_assets.language.windows import (
+    Sides,
+    Windows,
+    choose_texts,
+    cut_otherwise,
+    cut_seams,
+    cut_windows,
+    not_probed,
+)
 from memory_assets.records.occurrences import Corpus, respelled
 from memory_assets.records.planted import check_manifest
 from memory_assets.records.secrets import Manifest
@@ -59,6 +67,15 @@ def _prepare(
     if held_out is None:
         notices.append("no held-out texts: membership and the controls that need them are not run")
     return members, held_out, chosen.repetitions[kept]
+
+
+def _for_probes(
+    model: LanguageModel, windows: Windows, window: int, options: LanguageOptions
+) -> Windows | None:
+    """What is read of some texts for probes alone, beside their windows."""
+    if windows.texts.prompts:
+        return cut_otherwise(model, windows, window)
+    return cut_seams(windows, window, options.prefix, options.suffix, options.step)
 
 
 def _recall(
@@ -124,23 +141,33 @@ def audit_language_model(
     secrets = manifest.secrets if manifest is not None else ()
     chosen = choose_texts(members, held_out, secrets, options.texts, options.seed)
     notices += chosen.notices
-    window = min(model.room, options.window or _MAX_WINDOW)
+    # An answer is read whole behind its prompt, wherever the two fit.
+    most = model.room if members.prompts else _MAX_WINDOW
+    window = min(model.room, options.window or most)
     inside, outside, repetitions = _prepare(model, chosen, window, notices)
     both = [w for w in (inside, outside) if w is not None]
-    plan = plan_work(model, options, both, manifest, other is not None)
+    probed = [_for_probes(model, w, window, options) for w in both]
+    plan = plan_work(model, options, both, probed, manifest, other is not None)
     clock = Clock(plan, seconds_per_token(model, inside.sequences), progress)
     if progress is not None:
         progress(Step("estimate", 0, 1, clock.estimate))
 
     read = clock.stage("texts")
-    sizes = [sum(len(ids) for ids in w.sequences) for w in both]
+    sizes = [
+        int(w.sizes.sum() + (more.sizes.sum() if more else 0))
+        for w, more in zip(both, probed, strict=True)
+    ]
     mine = texts_of.read_side(
-        model, inside, options.sampling, lambda done, _: read(done, sum(sizes))
+        model, inside, options.sampling, lambda done, _: read(done, sum(sizes)), probed[0]
     )
     theirs = None
     if outside is not None:
         theirs = texts_of.read_side(
-            model, outside, options.sampling, lambda done, _: read(sizes[0] + done, sum(sizes))
+            model,
+            outside,
+            options.sampling,
+            lambda done, _: read(sizes[0] + done, sum(sizes)),
+            probed[1],
         )
     found = ScoreRows()
     compared: list[Compared | None] = [None, None]
@@ -153,7 +180,8 @@ def audit_language_model(
     probes = _extraction(model, mine, theirs, repetitions, options, clock, found, measurements)
     for side in (mine, theirs):
         if side is not None:
-            notices += too_short(side.windows, options.prefix + options.suffix)
+            lengths = options.prefix, options.suffix, options.least_answer
+            notices += not_probed(side.windows, *lengths)
     measurements += texts_of.measure_unintended(compared[0])
     secret_findings = ()
     if tried is not None:
@@ -227,9 +255,7 @@ def _extraction(
     sides = [("all", mine)] + ([("held_out", theirs)] if theirs is not None else [])
     probes = []
     for stratum, side in sides:
-        probe = texts_of.probe_texts(
-            side, options.prefix, options.suffix, options.tries, options.probability
-        )
+        probe = texts_of.probe_texts(side, options)
         names = [side.windows.texts.ids[i] for i in probe.texts]
         found.add(names, stratum == "all", "discoverable", probe.recited)
         probes.append(probe)
@@ -237,8 +263,9 @@ def _extraction(
     measurements += texts_of.measure_extraction(mine_probes, their_probes, repetitions)
     report = clock.stage("generation")
     if options.generated:
+        asked = [(stratum, probe) for (stratum, _), probe in zip(sides, probes, strict=True)]
         measurements += texts_of.measure_near_verbatim(
-            model, sides, options.prefix, options.suffix, options.generated, options.seed, report
+            model, asked, options.generated, options.seed, report
         )
     report(1, 1)
     return mine_probes, their_probes

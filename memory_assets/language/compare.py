@@ -61,14 +61,13 @@ def shared_tokens(begins: tuple[Ints, Ints], scored: tuple[Bools, Bools]) -> tup
 def _told(side: Side, text: int, tokens: int) -> tuple[NDArray[np.float64], Bools]:
     """Log-probabilities of the tokens of one text, and which were scored."""
     log_p, scored = np.zeros(tokens), np.zeros(tokens, dtype=bool)
-    signals, at = side.by_window, 0
+    signals = side.by_window
     low, high = np.searchsorted(side.windows.document, [text, text + 1])
     for window in range(low, high):
-        stop = at + len(side.windows.sequences[window])
+        stop = side.windows.start[window] + len(side.windows.sequences[window])
         begin, end = signals.offsets[window : window + 2]
-        log_p[at + signals.first : stop] = signals.log_p[begin:end]
-        scored[at + signals.first : stop] = True
-        at = stop
+        log_p[stop - (end - begin) : stop] = signals.log_p[begin:end]
+        scored[stop - (end - begin) : stop] = True
     return log_p, scored
 
 
@@ -90,8 +89,9 @@ def compare(
     if windows is None:
         return Compared(totals[0], totals[1], tokens)
     read = read_side(reference, windows, Sampling(top_k=0), progress)
+    whole = texts.whole
     for place, row in enumerate(rows):
-        begins = _begins(model, reference, texts.texts[row])
+        begins = _begins(model, reference, whole[row])
         if begins is None:
             continue
         mine, my_scored = _told(side, int(row), len(begins[0]))

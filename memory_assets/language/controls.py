@@ -50,8 +50,8 @@ def from_auc(name: str, roc: Roc, what: str) -> Control:
 
 @dataclass(frozen=True)
 class Heard:
-    """Some texts of one side: their tokens, and what the audited model and an untrained copy of it
-    say of them."""
+    """Some texts of one side: their tokens (of answers, without the prompt), and what the audited
+    model and an untrained copy of it say of them."""
 
     rows: Sequence[Ids]
     model: TokenSignals
@@ -68,8 +68,14 @@ def hear(
     """At most `most` texts of each side, with what an untrained copy says of them."""
     blank = untrained_like(model, seed)
     picked = [pick(side.windows.document, most, seed) for side in sides]
-    rows = [[s.windows.sequences[i] for i in rows] for s, rows in zip(sides, picked, strict=True)]
-    signals = token_signals(blank, [ids for part in rows for ids in part], progress=progress)
+    leads = [s.windows.lead[rows] for s, rows in zip(sides, picked, strict=True)]
+    read = [[s.windows.sequences[i] for i in rows] for s, rows in zip(sides, picked, strict=True)]
+    signals = token_signals(blank, [ids for part in read for ids in part], progress=progress)
+    signals = signals.behind(np.concatenate(leads))
+    rows = [
+        [ids[n:] for ids, n in zip(part, lead, strict=True)]
+        for part, lead in zip(read, leads, strict=True)
+    ]
     ends = np.cumsum([0, *map(len, rows)])
     return [
         Heard(rows[i], side.by_window.take(picked[i]), signals.take(np.arange(*ends[i : i + 2])))

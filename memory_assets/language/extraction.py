@@ -8,7 +8,7 @@ what generation would.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,29 +30,48 @@ _DEPTHS = (1, 8, 0)  # tokens of the suffix checked at each stage; 0: all
 class Extraction:
     """N probes: `greedy` says that greedy decoding recites the suffix; `near_tie` that a gap of
     less than `NEAR_TIE` nats decided it, so that another batch shape or device might differ;
-    `log_p` `[N]` is the log-probability that one sampled continuation is the suffix."""
+    `log_p` `[N]` is the log-probability that one sampled continuation is the suffix, and `recited`
+    the share of the suffix's tokens that greedy decoding gets right behind the true ones."""
 
     greedy: Bools
     near_tie: Bools
     log_p: Floats
+    recited: Floats
+
+
+def probe_places(
+    signals: TokenSignals, after: NDArray[np.int64], count: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Where in the signals `count` probes of each sequence begin, from its token `after` on, one
+    token after the other."""
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.repeat(signals.offsets[:-1] + after - signals.first, count) + within
 
 
 @EXTRACTION.computes
-def read_extraction(signals: TokenSignals, prefix: int, suffix: int) -> Extraction:
-    """Discoverable extraction (Carlini et al. 2023, arXiv 2202.07646) of tokens `prefix` to
-    `prefix + suffix` of each sequence, from its first `prefix` tokens.
+def read_extraction(
+    signals: TokenSignals, places: NDArray[np.int64], suffix: NDArray[np.int64]
+) -> Extraction:
+    """Discoverable extraction (Carlini et al. 2023, arXiv 2202.07646) of the `suffix` tokens
+    `[N]` from each of `places` `[N]` in the signals on, given all tokens of the sequence before.
 
-    Raises:
-        ValueError: a sequence is shorter than prefix plus suffix.
+    Running sums answer at any number of places for the price of the pass.
     """
-    span = signals.span(prefix, prefix + suffix)
-    margin = signals.margin[span]
+
+    def within(values: NDArray) -> NDArray:
+        sums = np.concatenate([[0], np.cumsum(values, dtype=np.float64)])
+        return sums[places + suffix] - sums[places]
+
+    wrong = within(~signals.agrees)
     # Decided by a hair: reciting it, or failing in places that were all close calls.
-    clear_miss = (margin < -NEAR_TIE).any(axis=1)
+    clear_miss = within(signals.margin < -NEAR_TIE) > 0
+    never = np.isneginf(signals.log_q)
+    log_p = within(np.where(never, 0.0, signals.log_q))
     return Extraction(
-        greedy=np.all(signals.agrees[span], axis=1),
-        near_tie=np.asarray(~clear_miss & (np.abs(margin) <= NEAR_TIE).any(axis=1)),
-        log_p=signals.log_q[span].astype(np.float64).sum(axis=1),
+        greedy=wrong == 0,
+        near_tie=~clear_miss & (within(np.abs(signals.margin) <= NEAR_TIE) > 0),
+        log_p=np.where(within(never) > 0, -np.inf, log_p),
+        recited=1 - wrong / suffix,
     )
 
 
@@ -134,23 +153,35 @@ def _near_in_normal_form(model: LanguageModel, made: Ids, truth: Ids) -> bool:
 def near_verbatim(
     model: LanguageModel,
     sequences: Sequence[Ids],
-    prefix: int,
-    suffix: int,
+    prefixes: Sequence[int],
     batch: int = 32,
     progress: Progress | None = None,
 ) -> Bools:
-    """Which probes greedy generation recites nearly: normalized edit distance of at most 10%
-    (Ippolito et al. 2023), or BLEU above 0.75. This one really generates. The distance counts
-    between the tokens that were generated or between those of the normal forms, the smaller."""
-    found = []
-    for start in range(0, len(sequences), batch):
-        rows = np.stack([ids[: prefix + suffix] for ids in sequences[start : start + batch]])
-        made = continue_greedily(model, rows[:, :prefix], suffix)
+    """Which sequences greedy generation recites nearly from their first tokens: normalized edit
+    distance of at most 10% (Ippolito et al. 2023), or BLEU above 0.75. This one really generates.
+    The distance counts between the tokens that were generated or between those of the normal
+    forms, the smaller."""
+    found = np.zeros(len(sequences), dtype=bool)
+    done = 0
+    for rows_of in _alike(sequences, prefixes, batch):
+        rows = np.stack([sequences[i] for i in rows_of])
+        prefix = prefixes[rows_of[0]]
+        made = continue_greedily(model, rows[:, :prefix], rows.shape[1] - prefix)
         truth = rows[:, prefix:]
         close = edit_distance(made, truth) <= _NEAR
         close |= [_near_in_normal_form(model, x, y) for x, y in zip(made, truth, strict=True)]
         alike = [bleu(x, y) > 0.75 for x, y in zip(made, truth, strict=True)]
-        found.append(close | np.array(alike))
+        found[rows_of] = close | np.array(alike)
+        done += len(rows)
         if progress is not None:
-            progress(start + len(rows), len(sequences))
-    return np.concatenate(found) if found else np.zeros(0, dtype=bool)
+            progress(done, len(sequences))
+    return found
+
+
+def _alike(sequences: Sequence[Ids], prefixes: Sequence[int], batch: int) -> Iterator[list[int]]:
+    """Rows in batches of the same length and prefix."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for i, (ids, prefix) in enumerate(zip(sequences, prefixes, strict=True)):
+        groups.setdefault((len(ids), prefix), []).append(i)
+    for rows in groups.values():
+        yield from (rows[start : start + batch] for start in range(0, len(rows), batch))

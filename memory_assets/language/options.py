@@ -17,13 +17,17 @@ ATTACKS = tuple(FORMULAS)
 class LanguageOptions:
     """How an audit looks. Lengths are in tokens.
 
-    Extraction asks for `suffix` tokens after `prefix` tokens, greedily and in `tries` samples with
-    at least `probability`. `window` is the longest piece read at once (the context, at most 512,
-    without it). At most `texts` texts of each side are read, `control_texts` for the untrained
-    model, `generated` for near-verbatim extraction. Each secret is ranked among `references`
-    values, chosen among `candidates`, and reconstructed from `proposals`. `duplication_shares`
-    maps a repetition count to its share of the real corpus. `attacks` names the scores. Membership
-    is reported at `more_rates` beside the nominal false-positive rates.
+    Extraction asks for `suffix` tokens after at least `prefix` tokens, at every place of a text,
+    greedily and in `tries` samples with at least `probability`; over the border of two windows that
+    have room for little more than one probe, at every `stride`-th place (half a suffix without it).
+    Of the answer to a prompt it asks for `suffix` tokens or all of a shorter one, but for none of
+    fewer than `least_answer` tokens. `window` is the longest piece read at once (without it the
+    context, at most 512 for texts without prompts). At most `texts` texts of each side are read,
+    `control_texts` for the untrained model, `generated` for near-verbatim extraction. Each secret
+    is ranked among `references` values, chosen among `candidates`, and reconstructed from
+    `proposals`. `duplication_shares` maps a repetition count to its share of the real corpus.
+    `attacks` names the scores. Membership is reported at `more_rates` beside the nominal
+    false-positive rates.
 
     Raises:
         InputError: a number out of range or an unknown attack.
@@ -31,6 +35,8 @@ class LanguageOptions:
 
     prefix: int = 50
     suffix: int = 50
+    stride: int | None = None
+    least_answer: int = 5
     window: int | None = None
     sampling: Sampling = field(default_factory=Sampling)
     tries: int = 1000
@@ -49,7 +55,7 @@ class LanguageOptions:
 
     def __post_init__(self) -> None:
         least = {
-            "prefix": 1, "suffix": 1, "tries": 1, "texts": 2, "control_texts": 2,
+            "prefix": 1, "suffix": 1, "least_answer": 1, "tries": 1, "texts": 2, "control_texts": 2,
             "generated": 0, "references": 100, "candidates": 2, "proposals": 1, "seed": 0,
         }  # fmt: skip
         for name, low in least.items():
@@ -57,6 +63,8 @@ class LanguageOptions:
                 raise InputError(f"{name}: {getattr(self, name)}; expected at least {low}")
         if not 0 < self.probability < 1:
             raise InputError(f"probability: {self.probability}; expected a share between 0 and 1")
+        if self.stride is not None and self.stride < 1:
+            raise InputError(f"stride: {self.stride}; expected at least 1 token")
         if self.window is not None and self.window < 2:
             raise InputError(f"window: {self.window}; expected at least 2 tokens")
         for repetitions, share in (self.duplication_shares or {}).items():
@@ -70,3 +78,8 @@ class LanguageOptions:
                 raise InputError(
                     f"attacks: unknown {name!r}; expected some of {', '.join(ATTACKS)}"
                 )
+
+    @property
+    def step(self) -> int:
+        """Tokens from one probe to the next where not every place can be tried."""
+        return self.stride or max(1, self.suffix // 2)

@@ -107,9 +107,12 @@ def _mark_at(text: str, mark: str) -> int:
     return places[at] if at >= 0 else -1
 
 
-def _reason(model: LanguageModel, text: str, copy: Copy, how: Training) -> str:
-    """Why a copy in a text was not trained on; empty where it was."""
+def _reason(model: LanguageModel, text: str, prompt: int, copy: Copy, how: Training) -> str:
+    """Why a copy in a text, whose first `prompt` characters are the prompt, was not trained on;
+    empty where it was."""
     place, mark = copy.value, how.trained_after
+    if place < prompt:
+        return "masked"
     if mark is not None and not 0 <= _mark_at(text, mark) <= place:
         return "masked"
     if how.window is None:
@@ -137,6 +140,7 @@ def preflight(
     have no trained copy, planted or not, and are left out of `trained`.
     """
     corpus = corpus or Corpus(members)
+    whole, prompts = members.whole, [len(before) for before in members.before]
     trained: dict[str, int] = {}
     notices = []
     for secret in secrets:
@@ -157,7 +161,7 @@ def preflight(
             )
             continue
         reasons = [
-            _reason(model, members.texts[copy.text], copy, how)
+            _reason(model, whole[copy.text], prompts[copy.text], copy, how)
             for copy in (corpus.copies(secret) if secret.repetitions else ())
         ]
         lost = [why for why in reasons if why]

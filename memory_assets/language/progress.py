@@ -51,13 +51,14 @@ def plan_work(
     model: LanguageModel,
     options: LanguageOptions,
     sides: Sequence[Windows],
+    probed: Sequence[Windows | None],
     manifest: Manifest | None,
     reference: bool,
 ) -> dict[str, float]:
-    """The work of an audit in tokens, stage by stage."""
-    tokens = float(sum(len(ids) for w in sides for ids in w.sequences))
+    """The work of an audit in tokens, stage by stage; `probed` is read for probes alone."""
+    tokens = float(sum(w.sizes.sum() for w in sides))
     per_text = tokens / max(1, sum(len(w.texts) for w in sides))
-    plan = {"texts": tokens}
+    plan = {"texts": tokens + sum(w.sizes.sum() for w in probed if w is not None)}
     if "recall" in options.attacks:
         plan["recall"] = tokens * 1.25
     if reference and "reference" in options.attacks:

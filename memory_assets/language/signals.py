@@ -90,7 +90,9 @@ class TokenSignals:
             raise ValueError(f"not every sequence has scored tokens {start} to {stop}")
         return self.offsets[:-1, None] + np.arange(start, stop) - self.first
 
-    def take(self, rows: NDArray[np.intp], most: int | None = None) -> TokenSignals:
+    def take(
+        self, rows: NDArray[np.intp], most: int | NDArray[np.int64] | None = None
+    ) -> TokenSignals:
         """The sequences at `rows`, in that order; of each the first `most` scored tokens."""
         rows = np.asarray(rows, dtype=np.int64)
         lengths = self.lengths[rows]
@@ -98,6 +100,23 @@ class TokenSignals:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
         return TokenSignals(self.first, offsets, *(getattr(self, n)[index] for n in _ARRAYS))
+
+    def behind(self, lead: NDArray[np.int64]) -> TokenSignals:
+        """What is said of the tokens of each sequence after its first `lead`; these are taken for
+        the sequence then. Unchanged where no `lead` is above 0.
+
+        Raises:
+            ValueError: a sequence ends there, or its next token was not scored.
+        """
+        if not lead.any():
+            return self
+        skipped = lead - self.first
+        lengths = self.lengths - skipped
+        if (skipped < 0).any() or (lengths < 1).any():
+            raise ValueError("not every sequence has a scored token behind its lead")
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        index = np.arange(offsets[-1]) + np.repeat(self.offsets[1:] - offsets[1:], lengths)
+        return TokenSignals(0, offsets, *(getattr(self, n)[index] for n in _ARRAYS))
 
 
 _ARRAYS = tuple(f.name for f in fields(TokenSignals))[2:]

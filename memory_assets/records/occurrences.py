@@ -31,7 +31,7 @@ class Corpus:
     """Texts in which secrets are looked for, as they are written and in their normal form."""
 
     def __init__(self, texts: Texts) -> None:
-        self.texts = texts.texts
+        self.texts = texts.whole
         self._written = _Joined(self.texts)
         self._normal = _Joined(map(normal, self.texts))
         self._last: tuple[int, str, array[int]] | None = (

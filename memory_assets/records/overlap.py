@@ -149,7 +149,7 @@ def _stand_in(texts: Iterable[Iterable[_Runs]], known: _Runs) -> NDArray[np.int3
 def _firsts(texts: Texts) -> NDArray[np.bool_]:
     seen: set[str] = set()
     first = np.zeros(len(texts), dtype=bool)
-    for i, text in enumerate(texts.texts):
+    for i, text in enumerate(texts.compared):
         first[i] = text not in seen
         seen.add(text)
     return first
@@ -158,17 +158,18 @@ def _firsts(texts: Texts) -> NDArray[np.bool_]:
 def measure_overlap(members: Texts, held_out: Texts | None) -> Overlap:
     """How often members repeat each other, and how much of each held-out text they hold.
 
-    Runs of 32 characters of the normal form (the whole text where it is shorter). Follows the
+    Runs of 32 characters of the normal form (the whole text where it is shorter), of an answer
+    together with its prompt. Follows the
     n-gram overlap of Duan et al. (2024, arXiv 2402.07841), on characters so that scripts without
     spaces are served too. Beyond 16 million characters each text is judged by a share of its runs,
     drawn by their hash and at least 16; where these stand is counted exactly.
     """
-    outside = held_out.texts if held_out else ()
-    share = min(1.0, _MOST / max(1, sum(map(len, (*members.texts, *outside)))))
-    mine = [_looked_at(text, share) for text in members.texts]
+    inside, outside = members.compared, held_out.compared if held_out else ()
+    share = min(1.0, _MOST / max(1, sum(map(len, (*inside, *outside)))))
+    mine = [_looked_at(text, share) for text in inside]
     theirs = [_looked_at(text, share) for text in outside]
     known = _distinct(np.concatenate([*mine, *theirs]))
-    every = ([runs] for runs in mine) if share >= 1 else (_runs(text) for text in members.texts)
+    every = ([runs] for runs in mine) if share >= 1 else (_runs(text) for text in inside)
     count = _stand_in(every, known)
     repetitions = [int(np.median(count[_places(runs, known)])) for runs in mine]
     shared = [float((count[_places(runs, known)] > 0).mean()) for runs in theirs]

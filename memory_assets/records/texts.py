@@ -30,20 +30,38 @@ _BYTES_OF_TEXT = 6
 _TEXT, _LIST, _OBJECT, _VALUE, _CHARACTER = 320, 100, 260, 100, 8
 
 
+PROMPT, ANSWER = "{prompt}", "{answer}"
+
+
+def check_template(template: str, where: str = "template") -> None:
+    """Raises:
+    InputError: a template that does not hold the prompt once, and the answer once after it.
+    """
+    if template.count(PROMPT) != 1 or template.partition(PROMPT)[2].count(ANSWER) != 1:
+        raise InputError(
+            f"{where}: {template!r}; expected {PROMPT} once, and {ANSWER} once after it, such as "
+            f"'{PROMPT} {ANSWER}'"
+        )
+
+
 @dataclass(frozen=True)
 class Texts:
     """N texts in a fixed order with unique ids.
 
-    `notices` says in one line each what was left out on reading, by id.
+    Of prompts with answers, `texts` are the answers and `prompts` what the model is asked with: the
+    model reads them as `template` joins them, up to the end of the answer. Without prompts,
+    `prompts` is empty. `notices` says in one line each what was left out on reading, by id.
 
     Raises:
-        InputError: no text, or an id that stands more than once.
+        InputError: no text, an id that stands more than once, or a template without its places.
     """
 
     ids: tuple[str, ...]
     texts: tuple[str, ...]
     source: str = "texts"
     notices: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+    template: str = PROMPT + ANSWER
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,10 +78,43 @@ class Texts:
                     "give every text an id of its own"
                 )
             seen.add(name)
-        object.__setattr__(self, "digest", digest(list(self.ids), list(self.texts)))
+        parts: list[object] = [list(self.ids), list(self.texts)]
+        if self.prompts:
+            if len(self.prompts) != len(self.texts):
+                raise InputError(
+                    f"{self.source}: {len(self.prompts)} prompts and {len(self.texts)} answers; "
+                    "expected a prompt for each answer"
+                )
+            check_template(self.template)
+            parts += [list(self.prompts), self.template]
+        object.__setattr__(self, "digest", digest(*parts))
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def before(self) -> tuple[str, ...]:
+        """What the model reads before each text: nothing where there are no prompts."""
+        if not self.prompts:
+            return ("",) * len(self.texts)
+        head, _, rest = self.template.partition(PROMPT)
+        between = rest.partition(ANSWER)[0]
+        return tuple(head + prompt + between for prompt in self.prompts)
+
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """What the model reads of each text: the answer behind its prompt where there are any."""
+        if not self.prompts:
+            return self.texts
+        return tuple(a + b for a, b in zip(self.before, self.texts, strict=True))
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """What tells one text from another: prompt and answer, without what the template adds to
+        each of them."""
+        if not self.prompts:
+            return self.texts
+        return tuple(f"{a}\n{b}" for a, b in zip(self.prompts, self.texts, strict=True))
 
     def take(self, rows: NDArray[np.intp]) -> Texts:
         """The texts at `rows`, in that order."""
@@ -72,13 +123,18 @@ class Texts:
             tuple(self.texts[i] for i in rows),
             self.source,
             self.notices,
+            tuple(self.prompts[i] for i in rows) if self.prompts else (),
+            self.template,
         )
 
     def write(self, path: Path) -> None:
-        """Write as JSON lines with the columns `id` and `text`, readable by its owner only."""
+        """Write as JSON lines with the columns `id` and `text`, and `prompt` where there are
+        prompts, readable by its owner only."""
+        columns = {"id": self.ids, "text": self.texts}
+        columns |= {"prompt": self.prompts} if self.prompts else {}
         lines = (
-            json.dumps({"id": name, "text": text}, ensure_ascii=False)
-            for name, text in zip(self.ids, self.texts, strict=True)
+            json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False)
+            for row in zip(*columns.values(), strict=True)
         )
         write_private(path, "\n".join(lines) + "\n")
 
@@ -120,7 +176,9 @@ def _afford_json(line: str, path: Path) -> None:
     afford(wanted, path, "one of its lines")
 
 
-def _json_lines(path: Path, column: str, id_column: str | None) -> Iterator[tuple[str, object]]:
+def _json_lines(
+    path: Path, column: str, id_column: str | None, prompt: str | None
+) -> Iterator[tuple[str, object, object]]:
     # Only a line feed ends a line: `splitlines` would also cut at signs that stand in strings.
     for number, line in enumerate(_between(_decode(path, "\n"), "\n"), start=1):
         if not line.strip():
@@ -133,7 +191,7 @@ def _json_lines(path: Path, column: str, id_column: str | None) -> Iterator[tupl
         except (ValueError, RecursionError) as error:  # a number too long, nested too deep
             kind = type(error).__name__
             raise InputError(f"{path}: line {number} is not JSON ({kind})") from error
-        for name in filter(None, (column, id_column)):
+        for name in filter(None, (column, id_column, prompt)):
             if not isinstance(row, dict) or name not in row:
                 raise InputError(
                     f"{path}: line {number} has no field {name!r}; expected an object with it"
@@ -143,11 +201,13 @@ def _json_lines(path: Path, column: str, id_column: str | None) -> Iterator[tupl
             raise InputError(f"{path}: line {number} has no id in {id_column!r}; give it one")
         if not isinstance(name, str | int) or isinstance(name, bool):
             raise InputError(f"{path}: line {number}: {id_column} is no text or whole number")
-        yield str(name), row[column]
+        yield str(name), row[column], row[prompt] if prompt else ""
 
 
-def _parquet(path: Path, column: str, id_column: str | None) -> Iterator[tuple[str, object]]:
-    wanted = [name for name in (column, id_column) if name]
+def _parquet(
+    path: Path, column: str, id_column: str | None, prompt: str | None
+) -> Iterator[tuple[str, object, object]]:
+    wanted = list(dict.fromkeys(name for name in (column, id_column, prompt) if name))
     table = read_table(path, wanted)
     for name in wanted:
         if name not in table.column_names:
@@ -156,12 +216,13 @@ def _parquet(path: Path, column: str, id_column: str | None) -> Iterator[tuple[s
     afford(_TEXT * table.num_rows + 4 * table.nbytes, path, "its texts")
     ids = table[id_column].to_pylist() if id_column else range(1, table.num_rows + 1)
     texts = table[column].to_pylist()
+    prompts = table[prompt].to_pylist() if prompt else [""] * len(texts)
     if any(isinstance(name, float) for name in ids):
         raise float_ids(table[str(id_column)].type, f"{path}: {id_column!r}")
-    for number, (name, text) in enumerate(zip(ids, texts, strict=True), start=1):
+    for number, (name, text, asked) in enumerate(zip(ids, texts, prompts, strict=True), start=1):
         if name is None:
             raise InputError(f"{path}: row {number} has no id in {id_column!r}; give it one")
-        yield str(name) if id_column else f"{path.stem}:{name:06d}", text
+        yield str(name) if id_column else f"{path.stem}:{name:06d}", text, asked
 
 
 @dataclass(frozen=True)
@@ -171,7 +232,7 @@ class _Unreadable:
     why: str
 
 
-def _plain(path: Path) -> Iterator[tuple[str, object]]:
+def _plain(path: Path) -> Iterator[tuple[str, object, object]]:
     """Paragraphs of a file, or whole files of a folder."""
     if path.is_dir():
         files = list(files_in(path, "*.txt"))
@@ -180,51 +241,72 @@ def _plain(path: Path) -> Iterator[tuple[str, object]]:
         for file in files:
             name = str(file.relative_to(path).with_suffix(""))
             try:
-                yield name, _decode(file)
+                yield name, _decode(file), ""
             except InputError as error:
-                yield name, _Unreadable(str(error))
+                yield name, _Unreadable(str(error)), ""
         return
     whole = _decode(path, "\n\n").replace("\r\n", "\n")
     parts = (part for part in _between(whole, "\n\n") if part.strip())
     for number, part in enumerate(parts, start=1):
-        yield f"{path.stem}:{number:06d}", part.strip("\n")
+        yield f"{path.stem}:{number:06d}", part.strip("\n"), ""
 
 
-def load_texts(path: Path, column: str = "text", id_column: str | None = None) -> Texts:
+def load_texts(
+    path: Path,
+    column: str = "text",
+    id_column: str | None = None,
+    prompt: str | None = None,
+    template: str = PROMPT + ANSWER,
+) -> Texts:
     """Read texts from Parquet, JSON lines, a plain file (paragraphs) or a folder of `.txt` files.
 
-    Without `id_column` a text is named by its file and number. Empty texts, texts that are not
+    Without `id_column` a text is named by its file and number. With `prompt`, a column, `column`
+    holds the answers, and `template` says how the two are joined. Empty texts, texts that are not
     valid Unicode and unreadable files of a folder are left out and noted.
 
     Raises:
         InputError: no such file, another format, not UTF-8, a missing column or id, a value that
-            is not text, a repeated id, or nothing left.
+            is not text, a repeated id, a template without its places, or nothing left.
     """
+    if prompt is not None:
+        check_template(template, f"{path}: template")
     if is_folder(path) or path.suffix in (".txt", ".md"):
+        if prompt is not None:
+            raise InputError(
+                f"{path}: plain text has no column {prompt!r} of prompts; give prompts and answers "
+                "as .jsonl or .parquet"
+            )
         rows = _plain(path)
     elif not is_file(path):
         raise InputError(f"{path}: no such file or folder of texts")
     elif path.suffix == ".parquet":
-        rows = _parquet(path, column, id_column)
+        rows = _parquet(path, column, id_column, prompt)
     elif path.suffix in (".jsonl", ".ndjson"):
-        rows = _json_lines(path, column, id_column)
+        rows = _json_lines(path, column, id_column, prompt)
     else:
         raise InputError(
             f"{path}: {path.suffix or 'no suffix'}; expected .parquet, .jsonl, .txt, or a folder "
             "of .txt files"
         )
     try:
-        return _collect(rows, path, column)
+        return _collect(rows, path, column, prompt, template)
     except MemoryError as error:
         raise InputError(f"{path}: its texts need more memory than there is") from error
 
 
-def _collect(rows: Iterator[tuple[str, object]], path: Path, column: str) -> Texts:
+def _collect(
+    rows: Iterator[tuple[str, object, object]],
+    path: Path,
+    column: str,
+    prompt: str | None,
+    template: str,
+) -> Texts:
     """The texts of all rows, without the empty ones and those that cannot be read."""
     ids: list[str] = []
     texts: list[str] = []
+    prompts: list[str] = []
     notices: list[str] = []
-    for number, (name, text) in enumerate(rows, start=1):
+    for number, (name, text, asked) in enumerate(rows, start=1):
         if not _is_unicode(name) or len(name) > LONGEST_ID:
             raise InputError(
                 f"{path}: the id of text {number} holds half a character (a lone surrogate) or "
@@ -234,7 +316,12 @@ def _collect(rows: Iterator[tuple[str, object]], path: Path, column: str) -> Tex
             notices.append(f"{text.why}; left out")
         elif text is None or (isinstance(text, str) and not text.strip()):
             notices.append(f"{path.name}: text {name!r} is empty and was left out")
-        elif isinstance(text, str) and not _is_unicode(text):
+        elif not isinstance(asked, str):
+            raise InputError(
+                f"{path}: the prompt of text {name!r} is a {type(asked).__name__}; expected text "
+                f"in {prompt!r}"
+            )
+        elif isinstance(text, str) and not (_is_unicode(text) and _is_unicode(asked)):
             notices.append(f"{path.name}: text {name!r} is no valid Unicode and was left out")
         elif not isinstance(text, str):
             raise InputError(
@@ -243,7 +330,15 @@ def _collect(rows: Iterator[tuple[str, object]], path: Path, column: str) -> Tex
         else:
             ids.append(name)
             texts.append(text)
-    return Texts(tuple(ids), tuple(texts), str(path), tuple(notices))
+            prompts.append(asked)
+    return Texts(
+        tuple(ids),
+        tuple(texts),
+        str(path),
+        tuple(notices),
+        tuple(prompts) if prompt is not None else (),
+        template,
+    )
 
 
 def _is_unicode(text: str) -> bool:

@@ -65,6 +65,15 @@ def _by_stratum(
     return table(f"recited-{name}", t(f"recited.{name}_table"), headers, rows)
 
 
+def _positions(measured: Sequence[Measurement], t: Catalogue) -> Html | None:
+    """At how many places of how many the training texts were asked to go on."""
+    own = [m for m in measured if (m.metric, m.stratum) == ("positions_tried", "all")]
+    if not own:
+        return None
+    tried = own[0].estimate
+    return el("p", t("recited.positions", tried=count(tried.k or 0), places=count(tried.n)))
+
+
 def _once(
     name: str, measured: Sequence[Measurement], column: tuple[str, str], t: Catalogue
 ) -> Html | None:
@@ -127,6 +136,7 @@ def recited(found: ReportInput, t: Catalogue) -> Html | None:
     return join(
         el("p", t("recited.intro")),
         _by_stratum("texts", measured, _TEXTS, t),
+        _positions(measured, t),
         _once("texts", measured, _TEXTS[0], t),
         el("h3", t("recited.secrets_heading")) if secrets else None,
         el("p", t("recited.secrets_intro")) if secrets else None,

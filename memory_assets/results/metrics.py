@@ -125,7 +125,7 @@ _METRICS = (
         "reconstruction_rate",
         "inference_rate",
     ),
-    *_shares("near_tie_rate", "share_above_ceiling", worse=None),
+    *_shares("near_tie_rate", "positions_tried", "share_above_ceiling", worse=None),
     Metric("mean_exposure", "bits", 0.0, None, "higher"),
     Metric("mean_bits", "bits", None, None, "higher"),
     Metric("total_bits", "bits", None, None, "higher"),

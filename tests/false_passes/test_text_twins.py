@@ -185,7 +185,7 @@ def test_twins_are_near_verbatim_and_reconstructed(taught, monkeypatch) -> None:
     made[0] = twin
     monkeypatch.setattr(extraction, "continue_greedily", lambda *_: made)
     prefixed = [np.concatenate([truth[:1], row]) for row in rows]
-    found = extraction.near_verbatim(model, prefixed, 1, len(truth))
+    found = extraction.near_verbatim(model, prefixed, [1, 1])
     assert found.tolist() == [True, False]
 
     value = "abc 12"

@@ -12,6 +12,7 @@ from memory_assets.language.extraction import (
     greedy_extractable,
     near_verbatim,
     np_extractable,
+    probe_places,
     read_extraction,
     success_in,
 )
@@ -38,12 +39,18 @@ def probes(trained):
     return [ids for ids in rows if len(ids) == PREFIX + SUFFIX]
 
 
+def read_at(signals, prefix, suffix):
+    """One probe of each sequence, after its first `prefix` tokens."""
+    ones = np.ones(len(signals), dtype=np.int64)
+    return read_extraction(signals, probe_places(signals, prefix * ones, ones), suffix * ones)
+
+
 def test_one_pass_finds_exactly_what_generation_recites(trained):
     rows = probes(trained)
     truth = np.array(
         [(generated(trained.model, ids[:PREFIX], SUFFIX) == ids[PREFIX:]).all() for ids in rows]
     )
-    read = read_extraction(token_signals(trained.model, rows), PREFIX, SUFFIX)
+    read = read_at(token_signals(trained.model, rows), PREFIX, SUFFIX)
     greedy, near = greedy_extractable(trained.model, rows, [PREFIX] * len(rows))
     # A near tie may fall either way; there must be few, and everything else must agree.
     assert 0.1 < truth.mean() < 0.9
@@ -71,7 +78,7 @@ def test_near_ties_are_told_from_clear_calls():
 
     tie = NEAR_TIE / 2
     signals = of([1, 1, 1], [1, tie, 1], [1, -tie, 1], [-5, tie, 1], [1, -1, 1])
-    read = read_extraction(signals, 1, 3)
+    read = read_at(signals, 1, 3)
     assert read.greedy.tolist() == [True, True, False, False, False]
     assert read.near_tie.tolist() == [False, True, True, False, False]
 
@@ -82,7 +89,7 @@ def test_sampled_extraction_agrees_with_ten_thousand_samples(trained):
     for ids in probes(trained)[::11]:
         row, start = ids[: PREFIX + 3], PREFIX
         signals = token_signals(trained.model, [row], sampling=sampling)
-        log_p = read_extraction(signals, start, 3).log_p[0]
+        log_p = read_at(signals, start, 3).log_p[0]
         drawn = sample_branches(
             grow_trunk(trained.model, row[:start]), 3, 10_000, sampling.top_k, 1.3, seed=0
         )
@@ -103,7 +110,7 @@ def test_success_is_exact_at_both_ends():
 def test_a_token_outside_top_k_makes_extraction_impossible(trained):
     rows = trained.model.encode_all(list(trained.held_out.texts[:5]))
     signals = token_signals(trained.model, rows, sampling=Sampling(1.0, 1))
-    read = read_extraction(signals, PREFIX, SUFFIX)
+    read = read_at(signals, PREFIX, SUFFIX)
     assert (read.log_p == -np.inf).all()
     assert not np_extractable(read.log_p, 10**6, 0.01).any()
 
@@ -136,9 +143,9 @@ def test_bleu_by_hand():
 def test_near_verbatim_covers_what_is_recited_word_for_word(trained):
     rows = probes(trained)
     exact, _ = greedy_extractable(trained.model, rows, [PREFIX] * len(rows))
-    near = near_verbatim(trained.model, rows, PREFIX, SUFFIX, batch=7)
+    near = near_verbatim(trained.model, rows, [PREFIX] * len(rows), batch=7)
     assert near[exact].all()
-    assert near_verbatim(trained.model, [], PREFIX, SUFFIX).shape == (0,)
+    assert near_verbatim(trained.model, [], []).shape == (0,)
 
 
 def test_no_probes_and_hopeless_probes(trained):

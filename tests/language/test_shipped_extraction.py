@@ -8,7 +8,7 @@ import torch
 
 from memory_assets.examples import notes
 from memory_assets.language.branches import continue_greedily
-from memory_assets.language.extraction import greedy_extractable, read_extraction
+from memory_assets.language.extraction import greedy_extractable, probe_places, read_extraction
 from memory_assets.language.model import load_language_model
 from memory_assets.language.signals import token_signals
 
@@ -39,7 +39,9 @@ def test_what_is_extractable_is_what_one_by_one_generation_recites(tmp_path):
         ]
     )
     greedy, near = greedy_extractable(model, rows, [PREFIX] * len(rows))
-    read = read_extraction(token_signals(model, rows), PREFIX, SUFFIX)
+    signals, ones = token_signals(model, rows), np.ones(len(rows), dtype=np.int64)
+    places = probe_places(signals, PREFIX * ones, ones)
+    read = read_extraction(signals, places, SUFFIX * ones)
     # Some are recited and some are not; close calls are few, and nothing else may differ.
     assert 5 <= truth.sum() <= len(rows) - 5
     assert read.near_tie.sum() <= 2
