@@ -8,7 +8,7 @@ from dagster_project.failures import clear_failures
 from dagster_project.references import Reference
 from dagster_project.sensors.neighbours import NAME as NEIGHBOURS
 from dagster_project.sensors.neighbours import neighbours_specs
-from memory_assets.audits.pricing import STEP as PRICING
+from memory_assets.audits.record import PRICING
 from memory_assets.controls.scope import standing
 from memory_assets.digest import digest
 from memory_assets.history.bundle import AuditBundle

@@ -12,11 +12,10 @@ from pydantic import TypeAdapter
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.audits.neighbours import versions_beside
 from memory_assets.audits.priced_evidence import Audited, evidence_of
-from memory_assets.audits.record import RISK_KIND
+from memory_assets.audits.record import PRICING, RISK_KIND
 from memory_assets.controls.scope import standing
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
-from memory_assets.formulas import RISK, Step
 from memory_assets.history.bundle import Audit, controls_from, measurements_from
 from memory_assets.history.files import Files
 from memory_assets.history.money import RiskRun, write_risk
@@ -35,7 +34,6 @@ from memory_assets.risk.reading import load_profile
 from memory_assets.risk.report import RiskReport, RiskRow
 from memory_assets.subjects import AuditedSubject
 
-STEP = Step("risk", (RISK,))
 YEARS = 200_000
 _SEED = 0
 
@@ -172,10 +170,10 @@ def price_audit(
     own = evidence_of(audited, profile, prior, outcomes)
     before = [evidence_of(earlier, profile, prior) for earlier in beside.earlier]
     learned = learn(before, profile.decision.carry_over.mean)
-    basis = [own, options, learned, STEP.versions(), YEARS, _SEED]
+    basis = [own, options, learned, PRICING.versions(), YEARS, _SEED]
     key = digest("risk", subject.profile_name, profile, basis)
 
-    @STEP.at_work()
+    @PRICING.at_work()
     def build(folder: Path) -> None:
         report = price(own, profile, options, _SEED, YEARS, learned)
         folder.mkdir()
@@ -187,7 +185,7 @@ def price_audit(
             audit_id=own.audit_id,
             profile=subject.profile_name,
             profile_digest=digest(profile),
-            code_version=STEP.in_words(),
+            code_version=PRICING.in_words(),
             computed_at=datetime.now(UTC),
         )
         rows = (*report.rows(), *_plan_rows(report))

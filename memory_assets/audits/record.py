@@ -8,12 +8,15 @@ from pathlib import Path
 
 from memory_assets.artifacts import ArtifactStore
 from memory_assets.digest import digest
+from memory_assets.formulas import RISK, Step
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History
 from memory_assets.subjects import AuditedSubject
 
 AUDIT_KIND = "audit"
 RISK_KIND = "risk"
+PRICING = Step(RISK_KIND, (RISK,))
+"""How an audit is priced; it stands here because the graph reads it and does not price."""
 _SOONER = """
     select min(round(value * 365)) as days from latest_risk
     inner join latest using (audit_id)
