@@ -58,6 +58,7 @@ from memory_assets.statistics.intervals import rate
 from memory_assets.subjects import ClassifierSubject
 
 STEP = Step("conclusion", (CONCLUSION, GATE, UTILITY))
+_ACCOUNTANTS = (ACCOUNTANT, REPLACE_ONE_FORMULA)
 _CONTROL_SEED = 0
 TRAINED_HERE = Control("provenance", True, None, None, None, say("provenance.trained_here"))
 
@@ -90,19 +91,24 @@ class Evidence:
 
 
 def conclusion_formulas(subject: ClassifierSubject) -> list[Formula]:
-    """The formulas of the attacks, which the controls run, and of the accountant: any version of
-    a recipe may have been trained with noise.
+    """The formulas of the attacks, which the controls run, and of the accountant where this recipe
+    trains with noise.
 
     The list of members is held against the loss, whatever attacks the subject asks for.
     """
-    accountant = [ACCOUNTANT, REPLACE_ONE_FORMULA] if subject.recipe is not None else []
+    noisy = subject.recipe is not None and subject.recipe.dp is not None
     attacks = dict.fromkeys([*attack_formulas(subject), ATTACKS["loss"].revision])
-    return [*attacks, *accountant]
+    return [*attacks, *(_ACCOUNTANTS if noisy else ())]
 
 
 def conclusion_version(subject: ClassifierSubject) -> str:
-    """Formula versions, and what the owner chose that decides the verdict."""
-    return f"{STEP.code_version(*conclusion_formulas(subject))}.{subject.config_digest[:8]}"
+    """Formula versions, and what the owner chose that decides the verdict.
+
+    It stands for every version of a subject, and any of a recipe may have been trained with noise.
+    """
+    formulas = dict.fromkeys(conclusion_formulas(subject))
+    formulas |= dict.fromkeys(_ACCOUNTANTS if subject.recipe is not None else ())
+    return f"{STEP.code_version(*formulas)}.{subject.config_digest[:8]}"
 
 
 def computed_by(subject: ClassifierSubject) -> str:

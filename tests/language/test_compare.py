@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_language import TINY
 
+from memory_assets.errors import InputError
 from memory_assets.examples.notes import train_tokenizer
 from memory_assets.language.audit import audit_language_model
 from memory_assets.language.compare import compare, shared_tokens
@@ -164,22 +165,19 @@ def test_a_text_that_the_reference_cannot_read_is_left_out_of_what_needs_it(trai
     assert value(alone, "reference", "auc").status == "not_run"
 
 
-def test_a_reference_whose_answers_are_no_numbers_costs_what_needs_it(trained, tmp_path):
+def test_a_reference_whose_weights_are_no_numbers_is_refused(trained, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(trained.folder, broken)
     bad = load_language_model(trained.folder, device="cpu").model
     with torch.no_grad():
         bad.get_output_embeddings().weight.fill_(torch.nan)
     bad.save_pretrained(broken)
-    audit = audit_language_model(
-        trained.folder,
-        trained.members.take(np.arange(9)),
-        trained.held_out.take(np.arange(9)),
-        reference=broken,
-        options=OPTIONS,
-        device="cpu",
-    )
-    assert value(audit, "loss", "auc").value is not None
-    assert value(audit, "reference", "auc").status == "not_run"
-    assert value(audit, "unintended", "total_bits").status == "not_run"
-    assert [n for n in audit.notices if n.endswith("nothing was compared with it")]
+    with pytest.raises(InputError, match=r"broken: .* not finite"):
+        audit_language_model(
+            trained.folder,
+            trained.members.take(np.arange(9)),
+            trained.held_out.take(np.arange(9)),
+            reference=broken,
+            options=OPTIONS,
+            device="cpu",
+        )

@@ -179,7 +179,7 @@ def test_another_limit_judges_anew_and_reads_no_model(notes):
     before = {path.name: path.stat().st_mtime_ns for path in found.iterdir()}
     file = notes.root / "dagster_project" / "defs" / "tiny" / "defs.yaml"
     text = file.read_text()
-    file.write_text(text.replace("extraction_rate: 0.05", "extraction_rate: 1.0", 1))
+    file.write_text(text.replace("extraction_rate: 0.05", "extraction_rate: 0.99", 1))
     try:
         again = notes.audit()
     finally:
@@ -264,7 +264,8 @@ def test_the_report_says_what_a_rate_means_for_texts_seen_once(shadowed, lang, o
     page = shadowed.page(lang).read_text(encoding="utf-8")
     assert once in page
     assert remembered in page
-    assert "counterfactual" not in page  # a name of the registry, not of the catalogue
+    # A name of the registry stands where formulas are listed, and nowhere else.
+    assert "counterfactual" not in page.replace("counterfactual 2", "")
 
 
 def no_tokenizer(notes: Notes) -> None:
