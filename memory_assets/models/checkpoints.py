@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 SUFFIX = ".safetensors"
 TABLES = (".csv", ".parquet")
 _MANIFEST_KEY = "memory_assets"
+_BESIDES = ("optim", "scheduler", "rng_state", "training_args", "scaler", "trainer_state")
 _log = logging.getLogger(__name__)
 
 
@@ -61,7 +62,12 @@ class _ManifestRow(BaseModel):
 
 
 def checkpoint_file(path: Path) -> Path:
-    """The weights of a version: the file itself, or the one safetensors file of a folder."""
+    """The weights of a version: the file itself, or the one safetensors file of a folder.
+
+    Raises:
+        InputError: none, several, or others of another format beside it, of which nobody can say
+            which ship.
+    """
     if path.is_file():
         return path
     found = sorted(p for p in path.glob(f"*{SUFFIX}") if not is_stray_name(p.name))
@@ -69,7 +75,20 @@ def checkpoint_file(path: Path) -> Path:
         raise InputError(
             f"{path}: {len(found)} {SUFFIX} files in this version's folder; expected exactly one"
         )
+    others = sorted(p.name for p in path.iterdir() if _holds_weights(p))
+    if others:
+        raise InputError(
+            f"{path}: two sets of weights, {found[0].name} and {others[0]}; "
+            "leave the one that ships"
+        )
     return found[0]
+
+
+def _holds_weights(path: Path) -> bool:
+    """Whether a file beside a version's weights may hold other weights, and not what training
+    needed besides (an optimizer's state, random states)."""
+    besides = path.stem.lower().startswith(_BESIDES)
+    return path.suffix in SUFFIXES and not besides and not is_stray_name(path.name)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from dagster_project.confirmations import RISK_ID
 from memory_assets import formulas
 from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits.pricing import Audited, price_version
+from memory_assets.controls.scope import standing
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.questions import ask
 from memory_assets.risk import profile_file
@@ -267,7 +268,7 @@ def stands(daemon: SteppedDaemon, home: Path, *versions: str) -> bool:
     """Whether each of these prices is the one that would be made now."""
     for version in versions:
         bundle = AuditBundle.read(Path(last(daemon, "leakage", version, "path")))
-        audited = Audited(bundle.audit, bundle.measurements)
+        audited = Audited(bundle.audit, standing(bundle.measurements, bundle.controls))
         made = price_version(daemon.subjects["tiny"], daemon.root, audited, ArtifactStore(home))
         assert made is not None
         if last(daemon, "risk", version, RISK_ID) != made.key:
@@ -380,7 +381,7 @@ def test_a_refused_checkpoint_fails_once_and_holds_back_nobody(daemon: SteppedDa
     tiny.write_checkpoint(daemon.root / "tiny", "v3", seed=3)
     done = without_history(daemon.settle())
     assert done == of("tiny", *VERSION_ASSETS, versions=["v3"])
-    assert daemon.failed == ["tiny__target_signals"]
+    assert sorted(daemon.failed) == ["tiny__target_signals", "tiny__version_pool"]
     assert audits(home) == [("tiny", "v1"), ("tiny", "v3")]
 
 

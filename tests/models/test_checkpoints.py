@@ -109,3 +109,16 @@ def test_a_folder_with_two_files_is_no_version(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(InputError, match=r"2 .safetensors files"):
         checkpoint_file(tmp_path)
+
+
+@pytest.mark.parametrize("other", ["model.pt", "weights.pth", "pytorch_model.bin"])
+def test_two_sets_of_weights_in_a_version_are_refused(tmp_path, other):
+    version = tmp_path / "v1"
+    version.mkdir()
+    (version / "model.safetensors").touch()
+    for name in ("optimizer.pt", "scheduler.pt", "rng_state_0.pth", "training_args.bin"):
+        (version / name).touch()
+    assert checkpoint_file(version).name == "model.safetensors"
+    (version / other).touch()
+    with pytest.raises(InputError, match="two sets of weights"):
+        checkpoint_file(version)
