@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -94,10 +94,10 @@ def _audited(
     return Audited(subject.subject, version, bundle, bool(facts["reused"]), tuple(notices))
 
 
-def _changes_history(root: Path, audits: Iterable[Audited]) -> bool:
+def _changes_history(root: Path, audits: Sequence[Audited]) -> bool:
     """Whether the history says otherwise: it lacks an audit, or another one is in force there."""
-    if not History(root).published.is_file():
-        return True
+    if not audits or not History(root).published.is_file():
+        return bool(audits)
     in_force = set(ask(root, "select audit_id from audits_in_force")["audit_id"].to_pylist())
     return any(audited.bundle.audit.audit_id not in in_force for audited in audits)
 

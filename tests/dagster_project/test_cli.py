@@ -51,7 +51,7 @@ def test_no_subject_at_all(project):
         ("  checkpoints: models/digits", "  checkpoints: models/none", "models/none"),
         ("digits:load", "digits:lode", "'lode'"),
         ("attacks: standard", "attacks: [lirra]", "lirra"),
-        ("tpr_at_fpr_0.1: 0.15", "tpr_at_fpr_0.2: 0.15", "gate.tpr_at_fpr_0.2"),
+        ("tpr_at_fpr_0.1: 0.15", "tpr_at_fpr_0.2: 0.15", "guessing alone reaches 0.2"),
         ("type: dagster", "type: [dagster", "defs.yaml: not YAML"),
     ],
 )
