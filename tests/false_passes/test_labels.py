@@ -42,7 +42,7 @@ def test_a_table_gives_the_same_records_however_it_stores_labels(
     kept = [WAYS_TO_STORE["integers"], WAYS_TO_STORE[stored]]
     read: list[Dataset] = []
     for number, labels in enumerate(kept):
-        table = pa.table({"x": np.arange(240.0), "label": labels.tolist()})
+        table = pa.table({"x": np.arange(240.0) / 7, "label": labels.tolist()})
         path = tmp_path / f"{number}{suffix}"
         (csv.write_csv if suffix == ".csv" else parquet.write_table)(table, path)
         spec = RecordsSpec(path=path.name, members="members.csv")
