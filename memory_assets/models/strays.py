@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,7 +44,9 @@ def is_stray_name(name: str) -> bool:
 def is_pointer(path: Path) -> bool:
     """Whether a file is what Git LFS leaves in the place of one that it did not fetch."""
     try:
-        if path.stat().st_size > _POINTER_BYTES:
+        found = path.stat()
+        # A named pipe would be waited for, without end.
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _POINTER_BYTES:
             return False
         with path.open("rb") as file:
             return file.read(len(_POINTER)) == _POINTER

@@ -28,7 +28,7 @@ def test_v1_leaks_more_than_v2(audited):
 
 def test_the_controls_hold_on_both_versions(audited):
     controls = audited.rows("select audit_id, control, passed from controls")
-    assert len(controls) == 12
+    assert len(controls) == 20
     assert all(passed for _, control, passed in controls), controls
 
 

@@ -26,7 +26,12 @@ from memory_assets.confined import files_in
 from memory_assets.errors import InputError
 from memory_assets.language.model import load_language_model
 from memory_assets.language_subjects import LanguageModelSubject
-from memory_assets.models.checkpoints import columns, list_versions, load_checkpoint
+from memory_assets.models.checkpoints import (
+    columns,
+    list_versions,
+    load_checkpoint,
+    look_for_versions,
+)
 from memory_assets.records.canaries import load_templates
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.loading import load_records
@@ -377,7 +382,10 @@ def test_links_that_lead_out_are_refused(tmp_path: Path, tally) -> None:
     refused(strictly, {"v1.safetensors": outside / "v1.safetensors"})
     refused(strictly, {"v1": outside})
     refused(strictly, {"v1.safetensors": Path("../outside/v1.safetensors")})
-    refused(strictly, {"v1": Path("v1")})
+    (circle := tmp_path / "circle").mkdir()
+    (circle / "v1").symlink_to("v1")
+    assert list_versions(circle) == {}
+    assert "v1" in " ".join(look_for_versions(circle).passed_over)
     refused(
         lambda f: load_checkpoint(f / "v1", RECIPE),
         {"v1/a.safetensors": outside / "v1.safetensors"},
