@@ -65,7 +65,7 @@ def _dataset(
         found.codes,
         found.classes,
         source=str(path),
-        names=found.names,
+        names_digest=found.names_digest,
         notices=tuple(notices),
     )
 

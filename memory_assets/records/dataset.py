@@ -24,8 +24,8 @@ class Dataset:
     """N labelled records in a fixed order.
 
     `ids` are unique texts `[N]`; `x` float32 `[N, *record]`; `y` int64 `[N]` in `0..classes-1`.
-    `names` says what the classes are called at their source, in their order; empty where the
-    source holds these very numbers.
+    `names_digest` digests what the classes are called at their source, in their order, since names
+    may be private; empty where the source holds these very numbers.
     `notices` says in one line each what was taken or left out by a rule on reading; it is no part
     of the digest.
 
@@ -39,7 +39,7 @@ class Dataset:
     y: NDArray[np.int64]
     classes: int
     source: str = "records"
-    names: tuple[str, ...] = ()
+    names_digest: str = ""
     notices: tuple[str, ...] = ()
     digest: str = field(init=False)
 
@@ -82,7 +82,7 @@ class Dataset:
             raise InputError(
                 f"{self.source}: all {n} records have the same label; expected at least 2 classes"
             )
-        named = [list(self.names)] if self.names else []
+        named = [self.names_digest] if self.names_digest else []
         made_of = digest(self.ids, self.x, self.y, self.classes, *named)
         object.__setattr__(self, "digest", made_of)
 

@@ -80,4 +80,6 @@ def read_images(folder: Path) -> Dataset:
     labels = as_labels(np.array([file.parent.name for file in files]), f"{folder}: its folders")
     ids = np.array([f"{file.parent.name}/{file.name}" for file in files])
     x = np.stack(images)
-    return Dataset(ids, x, labels.codes, labels.classes, source=str(folder), names=labels.names)
+    return Dataset(
+        ids, x, labels.codes, labels.classes, source=str(folder), names_digest=labels.names_digest
+    )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.formulas import LABELS
 from memory_assets.records.budget import MOST_CLASSES, afford
@@ -39,6 +40,11 @@ class Labels:
     codes: NDArray[np.int64]
     classes: int
     names: tuple[str, ...] = ()
+
+    @property
+    def names_digest(self) -> str:
+        """What tells other names or another order apart, and is no name; empty without names."""
+        return digest(list(self.names)) if self.names else ""
 
 
 def as_texts(values: NDArray, where: str) -> NDArray[np.str_]:

@@ -78,7 +78,7 @@ def _read_table(path: Path, spec: RecordsSpec) -> Dataset:
         labels.codes,
         labels.classes,
         source=str(path),
-        names=labels.names,
+        names_digest=labels.names_digest,
         notices=tuple(notices),
     )
 

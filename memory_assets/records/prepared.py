@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +54,7 @@ class Prepared:
             {
                 "classes": str(self.data.classes),
                 "source": self.data.source,
-                "names": json.dumps(self.data.names),
+                "names_digest": self.data.names_digest,
             }
         )
         pq.write_table(table, folder / "records.parquet")
@@ -72,7 +71,7 @@ class Prepared:
             y=columns["label"],
             classes=int(meta["classes"]),
             source=meta["source"],
-            names=tuple(json.loads(meta.get("names", "[]"))),
+            names_digest=meta.get("names_digest", ""),
         )
         members = columns["member"].astype(bool)
         pairing = _pairing(columns, members)

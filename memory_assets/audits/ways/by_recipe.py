@@ -55,7 +55,7 @@ class ByRecipe(TrainingWay):
         stacked = {name: np.asarray(value)[None] for name, value in state.items()}
         first = prepared.pairing.pairs.ravel()[:1]
         outputs = next(stream_logits(self.recipe, stacked, data.x, first))[2].shape[-1]
-        if outputs < data.classes or (data.names and outputs > data.classes):
+        if outputs < data.classes or (data.names_digest and outputs > data.classes):
             raise InputError(
                 f"{version}: this model answers {outputs} classes, and the labels of {data.source} "
                 f"are {data.classes}; give labels 0 to {outputs - 1} as the model was trained on"
