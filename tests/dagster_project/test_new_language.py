@@ -56,7 +56,7 @@ def test_a_whole_folder_is_told_apart_by_name_and_content(folder: Path) -> None:
     put_model(folder / "reference")
     (folder / "README.txt").write_text("what this is")
     subject, said = new(folder)
-    assert subject.members.model_dump() == {
+    assert subject.members.model_dump(exclude_none=True) == {
         "path": "support/members.jsonl",
         "column": "text",
         "id": "id",
@@ -166,9 +166,10 @@ def test_what_only_the_owner_can_say_or_move(folder: Path) -> None:
     (folder / "train.jsonl").write_text("[]\n")
     refused(r"train.jsonl: its first line is no JSON object", members="support/train.jsonl")
     (folder / "train.jsonl").unlink()
-    (folder / "models" / "logs").mkdir()
-    refused(r"support/models holds logs as well")
-    (folder / "models" / "logs").rmdir()
+    (folder / "models" / "other").mkdir()
+    (folder / "models" / "other" / "weights.npz").write_bytes(b"0")
+    refused(r"support/models holds other as well")
+    shutil.rmtree(folder / "models" / "other")
     put_model(folder / "old" / "v0")
     refused(r"support/models, support/old could be it; say which with --checkpoints")
     (folder / "members.jsonl").unlink()
