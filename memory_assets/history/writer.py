@@ -184,8 +184,8 @@ class Writer:
         if not self.files.writer.exists():
             return
         if self.files.published.exists():
-            with suppress(DamagedError), files.reading(self.files.published) as con:
-                files.counts(con)
+            with suppress(DamagedError):
+                files.check(self.files.published)
                 return
         with self.files.temporary() as old:
             files.copy(self.files.writer, old)

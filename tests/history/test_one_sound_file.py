@@ -17,6 +17,13 @@ def damage(published: Path) -> None:
     published.write_bytes(b"x" * published.stat().st_size)
 
 
+def damage_a_row(published: Path) -> None:
+    """It opens and is counted as before; the block with the first action does not read."""
+    content = bytearray(published.read_bytes())
+    content[content.rindex(b"first")] ^= 1
+    published.write_bytes(content)
+
+
 def act(home: Path, description: str) -> None:
     History(home).record_action(Action("digits", "v1", "sign-off", description, "team:x"), "ann")
 
@@ -30,7 +37,7 @@ def rebuild(home: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [lambda home: act(home, "second"), forget, rebuild])
-@pytest.mark.parametrize("spoil", [Path.unlink, damage])
+@pytest.mark.parametrize("spoil", [Path.unlink, damage, damage_a_row])
 @pytest.mark.parametrize("failures", [1, 2])
 def test_a_disk_that_renames_nothing_leaves_the_only_sound_file(
     tmp_path: Path,
