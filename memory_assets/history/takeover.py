@@ -81,17 +81,19 @@ def lacking(new: Path, old: Path) -> str:
         DamagedError: one of the files does not read.
         InputError: another program holds one, or it may not be read.
     """
-    with files.reading(new) as con:
-        found, ids = files.counts(con), _bundle_ids(con)
-    with files.reading(old) as con:
-        held, wanted = files.counts(con), _bundle_ids(con)
+    found, ids = _held(new)
+    held, wanted = _held(old)
     less = {"audits and prices": len(wanted - ids)} | {
         f"rows of {table}": held.get(table, 0) - found.get(table, 0) for table in _BY_HAND
     }
     return ", ".join(f"{count} {what}" for what, count in less.items() if count > 0)
 
 
-def _bundle_ids(con: duckdb.DuckDBPyConnection) -> set[str]:
-    if "contents" not in files.counts(con):
-        return set()
-    return {row[0] for row in con.execute("SELECT DISTINCT bundle_id FROM contents").fetchall()}
+def _held(path: Path) -> tuple[dict[str, int], set[str]]:
+    """How many rows each table of a history has, and the ids of its audits and prices."""
+    with files.reading(path) as con:
+        counts = files.counts(con)
+        if "contents" not in counts:
+            return counts, set()
+        rows = con.execute("SELECT DISTINCT bundle_id FROM contents").fetchall()
+    return counts, {row[0] for row in rows}
