@@ -20,7 +20,7 @@ from pathlib import Path
 import dagster as dg
 
 from memory_assets.artifacts import home
-from memory_assets.disk import private_folder
+from memory_assets.disk import is_alive, private_folder
 
 EXECUTED_BY = "memory-assets/executed-by"
 """Tag of a run: the file of the process that executes it, and the run's own id.
@@ -77,12 +77,8 @@ def _stat(pid: int) -> tuple[str, int] | None:
 
 def _is_gone(pid: int, started: int) -> bool:
     """Whether a process of this kernel and namespace is over; False where that is not certain."""
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
+    if not is_alive(pid):
         return True
-    except PermissionError:
-        pass
     found = _stat(pid)
     return found is not None and (found[0] == "Z" or (started != 0 and found[1] != started))
 
@@ -122,14 +118,13 @@ def _read(path: Path) -> Process | None:
         return None
 
 
-def is_dead(path: Path) -> bool:
+def _is_dead(process: Process, path: Path) -> bool:
     """Whether the process behind a file of this home ran on this machine and is over.
 
     Within one namespace its number and start say so. After a restart of the machine or of its
     container the free lock does, on a disk that no other machine can hold it on.
     """
-    process = _read(path)
-    if process is None or process.host != os.uname().nodename or _is_held(path):
+    if process.host != os.uname().nodename or _is_held(path):
         return False
     if (process.boot, process.namespace) == (_boot(), _namespace()):
         return _is_gone(process.pid, process.started)
@@ -145,7 +140,7 @@ def dead(instance: dg.DagsterInstance) -> dict[str, Path]:
         if _NAME.fullmatch(path.name)
         and (process := _read(path)) is not None
         and process.instance == instance.root_directory
-        and is_dead(path)
+        and _is_dead(process, path)
     }
 
 
