@@ -17,14 +17,22 @@ RISK_ID = "risk id"
 """Metadata of a `risk` materialization: the risk calculation that it came to."""
 
 
-def last_run(instance: dg.DagsterInstance, key: dg.AssetKey, ids: str) -> dict[str, datetime]:
-    """When the audit of an asset without versions was last asked for, by its id; else nothing."""
-    for record in instance.fetch_materializations(key, limit=1).records:
+def _asked(
+    instance: dg.DagsterInstance, of: dg.AssetKey | dg.AssetRecordsFilter, most: int, ids: str
+) -> dict[str, datetime]:
+    """What the newest of these materializations came to, and when each was asked for."""
+    runs: dict[str, datetime] = {}
+    for record in instance.fetch_materializations(of, limit=most).records:
         event = record.asset_materialization
         found = event.metadata.get(ids) if event else None
         if found is not None:
-            return {str(found.value): datetime.fromtimestamp(record.timestamp, UTC)}
-    return {}
+            runs[str(found.value)] = datetime.fromtimestamp(record.timestamp, UTC)
+    return runs
+
+
+def last_run(instance: dg.DagsterInstance, key: dg.AssetKey, ids: str) -> dict[str, datetime]:
+    """When the audit of an asset without versions was last asked for, by its id; else nothing."""
+    return _asked(instance, key, 1, ids)
 
 
 def last_runs(
@@ -44,9 +52,5 @@ def last_runs(
         if not versions or not latest:
             continue
         wanted = dg.AssetRecordsFilter(asset_key=key, storage_ids=list(latest.values()))
-        for record in instance.fetch_materializations(wanted, limit=len(latest)).records:
-            event = record.asset_materialization
-            found = event.metadata.get(ids) if event else None
-            if found is not None:
-                runs[str(found.value)] = datetime.fromtimestamp(record.timestamp, UTC)
+        runs |= _asked(instance, wanted, len(latest), ids)
     return runs
