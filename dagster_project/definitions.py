@@ -33,7 +33,7 @@ from dagster_project.instance import keep_private
 from dagster_project.references import reference_io_manager
 from dagster_project.sensors.abandoned import abandoned_runs
 from dagster_project.sensors.notices import failures_sensor, notices_sensor
-from dagster_project.subjects import described, subject_folders, survey
+from dagster_project.subjects import described, survey
 from memory_assets.errors import InputError, place_of
 from memory_assets.subjects import AuditedSubject
 
@@ -102,7 +102,7 @@ def load_alone(root: Path, name: str) -> dg.Definitions:
     Raises:
         InputError: it cannot be loaded.
     """
-    own = subject_folders(root).get(name)
+    own = survey(root).folders.get(name)
     others = {path.parent.name for path in described(root) if path.parent.name != own}
     try:
         return _load(root, others)
@@ -140,8 +140,7 @@ def build_definitions(root: Path = PROJECT_ROOT) -> dg.Definitions:
         broken = _cannot_load(root, subjects)
         if not broken:
             raise
-        folders = subject_folders(root)
-        left_out |= {folders[name] for name in broken}
+        left_out |= {project.folders[name] for name in broken}
         subjects = {name: one for name, one in subjects.items() if name not in broken}
         said += broken.values()
         graphs = _load(root, left_out)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -116,25 +115,6 @@ def described(root: Path) -> list[Path]:
     return sorted((root / "dagster_project" / "defs").glob("*/defs.yaml"))
 
 
-def read_subjects(root: Path) -> dict[str, AuditedSubject]:
-    """All subjects of a project, by name.
-
-    Raises:
-        InputError: as `read_subject`, or two subjects of one name.
-    """
-    found: dict[str, AuditedSubject] = {}
-    for path in described(root):
-        subject = read_subject(path)
-        if subject is None:
-            continue
-        if subject.subject in found:
-            raise InputError(
-                f"{path}: attributes.subject: {subject.subject!r} is taken; choose another name"
-            )
-        found[subject.subject] = subject
-    return found
-
-
 @dataclass(frozen=True)
 class Unread:
     """A subject's file that cannot be read: its folder, and why, in one line."""
@@ -145,10 +125,14 @@ class Unread:
 
 @dataclass(frozen=True)
 class Survey:
-    """The subjects of a project that can be read, by name, and the files that cannot."""
+    """The subjects of a project that can be read, by name, and the files that cannot.
+
+    `folders` are those of the subjects under `defs/`, by the same names.
+    """
 
     subjects: dict[str, AuditedSubject]
     unread: tuple[Unread, ...] = ()
+    folders: dict[str, str] = field(default_factory=dict)
 
 
 def survey(root: Path) -> Survey:
@@ -156,10 +140,6 @@ def survey(root: Path) -> Survey:
 
     Of two that claim one name neither is read: nobody could tell which of them is meant.
     """
-    try:
-        return Survey(read_subjects(root))
-    except InputError:
-        pass  # one of them at least; which ones, and what of the others, is found file by file
     claims: dict[str, list[tuple[Path, AuditedSubject]]] = {}
     unread = []
     for path in described(root):
@@ -174,8 +154,10 @@ def survey(root: Path) -> Survey:
         if len(claimed) > 1:
             paths = [path for path, _ in claimed]
             unread += [Unread(path.parent.name, _taken(path, name, paths)) for path in paths]
-    known = {name: claimed[0][1] for name, claimed in claims.items() if len(claimed) == 1}
-    return Survey(known, tuple(unread))
+    alone = {name: claimed[0] for name, claimed in claims.items() if len(claimed) == 1}
+    subjects = {name: subject for name, (_, subject) in alone.items()}
+    folders = {name: path.parent.name for name, (path, _) in alone.items()}
+    return Survey(subjects, tuple(unread), folders)
 
 
 def _taken(path: Path, name: str, paths: Iterable[Path]) -> str:
@@ -183,14 +165,16 @@ def _taken(path: Path, name: str, paths: Iterable[Path]) -> str:
     return f"{path}: attributes.subject: {name!r} is taken by {others}; choose another name"
 
 
-def subject_folders(root: Path) -> dict[str, str]:
-    """The folders under `defs/` of the subjects that can be read, by the subjects' names."""
-    found = {}
-    for path in described(root):
-        with suppress(InputError):
-            if (subject := read_subject(path)) is not None:
-                found[subject.subject] = path.parent.name
-    return found
+def read_subjects(root: Path) -> dict[str, AuditedSubject]:
+    """All subjects of a project, by name.
+
+    Raises:
+        InputError: as `read_subject`, or two subjects of one name.
+    """
+    found = survey(root)
+    for one in found.unread:
+        raise InputError(one.text)
+    return found.subjects
 
 
 def find_subject(root: Path, name: str) -> AuditedSubject:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from dagster_project import auditing
 from dagster_project.cli import app
+from dagster_project.subjects import Survey
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def daemon(tmp_path, monkeypatch):
         monkeypatch.setattr(auditing, "build_definitions", lambda _: daemon.definitions)
         monkeypatch.setattr(auditing, "open_instance", lambda: nullcontext(daemon.instance))
         monkeypatch.setattr("dagster_project.cli.project_root", lambda: root)
-        monkeypatch.setattr("dagster_project.subjects.read_subjects", lambda _: subjects)
+        monkeypatch.setattr("dagster_project.subjects.survey", lambda _: Survey(subjects))
         yield daemon
 
 

@@ -23,7 +23,7 @@ from automation_projects import SteppedDaemon  # noqa: E402
 
 from dagster_project import auditing  # noqa: E402
 from dagster_project.cli import app  # noqa: E402
-from dagster_project.subjects import find_subject, survey  # noqa: E402
+from dagster_project.subjects import Survey, find_subject, survey  # noqa: E402
 from memory_assets.audits import options, shadows  # noqa: E402
 from memory_assets.errors import InputError  # noqa: E402
 
@@ -41,7 +41,7 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SteppedDaem
         monkeypatch.setattr(auditing, "build_definitions", lambda _: daemon.definitions)
         monkeypatch.setattr(auditing, "open_instance", lambda: nullcontext(daemon.instance))
         monkeypatch.setattr("dagster_project.cli.project_root", lambda: root)
-        monkeypatch.setattr("dagster_project.subjects.read_subjects", lambda _: daemon.subjects)
+        monkeypatch.setattr("dagster_project.subjects.survey", lambda _: Survey(daemon.subjects))
         yield daemon
 
 
