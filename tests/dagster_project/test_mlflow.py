@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import automation_projects as tiny
 import pytest
+from mlflow_server import register, serving
 
 from memory_assets.errors import InputError
 from memory_assets.history.questions import ask
@@ -26,47 +20,14 @@ mlflow = pytest.importorskip("mlflow", reason="the extra mlflow is not installed
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=log, stderr=log, start_new_session=True
-        )
-    url = f"http://127.0.0.1:{port}"
-    for _ in range(120):
-        try:
-            urllib.request.urlopen(f"{url}/health", timeout=2)
-            break
-        except (urllib.error.URLError, OSError):
-            time.sleep(1)
-    else:
-        raise AssertionError((folder / "log").read_text())
-    yield url
-    os.killpg(process.pid, 15)
-    process.wait(120)
+    with serving(tmp_path_factory.mktemp("mlflow")) as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("MEMORY_ASSETS_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
-
-
-def register(server: str, model: str, file: Path) -> str:
-    """What a training pipeline does: log the weights of a run, register them."""
-    client = mlflow.MlflowClient(tracking_uri=server, registry_uri=server)
-    run = client.create_run("0").info
-    client.log_artifact(run.run_id, str(file), "weights")
-    if not client.search_registered_models(f"name='{model}'"):
-        client.create_registered_model(model)
-    source = f"{run.artifact_uri}/weights"
-    return str(client.create_model_version(model, source, run.run_id).version)
 
 
 def test_a_registered_version_is_audited_and_an_alias_names_it(server: str, tmp_path, home):

@@ -3,14 +3,8 @@ registry itself has it."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +22,7 @@ from memory_assets.subjects import ClassifierSubject
 
 sys.path.append(str(Path(__file__).parents[1] / "history"))
 from history_bundles import bundle, written
+from mlflow_server import register, serving
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n"
 STRAY_FILES = """
@@ -212,43 +207,8 @@ def test_a_version_whose_file_is_gone_is_not_audited(project: TinyProject):
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real MLflow on loopback."""
     pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
-    folder = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=log, stderr=log, start_new_session=True
-        )
-    url = f"http://127.0.0.1:{port}"
-    for _ in range(120):
-        try:
-            urllib.request.urlopen(f"{url}/health", timeout=2)
-            break
-        except (urllib.error.URLError, OSError):
-            time.sleep(1)
-    else:
-        raise AssertionError((folder / "log").read_text())
-    yield url
-    os.killpg(process.pid, 15)
-    process.wait(120)
-
-
-def register(server: str, model: str, file: Path) -> str:
-    """What a training pipeline does: log the weights of a run, register them."""
-    import mlflow
-
-    client = mlflow.MlflowClient(tracking_uri=server, registry_uri=server)
-    run = client.create_run("0").info
-    client.log_artifact(run.run_id, str(file), "weights")
-    if not client.search_registered_models(f"name='{model}'"):
-        client.create_registered_model(model)
-    source = f"{run.artifact_uri}/weights"
-    return str(client.create_model_version(model, source, run.run_id).version)
+    with serving(tmp_path_factory.mktemp("mlflow")) as url:
+        yield url
 
 
 @pytest.mark.slow
