@@ -147,18 +147,15 @@ def audit(
 
     What cannot be audited holds back nothing else: it is named, and the worst exit code counts.
     """
-    from dagster_project.subjects import choose, refuse_unread, survey
+    from dagster_project.subjects import choose, survey
 
     root, names = project_root(), subjects or []
     project = survey(root)
-    for name in names:
-        if name not in project.subjects:
-            refuse_unread(project, name)
     # One whose file cannot be read is not audited either; where others are asked for, it is named.
     unread = [NotDone(one.folder, "", one.text) for one in project.unread]
-    if not project.subjects:
+    if not (names or project.subjects):
         say_not_done(unread)
-    chosen = choose(project.subjects, names)
+    chosen = choose(project, names)
     if plan:
         _plan(chosen, root)
         return
@@ -212,11 +209,13 @@ def gate(
     """For CI: exit 0 when the gate passes, 1 when it fails, 4 when it is inconclusive, 5 when there
     is no verdict: insufficient evidence, or no audit of what is there now."""
     from dagster_project.gating import EXIT_CODES, decide
-    from dagster_project.subjects import survey
+    from dagster_project.subjects import choose, survey
     from memory_assets.history.questions import no_formula
 
-    decision = decide(project_root(), subject, version)
-    _say_left_out(survey(project_root()))
+    root = project_root()
+    project = survey(root)
+    decision = decide(choose(project, [subject])[0], root, version)
+    _say_left_out(project)
     if output is Format.json:
         print(json.dumps(decision.as_dict(), ensure_ascii=False, indent=2))
     elif output is Format.csv:

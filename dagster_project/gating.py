@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from dagster_project.releases import Release, release_now
-from dagster_project.subjects import find_subject
 from memory_assets.artifacts import home
 from memory_assets.audits.now import Basis, basis_now
 from memory_assets.errors import InputError
@@ -64,7 +63,7 @@ class GateDecision:
         return asdict(self)
 
 
-def decide(root: Path, name: str, version: str | None) -> GateDecision:
+def decide(subject: AuditedSubject, root: Path, version: str | None) -> GateDecision:
     """The verdict on a version as it is now, on the newest release where none is named.
 
     The digests of its weights, records, members, shadow models and settings are taken anew; the
@@ -72,10 +71,10 @@ def decide(root: Path, name: str, version: str | None) -> GateDecision:
     audited: neither the audit of another state nor that of another version speaks for it.
 
     Raises:
-        InputError: unknown subject or version, something that cannot be read, or a registry that
-            does not answer.
+        InputError: unknown version, something that cannot be read, or a registry that does not
+            answer.
     """
-    subject = find_subject(root, name)
+    name = subject.subject
     ask(home(), "select 1")  # without a history there is one thing to do, whatever was released
     release = release_now(subject, root, version)
     audits = ask(home(), _AUDITS, {"subject": name, "version": release.version}).to_pylist()

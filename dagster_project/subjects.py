@@ -183,10 +183,7 @@ def find_subject(root: Path, name: str) -> AuditedSubject:
     Raises:
         InputError: there is none, or its file cannot be read.
     """
-    found = survey(root)
-    if name not in found.subjects:
-        refuse_unread(found, name)
-    return choose(found.subjects, [name])[0]
+    return choose(survey(root), [name])[0]
 
 
 def refuse_unread(found: Survey, name: str) -> None:
@@ -199,15 +196,18 @@ def refuse_unread(found: Survey, name: str) -> None:
         raise InputError(unread.text)
 
 
-def choose(subjects: dict[str, AuditedSubject], names: Iterable[str]) -> list[AuditedSubject]:
-    """The named subjects, or all of them where none is named.
+def choose(found: Survey, names: Iterable[str]) -> list[AuditedSubject]:
+    """The named subjects, whatever is wrong with others; all of them where none is named.
 
     Raises:
-        InputError: an unknown name, or no subject at all.
+        InputError: an unknown name, a file that cannot be read and may be meant, or no subject at
+            all.
     """
+    subjects = found.subjects
     known = ", ".join(subjects) or "none"
     for name in names:
         if name not in subjects:
+            refuse_unread(found, name)
             near = difflib.get_close_matches(name, subjects, n=1)
             hint = f"did you mean {near[0]!r}" if near else f"known are: {known}"
             raise InputError(f"subject {name!r}: no such subject in dagster_project/defs; {hint}")

@@ -25,7 +25,7 @@ def daemon(tmp_path, monkeypatch):
         monkeypatch.setattr(auditing, "build_definitions", lambda _: daemon.definitions)
         monkeypatch.setattr(auditing, "open_instance", lambda: nullcontext(daemon.instance))
         monkeypatch.setattr("dagster_project.cli.project_root", lambda: root)
-        monkeypatch.setattr("dagster_project.subjects.survey", lambda _: Survey(subjects))
+        monkeypatch.setattr("dagster_project.subjects.survey", lambda _: Survey(dict(subjects)))
         yield daemon
 
 

@@ -41,7 +41,9 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SteppedDaem
         monkeypatch.setattr(auditing, "build_definitions", lambda _: daemon.definitions)
         monkeypatch.setattr(auditing, "open_instance", lambda: nullcontext(daemon.instance))
         monkeypatch.setattr("dagster_project.cli.project_root", lambda: root)
-        monkeypatch.setattr("dagster_project.subjects.survey", lambda _: Survey(daemon.subjects))
+        monkeypatch.setattr(
+            "dagster_project.subjects.survey", lambda _: Survey(dict(daemon.subjects))
+        )
         yield daemon
 
 
