@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from unittest.mock import patch
 
 import dagster as dg
 import numpy as np
+import yaml
 from dagster._core.definitions.partitions.context import partition_loading_context
 
 from dagster_project.automation import RUN_BY_AUTOMATION
@@ -25,11 +27,34 @@ from dagster_project.sensors.versions import versions_sensor
 from memory_assets.models.checkpoints import Manifest, save_checkpoint
 from memory_assets.subjects import ClassifierSubject
 
+CHECKOUT = Path(__file__).parents[2]
 MLP = {"inputs": 4, "hidden": 4, "classes": 2}
 PRICE = ("risk", "audit_plan", "roi_report")
 CONCLUSION = ("leakage", *PRICE)
 VERSION_ASSETS = ("version_pool", "target_signals", "attack_scores", *CONCLUSION)
 POOL_ASSETS = ("dataset", "shadow_models", "shadow_signals", "memorization", "information")
+
+
+def copy_project(root: Path, *kept: str) -> Path:
+    """The shipped project with these of its subjects alone; returns the folder `defs` of it."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(CHECKOUT / "dagster_project", root / "dagster_project", ignore=ignored)
+    for name in ("pyproject.toml", "workspace.yaml"):
+        shutil.copy(CHECKOUT / name, root / name)
+    defs = root / "dagster_project" / "defs"
+    for shipped in defs.glob("*/defs.yaml"):
+        if shipped.parent.name not in kept:
+            shutil.rmtree(shipped.parent)
+    return defs
+
+
+def declare(defs: Path, subject: ClassifierSubject) -> None:
+    """Write the file that describes a subject, as its owner does."""
+    attributes = subject.model_dump(exclude_unset=True)
+    described = {"type": "dagster_project.ClassifierAudit", "attributes": attributes}
+    (defs / subject.subject).mkdir()
+    (defs / subject.subject / "__init__.py").touch()
+    (defs / subject.subject / "defs.yaml").write_text(yaml.safe_dump(described))
 
 
 def write_records(folder: Path, seed: int = 0, n: int = 60) -> None:

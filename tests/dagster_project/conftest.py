@@ -12,10 +12,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from automation_projects import copy_project
 
 from memory_assets.examples import digits
-
-CHECKOUT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -77,13 +76,7 @@ def checkpoints(tmp_path_factory) -> Path:
 
 def _make_project(folder: Path, checkpoints: Path, models: int) -> Project:
     root = folder / "project"
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(CHECKOUT / "dagster_project", root / "dagster_project", ignore=ignored)
-    for other in (root / "dagster_project" / "defs").iterdir():
-        if (other / "defs.yaml").exists() and other.name != "digits":
-            shutil.rmtree(other)
-    for name in ("pyproject.toml", "workspace.yaml"):
-        shutil.copy(CHECKOUT / name, root / name)
+    copy_project(root, "digits")
     shutil.copytree(checkpoints, root / "models" / "digits")
     made = Project(root, folder / "home")
     text = made.defs.read_text()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,9 +17,8 @@ from pathlib import Path
 import automation_projects as tiny
 import duckdb
 import pytest
-import yaml
+from automation_projects import CHECKOUT
 
-CHECKOUT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 240
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("daemon")]
@@ -30,18 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("daemon")]
 def project(tmp_path) -> Path:
     """The shipped project with one tiny subject in place of the shipped ones."""
     root = tmp_path / "project"
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(CHECKOUT / "dagster_project", root / "dagster_project", ignore=ignored)
-    for name in ("pyproject.toml", "workspace.yaml"):
-        shutil.copy(CHECKOUT / name, root / name)
-    defs = root / "dagster_project" / "defs"
-    for shipped in defs.glob("*/defs.yaml"):
-        shutil.rmtree(shipped.parent)
-    (defs / "tiny").mkdir()
-    (defs / "tiny" / "__init__.py").touch()
-    attributes = tiny.tiny_subject("tiny").model_dump(exclude_unset=True)
-    described = {"type": "dagster_project.ClassifierAudit", "attributes": attributes}
-    (defs / "tiny" / "defs.yaml").write_text(yaml.safe_dump(described))
+    tiny.declare(tiny.copy_project(root), tiny.tiny_subject("tiny"))
     tiny.write_records(root / "tiny")
     (root / "tiny" / "checkpoints").mkdir()
     return root

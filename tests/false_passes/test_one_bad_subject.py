@@ -12,7 +12,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-import yaml
 from typer.testing import CliRunner, Result
 
 CHECKOUT = Path(__file__).parents[2]
@@ -217,21 +216,12 @@ def test_an_interrupt_stops_at_once(two: SteppedDaemon, monkeypatch: pytest.Monk
 def project(tmp_path: Path) -> Path:
     """A project of files: one subject that can be read, and three that cannot."""
     root = tmp_path / "project"
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(CHECKOUT / "dagster_project", root / "dagster_project", ignore=ignored)
-    for name in ("pyproject.toml", "workspace.yaml"):
-        shutil.copy(CHECKOUT / name, root / name)
-    defs = root / "dagster_project" / "defs"
-    for shipped in defs.glob("*/defs.yaml"):
-        shutil.rmtree(shipped.parent)
+    defs = tiny.copy_project(root)
     for name in ("alpha", "beta", "gamma"):
-        attributes = tiny.tiny_subject(name).model_dump(exclude_unset=True)
+        tiny.declare(defs, tiny.tiny_subject(name))
         tiny.write_records(root / name)
         (root / name / "checkpoints").mkdir()
         tiny.write_checkpoint(root / name, "v1", seed=1)
-        (defs / name).mkdir()
-        described = {"type": "dagster_project.ClassifierAudit", "attributes": attributes}
-        (defs / name / "defs.yaml").write_text(yaml.safe_dump(described))
     (defs / "alpha" / "defs.yaml").write_text("type: [not YAML\n")
     # Read as it stands it is a subject; what Dagster makes of it is none.
     text = (defs / "gamma" / "defs.yaml").read_text()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from typing import Any
 
 import duckdb
 import pytest
-import yaml
 
 CHECKOUT = Path(__file__).parents[2]
 TINY = CHECKOUT / "tests" / "dagster_project"
@@ -133,18 +131,7 @@ class Warm:
 
 def small_project(root: Path) -> Path:
     """A project with one tiny subject of one version."""
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(CHECKOUT / "dagster_project", root / "dagster_project", ignore=ignored)
-    for name in ("pyproject.toml", "workspace.yaml"):
-        shutil.copy(CHECKOUT / name, root / name)
-    defs = root / "dagster_project" / "defs"
-    for shipped in defs.glob("*/defs.yaml"):
-        shutil.rmtree(shipped.parent)
-    attributes = tiny.tiny_subject("tiny").model_dump(exclude_unset=True)
-    described = {"type": "dagster_project.ClassifierAudit", "attributes": attributes}
-    (defs / "tiny").mkdir()
-    (defs / "tiny" / "__init__.py").touch()
-    (defs / "tiny" / "defs.yaml").write_text(yaml.safe_dump(described))
+    tiny.declare(tiny.copy_project(root), tiny.tiny_subject("tiny"))
     tiny.write_records(root / "tiny")
     tiny.write_checkpoint(root / "tiny", "v1", seed=1)
     return root
