@@ -95,7 +95,7 @@ class RecordsSpec(Spec):
         if self.id == self.label:
             raise ValueError(
                 f"id and label both name {self.id!r}, and a class is no id of a record; name the "
-                "column of ids, or say id: {ROW_NUMBER}"
+                f"column of ids, or say id: {ROW_NUMBER}"
             )
         return self
 
