@@ -26,7 +26,7 @@ from memory_assets.controls.scoring import percent
 from memory_assets.controls.sensitivity import Sensitivity, sensitivity_of
 from memory_assets.errors import InputError
 from memory_assets.formulas import GATE, together
-from memory_assets.results.metrics import Metric, chance, find, rate_of
+from memory_assets.results.metrics import Metric, chance, find, own_false_positive_rate
 from memory_assets.sentences import say
 from memory_assets.statistics import power
 from memory_assets.statistics.estimate import Control, Estimate, Measurement, Verdict
@@ -158,8 +158,7 @@ def _side_of(estimate: Estimate, limit: float) -> Outcome:
 
 def _needed(m: Measurement, limit: float, rows: int) -> int | None:
     """Records with which this row, its value unchanged, would settle at 80% power."""
-    e, fpr = m.estimate, rate_of(m.metric)
-    fpr = fpr if m.metric.startswith("tpr_at_fpr_") else None
+    e, fpr = m.estimate, own_false_positive_rate(m.metric)
     if e.value is None:
         if fpr is None:
             return None
