@@ -20,7 +20,7 @@ Unit = Literal["probability", "nats", "bits"]
 Direction = Literal["higher", "lower"]
 Rate = Literal["false positives", "shadow threshold", "value"]
 
-_RATE = re.compile(r"(?P<stem>[a-z_]+)_(?P<rate>0?\.\d+|\d+e-\d+)")
+_RATE = re.compile(r"(?P<stem>[a-z_]+)_(?P<rate>0?\.\d+|\d+(?:\.\d+)?e-\d+)")
 _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*%\s*")
 
 
