@@ -272,6 +272,16 @@ def _number(name: str, written: object, metric: Metric) -> float:
     return float(written)  # type: ignore[arg-type]
 
 
+def refuse_guessing(name: str, limit: float, written: object) -> None:
+    """Raise InputError for a limit that guessing reaches: no model could pass it."""
+    guessing = chance(name)
+    if guessing is not None and limit <= guessing:
+        raise InputError(
+            f"gate.{name}: {written!r}; guessing alone reaches {guessing:g}, so that no model "
+            f"could pass; expected a limit above {guessing:g}"
+        )
+
+
 def limit_of(name: str, written: object) -> float:
     """The limit that an owner wrote for a metric, as a number in the metric's unit.
 
@@ -305,12 +315,7 @@ def limit_of(name: str, written: object) -> float:
             "range, so that none could pass; "
             f"expected a limit {'below' if from_below else 'above'} {limit:g}"
         )
-    guessing = chance(name)
-    if guessing is not None and limit <= guessing:
-        raise InputError(
-            f"gate.{name}: {written!r}; guessing alone reaches {guessing:g}, so that no model "
-            f"could pass; expected a limit above {guessing:g}"
-        )
+    refuse_guessing(name, limit, written)
     return limit
 
 
