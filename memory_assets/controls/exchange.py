@@ -16,6 +16,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from memory_assets.statistics.roc import alarms_allowed
+
 Floats = NDArray[np.float64]
 Labels = NDArray[np.bool_]
 """`[B, N]`: True for a member. Row 0 holds the true labels, the others are as likely by chance."""
@@ -64,7 +66,7 @@ def hit_rates(scores: Floats, labels: Labels, fprs: tuple[float, ...], seed: int
     alarms = np.cumsum(~ranked, axis=1, dtype=np.int32)
     found = np.empty((len(labels), len(fprs)))
     for column, fpr in enumerate(fprs):
-        allowed = int(fpr * others * (1 + 1e-12))
+        allowed = alarms_allowed(fpr, others)
         kept = (alarms <= allowed).sum(axis=1)  # alarms do not fall: these are the first records
         found[:, column] = (kept - np.minimum(alarms[:, -1], allowed)) / members
     return found
