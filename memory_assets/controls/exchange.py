@@ -99,8 +99,11 @@ def told_by(
     scores: Floats, labels: Labels, fprs: tuple[float, ...], level: float, seed: int
 ) -> Told:
     """Judge scores `[N]` that were made without these records' labels."""
-    areas = aucs(scores, labels)
-    rates = hit_rates(scores, labels, fprs, seed)
+    return told_of(aucs(scores, labels), hit_rates(scores, labels, fprs, seed), fprs, level)
+
+
+def told_of(areas: Floats, rates: Floats, fprs: tuple[float, ...], level: float) -> Told:
+    """What the AUC `[B]` and the TPR `[B, len(fprs)]` by each row of labels tell."""
     each = p_values(np.column_stack([areas, rates])).min(axis=1)
     half = float(np.quantile(np.abs(areas - 0.5), 1 - level, method="higher"))
     p = float((each <= each[0]).mean())
