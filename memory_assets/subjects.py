@@ -95,7 +95,7 @@ class RecordsSpec(Spec):
         if self.id == self.label:
             raise ValueError(
                 f"id and label both name {self.id!r}, and a class is no id of a record; name the "
-                "column of ids, or say id: {ROW_NUMBER}"
+                f"column of ids, or say id: {ROW_NUMBER}"
             )
         return self
 
@@ -293,16 +293,12 @@ class ClassifierSubject(PooledSubject):
                 f"queries ask variants of a record, and the model came by {given[0]}; "
                 "bring a recipe or leave queries out"
             )
-        if self.options and self.recipe is None:
-            raise ValueError(
-                f"options change a recipe, and the model came by {given[0]}; "
-                "bring a recipe or leave options out"
-            )
-        if self.recipes and self.recipe is None:
-            raise ValueError(
-                f"recipes change a recipe, and the model came by {given[0]}; "
-                "bring a recipe or leave recipes out"
-            )
+        for changes in ("options", "recipes"):
+            if getattr(self, changes) and self.recipe is None:
+                raise ValueError(
+                    f"{changes} change a recipe, and the model came by {given[0]}; "
+                    f"bring a recipe or leave {changes} out"
+                )
         for version, said in self.recipes.items():
             for name, value in said.changes().items():
                 if value is None and name != "dp":

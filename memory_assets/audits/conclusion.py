@@ -44,7 +44,7 @@ from memory_assets.errors import InputError
 from memory_assets.formulas import ACCOUNTANT, CONCLUSION, GATE, UTILITY, Formula, Step
 from memory_assets.formulas import REPLACE_ONE as REPLACE_ONE_FORMULA
 from memory_assets.history.bundle import Audit, AuditBundle, as_record_scores
-from memory_assets.models.checkpoints import SUFFIX, list_versions, read_manifest
+from memory_assets.models.checkpoints import carried_manifest, list_versions
 from memory_assets.models.predictions import said_to_be_trained
 from memory_assets.pool.blocks import common_rows
 from memory_assets.pool.precision import aligned
@@ -138,8 +138,7 @@ def _provenance(path: Path | None, prepared: Prepared) -> Control:
         told = {"wrong": wrong, "records": len(rows)} if wrong else {}
         detail = say(f"provenance.{key}", **told)
         return Control("provenance", not wrong, None, None, None, detail)
-    carries = path is not None and (path.is_dir() or path.suffix == SUFFIX)
-    manifest = read_manifest(path) if path is not None and carries else None
+    manifest = carried_manifest(path)
     if manifest is None:
         return Control("provenance", True, None, None, None, say("provenance.no_manifest"))
     if manifest.members_digest != prepared.members_digest:

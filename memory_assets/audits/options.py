@@ -23,12 +23,10 @@ from memory_assets.audits.shadows import (
 )
 from memory_assets.audits.ways.by_recipe import ByRecipe
 from memory_assets.audits.ways.choice import way_of
-from memory_assets.audits.ways.protocol import questions_about
 from memory_assets.digest import digest, digest_file
 from memory_assets.formulas import TRAINER, Step
 from memory_assets.models.recipe import Recipe
-from memory_assets.pool.blocks import common_rows, load_block, train_rows
-from memory_assets.pool.query import target_signals
+from memory_assets.pool.blocks import common_rows, train_rows
 from memory_assets.pool.signal_files import save_signals
 from memory_assets.records.prepared import Prepared
 from memory_assets.subjects import ClassifierSubject
@@ -108,16 +106,14 @@ def option_signals(
     option: ClassifierSubject, root: Path, prepared: Prepared, target: Path, store: ArtifactStore
 ) -> tuple[Artifact, str]:
     """What an option's target answers; and the digest of its weights."""
-    assert option.recipe is not None
-    recipe, side = option.recipe.recipe(), prepared.pairing.target_side
     weights = digest_file(target)
+    way = way_of(option, root, device_name())
 
     @SIGNALS_STEP.at_work()
     def build(path: Path) -> None:
-        state = load_block(target)
-        questions = questions_about(prepared)
-        save_signals(target_signals(recipe, state, questions, side, device_name()), path)
+        save_signals(way.ask_target(target, prepared), path)
 
-    asked_by = way_of(option, root, device_name()).asked_by()
-    key = digest("option", weights, asked_by, prepared.key, SIGNALS_STEP.versions())
+    # Answers about the records alone may lie under the key without their altered copies.
+    altered = [] if option.queries == "identity" else [option.queries]
+    key = digest("option", weights, way.asked_by(), prepared.key, SIGNALS_STEP.versions(), *altered)
     return store.get_or_build(SIGNALS_KIND, key, build, TENSORS), weights

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -19,7 +18,7 @@ from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits.shadows import BLOCK_KIND, TENSORS, PoolPlan, plan_pool
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
-from memory_assets.models.checkpoints import SUFFIX, list_versions, read_manifest
+from memory_assets.models.checkpoints import carried_manifest, list_versions
 from memory_assets.models.recipe import DpSgd, Recipe
 from memory_assets.records.prepared import Prepared
 from memory_assets.sentences import say
@@ -93,7 +92,8 @@ def recipe_of(subject: ClassifierSubject, root: Path, version: str) -> VersionRe
     declared = subject.settings_of(version)
     own = replace(usual, **declared)
     path = list_versions(root / subject.checkpoints).get(version)
-    said = _manifest_recipe(path)
+    manifest = carried_manifest(path)
+    said = manifest.recipe if manifest else {}
     if not said:
         return _differing(subject, usual, own)
     try:
@@ -114,12 +114,6 @@ def recipe_of(subject: ClassifierSubject, root: Path, version: str) -> VersionRe
     if work > _MOST_WORK and not {"epochs", "batch_size"} & set(declared):
         return VersionRecipe(subject, withheld=say("recipe_match.manifest_work", times=work))
     return _differing(subject, usual, own)
-
-
-def _manifest_recipe(path: Path | None) -> dict[str, Any]:
-    carries = path is not None and (path.is_dir() or path.suffix == SUFFIX)
-    manifest = read_manifest(path) if path is not None and carries else None
-    return manifest.recipe if manifest else {}
 
 
 def _told(value: object) -> str:

@@ -21,7 +21,7 @@ from memory_assets.controls.blind_features import LABEL, Columns, as_columns
 from memory_assets.controls.blind_judges import by_ridge, by_trees, draw_folds, likeness
 from memory_assets.controls.exchange import Told, columns_apart, relabel_pairs
 from memory_assets.controls.scoring import FAMILY_LEVEL, percent
-from memory_assets.results.metrics import rate_of
+from memory_assets.results.metrics import own_false_positive_rate
 from memory_assets.sentences import said_together, say
 from memory_assets.statistics.estimate import Control
 
@@ -32,7 +32,7 @@ USUAL_FPR = (0.01, 0.1)
 
 def gated_rates(gate: Mapping[str, float]) -> dict[float, float]:
     """False positive rates of which the gate speaks, with the limit at each."""
-    rates = {m: rate_of(m) for m in gate if m.startswith("tpr_at_fpr_")}
+    rates = {m: own_false_positive_rate(m) for m in gate}
     return {rate: gate[metric] for metric, rate in rates.items() if rate is not None}
 
 

@@ -26,8 +26,8 @@ from memory_assets.controls.exchange import (
     Told,
     aucs,
     hit_rates,
-    p_values,
     told_by,
+    told_of,
 )
 
 FOLDS = 5
@@ -96,10 +96,7 @@ def by_ridge(
     for row, own in enumerate(scores):
         areas[row] = aucs(own, labels[row : row + 1])[0]
         rates[row] = hit_rates(own, labels[row : row + 1], fprs, seed)[0]
-    each = p_values(np.column_stack([areas, rates])).min(axis=1)
-    half = float(np.quantile(np.abs(areas - 0.5), 1 - level, method="higher"))
-    reached = dict(zip(fprs, rates[0].tolist(), strict=True))
-    return Told(float(areas[0]), half, reached, float((each <= each[0]).mean()))
+    return told_of(areas, rates, fprs, level)
 
 
 def _worth_a_tree(columns: Table, member: NDArray[np.bool_], rows: NDArray) -> NDArray[np.intp]:

@@ -7,21 +7,14 @@ nothing. If renaming its outputs makes clearly more answers right, the order is 
 from __future__ import annotations
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from memory_assets.controls.scoring import FAMILY_LEVEL, percent
+from memory_assets.controls.scoring import FAMILY_LEVEL, percent, right_more_often
 from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control
 
 _MOST_CLASSES = 1_000
-
-
-def _better(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
-    """Whether `one` is right more often than `other` about the same records, by the sign test."""
-    only, either = int((one & ~other).sum()), int((one != other).sum())
-    return bool(either) and float(scipy.stats.binom.sf(only - 1, either, 0.5)) <= FAMILY_LEVEL / 2
 
 
 def class_order(
@@ -44,7 +37,8 @@ def class_order(
     name = linear_sum_assignment(-table)[1]
     renamed = name[predicted[judge]] == labels[judge]
     common = labels[judge] == np.bincount(labels[learn]).argmax()
-    if not (_better(renamed, right[judge]) and _better(renamed, common)):
+    level = FAMILY_LEVEL / 2
+    if not all(right_more_often(renamed, other, level) for other in (right[judge], common)):
         return passed
     told = {"accuracy": percent(accuracy), "renamed": percent(float(renamed.mean()))}
     detail = say("class_order.failed", **told)

@@ -16,6 +16,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from memory_assets.statistics.roc import alarms_allowed
+
 Floats = NDArray[np.float64]
 Labels = NDArray[np.bool_]
 """`[B, N]`: True for a member. Row 0 holds the true labels, the others are as likely by chance."""
@@ -64,7 +66,7 @@ def hit_rates(scores: Floats, labels: Labels, fprs: tuple[float, ...], seed: int
     alarms = np.cumsum(~ranked, axis=1, dtype=np.int32)
     found = np.empty((len(labels), len(fprs)))
     for column, fpr in enumerate(fprs):
-        allowed = int(fpr * others * (1 + 1e-12))
+        allowed = alarms_allowed(fpr, others)
         kept = (alarms <= allowed).sum(axis=1)  # alarms do not fall: these are the first records
         found[:, column] = (kept - np.minimum(alarms[:, -1], allowed)) / members
     return found
@@ -97,8 +99,11 @@ def told_by(
     scores: Floats, labels: Labels, fprs: tuple[float, ...], level: float, seed: int
 ) -> Told:
     """Judge scores `[N]` that were made without these records' labels."""
-    areas = aucs(scores, labels)
-    rates = hit_rates(scores, labels, fprs, seed)
+    return told_of(aucs(scores, labels), hit_rates(scores, labels, fprs, seed), fprs, level)
+
+
+def told_of(areas: Floats, rates: Floats, fprs: tuple[float, ...], level: float) -> Told:
+    """What the AUC `[B]` and the TPR `[B, len(fprs)]` by each row of labels tell."""
     each = p_values(np.column_stack([areas, rates])).min(axis=1)
     half = float(np.quantile(np.abs(areas - 0.5), 1 - level, method="higher"))
     p = float((each <= each[0]).mean())

@@ -7,9 +7,14 @@ the list is the wrong way round, or belongs to another model; what attacks find 
 from __future__ import annotations
 
 import numpy as np
-import scipy
 
-from memory_assets.controls.scoring import FAMILY_LEVEL, Attacks, attack_aucs, percent
+from memory_assets.controls.scoring import (
+    FAMILY_LEVEL,
+    Attacks,
+    attack_aucs,
+    percent,
+    right_more_often,
+)
 from memory_assets.pool.signals import Signals
 from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control, number
@@ -36,9 +41,7 @@ def member_list(attacks: Attacks, pool: Signals, target: Signals) -> Control:
     name, least = min(found.items(), key=lambda item: number(item[1].ci_high))
     low, high, value = (number(x) for x in (least.ci_low, least.ci_high, least.value))
     members, others = _right(target)
-    only = int((others & ~members).sum())
-    either = int((others != members).sum())
-    better = float(scipy.stats.binom.sf(only - 1, either, 0.5)) <= level / 2 if either else False
+    better = right_more_often(others, members, level / 2)
     if high < 0.5:
         told = {"attack": name, "value": value, "low": low, "high": high}
         detail = say("member_list.attack", **told)

@@ -57,6 +57,12 @@ def paired_auc(
     return Estimate(auc, auc - unseen * auc, auc + unseen * (1 - auc), n=n)
 
 
+def right_more_often(one: NDArray[np.bool_], other: NDArray[np.bool_], level: float) -> bool:
+    """Whether `one` is right more often than `other`, answer by answer: a one-sided sign test."""
+    only, either = int((one & ~other).sum()), int((one != other).sum())
+    return bool(either) and float(scipy.stats.binom.sf(only - 1, either, 0.5)) <= level
+
+
 def attack_aucs(
     attacks: Attacks, pool: Signals, target: Signals, confidence: float
 ) -> dict[str, Estimate]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from memory_assets.results.metrics import rate_of
+from memory_assets.results.metrics import own_false_positive_rate
 from memory_assets.statistics import power
 from memory_assets.statistics.estimate import Measurement
 
@@ -52,7 +52,7 @@ def sensitivity(
         few = power.detectable_auc(members, others)
         spread = power.detectable_auc(members, others, models)
         passable = power.passable_auc(members, others)
-    elif metric.startswith("tpr_at_fpr_") and (fpr := rate_of(metric)) is not None:
+    elif (fpr := own_false_positive_rate(metric)) is not None:
         few = power.detectable_tpr(members, others, fpr, "few")
         spread = power.detectable_tpr(members, others, fpr, "all", models)
         passable = power.passable_tpr(members, others, fpr)
@@ -67,22 +67,17 @@ def sensitivity(
 def sides(measurements: Sequence[Measurement], row: Measurement) -> tuple[int, int]:
     """Members and non-members behind a row; a rate counts its members, an AUC both."""
 
-    def of(metric: str) -> int | None:
-        return next(
-            (
-                m.estimate.n
-                for m in measurements
-                if (m.family, m.name, m.stratum) == (row.family, row.name, row.stratum)
-                and (m.metric.startswith(metric) and m.estimate.n > 0)
-            ),
-            None,
-        )
-
+    beside = [
+        (m.metric, m.estimate.n)
+        for m in measurements
+        if (m.family, m.name, m.stratum) == (row.family, row.name, row.stratum) and m.estimate.n
+    ]
     if row.metric == "auc":
-        members = of("tpr_at_fpr_") or row.estimate.n // 2
+        found = (n for metric, n in beside if own_false_positive_rate(metric) is not None)
+        members = next(found, row.estimate.n // 2)
         return members, max(row.estimate.n - members, 1)
     members = row.estimate.n
-    both = of("auc")
+    both = next((n for metric, n in beside if metric == "auc"), None)
     return members, both - members if both is not None and both > members else members
 
 

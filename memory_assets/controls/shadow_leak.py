@@ -16,13 +16,12 @@ from memory_assets.attacks.evaluate import rocs
 from memory_assets.attacks.registry import Attack
 from memory_assets.controls.verdict import Gate
 from memory_assets.pool.signals import Answers, Signals
-from memory_assets.results.metrics import rate_of
+from memory_assets.results.metrics import find, rate_of
 from memory_assets.statistics.estimate import Estimate
 from memory_assets.statistics.roc import Roc
 
 _MOST_MODELS = 16
 """Shadow models that are attacked; a larger pool resembles its target or shows that it does not."""
-_AT_RATE = ("tpr_at_fpr_", "tpr_at_shadow_threshold_")
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,10 @@ def _measured(metric: str, roc: Roc) -> Estimate | None:
         return roc.auc()
     if metric == "balanced_accuracy":
         return roc.balanced_accuracy()
-    if metric.startswith(_AT_RATE) and (fpr := rate_of(metric)) is not None:
-        return roc.tpr_at_fpr(fpr)
-    return None
+    known, fpr = find(metric), rate_of(metric)
+    if known is None or not known.finds_members or fpr is None:
+        return None
+    return roc.tpr_at_fpr(fpr)
 
 
 def shadow_leak(attacks: Sequence[Attack], pool: Signals, gate: Gate) -> ShadowLeak | None:

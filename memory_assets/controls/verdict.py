@@ -26,7 +26,7 @@ from memory_assets.controls.scoring import percent
 from memory_assets.controls.sensitivity import Sensitivity, sensitivity_of
 from memory_assets.errors import InputError
 from memory_assets.formulas import GATE, together
-from memory_assets.results.metrics import Metric, chance, find, rate_of
+from memory_assets.results.metrics import Metric, find, own_false_positive_rate, refuse_guessing
 from memory_assets.sentences import say
 from memory_assets.statistics import power
 from memory_assets.statistics.estimate import Control, Estimate, Measurement, Verdict
@@ -52,15 +52,10 @@ class Gate:
 
     def __post_init__(self) -> None:
         for metric, limit in self.thresholds.items():
-            guessing = chance(metric)
             number = isinstance(limit, int | float) and not isinstance(limit, bool)
             if not number or not math.isfinite(limit) or limit < 0:
                 raise InputError(f"gate.{metric}: {limit!r}; expected a number of at least 0")
-            if guessing is not None and limit <= guessing:
-                raise InputError(
-                    f"gate.{metric}: {limit:g}; guessing alone reaches {guessing:g}, so that no "
-                    f"model could pass; expected a limit above {guessing:g}"
-                )
+            refuse_guessing(metric, limit, limit)
 
 
 @dataclass(frozen=True)
@@ -158,8 +153,7 @@ def _side_of(estimate: Estimate, limit: float) -> Outcome:
 
 def _needed(m: Measurement, limit: float, rows: int) -> int | None:
     """Records with which this row, its value unchanged, would settle at 80% power."""
-    e, fpr = m.estimate, rate_of(m.metric)
-    fpr = fpr if m.metric.startswith("tpr_at_fpr_") else None
+    e, fpr = m.estimate, own_false_positive_rate(m.metric)
     if e.value is None:
         if fpr is None:
             return None

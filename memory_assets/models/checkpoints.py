@@ -242,6 +242,17 @@ def read_manifest(path: Path) -> Manifest | None:
     return Manifest(**row.model_dump())
 
 
+def carried_manifest(version: Path | None) -> Manifest | None:
+    """The manifest that a version came with; None of one that is gone, or whose kind has none.
+
+    Raises:
+        InputError: as `read_manifest`.
+    """
+    if version is None or not (version.is_dir() or version.suffix == SUFFIX):
+        return None
+    return read_manifest(version)
+
+
 def save_checkpoint(path: Path, state: dict[str, np.ndarray], manifest: Manifest) -> None:
     """Write weights and manifest as one safetensors file, whole or not at all."""
     from dataclasses import asdict

@@ -7,7 +7,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,8 +18,9 @@ NOMINAL_FPR = (0.1, 0.01, 0.001)
 
 Unit = Literal["probability", "nats", "bits"]
 Direction = Literal["higher", "lower"]
+Rate = Literal["false positives", "shadow threshold", "value"]
 
-_RATE = re.compile(r"(?P<stem>[a-z_]+)_(?P<rate>0?\.\d+|\d+e-\d+)")
+_RATE = re.compile(r"(?P<stem>[a-z_]+)_(?P<rate>0?\.\d+|\d+(?:\.\d+)?e-\d+)")
 _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*%\s*")
 
 
@@ -27,8 +28,10 @@ _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*%\s*")
 class Metric:
     """One metric, whatever attack or estimator reports it.
 
-    `name` is what the column `metric` holds; with `at_rate` a false-positive rate follows it
-    (`tpr_at_fpr_0.01`). The value lies from `low` to `high` (None: no such end), in `unit`.
+    `name` is what the column `metric` holds; with `at` a number follows it (`tpr_at_fpr_0.01`): a
+    false-positive rate of the model itself, that of the threshold that its shadows choose, or a
+    value. `finds_members` is said of the share of members found at such a rate, which guessing
+    brings to that rate itself. The value lies from `low` to `high` (None: no such end), in `unit`.
     `worse` is the side on which a model is worse; None where the figure describes the instrument
     or the data and a limit on it would mean nothing. `chance` is what guessing reaches, in
     expectation, on a model that leaks nothing: no limit at or below it can ever be passed.
@@ -41,15 +44,16 @@ class Metric:
     low: float | None
     high: float | None
     worse: Direction | None
-    at_rate: bool = False
+    at: Rate | None = None
+    finds_members: bool = False
     chance: float | None = None
     family: str | None = None
     percent: bool = False
 
     @property
-    def at_fpr(self) -> bool:
-        """Whether its rate is a false-positive rate of an attack."""
-        return self.at_rate and ("_at_fpr" in self.name or "_at_shadow" in self.name)
+    def at_rate(self) -> bool:
+        """Whether a number follows its name."""
+        return self.at is not None
 
     @property
     def is_limit_from_below(self) -> bool:
@@ -57,8 +61,12 @@ class Metric:
         return self.worse == "lower"
 
 
-def _shares(*names: str, worse: Direction | None = "higher", at_rate: bool = False) -> list[Metric]:
-    return [Metric(name, "probability", 0.0, 1.0, worse, at_rate, percent=True) for name in names]
+def _shares(*names: str, worse: Direction | None = "higher") -> list[Metric]:
+    return [Metric(name, "probability", 0.0, 1.0, worse, percent=True) for name in names]
+
+
+def _at(rate: Rate, metrics: Iterable[Metric], *, finds_members: bool = False) -> list[Metric]:
+    return [replace(m, at=rate, finds_members=finds_members) for m in metrics]
 
 
 _CHANCE_OF_TWO = 0.5
@@ -66,13 +74,14 @@ _METRICS = (
     # Membership inference.
     Metric("auc", "probability", 0.0, 1.0, "higher", chance=_CHANCE_OF_TWO),
     *(replace(m, chance=_CHANCE_OF_TWO) for m in _shares("balanced_accuracy")),
-    *_shares("tpr_at_fpr", at_rate=True),
-    *_shares("tpr_at_shadow_threshold", "ppv_at_shadow_threshold", at_rate=True),
-    *_shares("fpr_at_shadow_threshold", worse=None, at_rate=True),
+    *_at("false positives", _shares("tpr_at_fpr"), finds_members=True),
+    *_at("shadow threshold", _shares("tpr_at_shadow_threshold"), finds_members=True),
+    *_at("shadow threshold", _shares("ppv_at_shadow_threshold")),
+    *_at("shadow threshold", _shares("fpr_at_shadow_threshold", worse=None)),
     *_shares("jaccard_of_exposed", worse=None),
     # Memorization of single records, by shadow models.
     Metric("mean_memorization", "probability", -1.0, 1.0, "higher"),
-    *_shares("share_above", at_rate=True),
+    *_at("value", _shares("share_above")),
     Metric("mean_accuracy_gain", "probability", -1.0, 1.0, "higher", percent=True),
     Metric("mean_loss_gain", "nats", None, None, "higher"),
     *_shares("in_accuracy", "out_accuracy", worse=None),
@@ -171,7 +180,19 @@ def false_positive_rate(name: str) -> float | None:
     (0.05, None)
     """
     metric = find(name)
-    return rate_of(name) if metric is not None and metric.at_fpr else None
+    return rate_of(name) if metric is not None and metric.at not in (None, "value") else None
+
+
+def own_false_positive_rate(name: str) -> float | None:
+    """The same where it is a rate of the audited model's own non-members, and no shadow's.
+
+    >>> own_false_positive_rate("tpr_at_fpr_0.05")
+    0.05
+    >>> own_false_positive_rate("tpr_at_shadow_threshold_0.05") is None
+    True
+    """
+    metric = find(name)
+    return rate_of(name) if metric is not None and metric.at == "false positives" else None
 
 
 def as_in_rows(name: str) -> str:
@@ -191,7 +212,7 @@ def chance(name: str) -> float | None:
     (0.01, 0.5, None)
     """
     metric = find(name)
-    if metric is not None and metric.name in ("tpr_at_fpr", "tpr_at_shadow_threshold"):
+    if metric is not None and metric.finds_members:
         return rate_of(name)
     return None if metric is None else metric.chance
 
@@ -251,6 +272,16 @@ def _number(name: str, written: object, metric: Metric) -> float:
     return float(written)  # type: ignore[arg-type]
 
 
+def refuse_guessing(name: str, limit: float, written: object) -> None:
+    """Raise InputError for a limit that guessing reaches: no model could pass it."""
+    guessing = chance(name)
+    if guessing is not None and limit <= guessing:
+        raise InputError(
+            f"gate.{name}: {written!r}; guessing alone reaches {guessing:g}, so that no model "
+            f"could pass; expected a limit above {guessing:g}"
+        )
+
+
 def limit_of(name: str, written: object) -> float:
     """The limit that an owner wrote for a metric, as a number in the metric's unit.
 
@@ -284,12 +315,7 @@ def limit_of(name: str, written: object) -> float:
             "range, so that none could pass; "
             f"expected a limit {'below' if from_below else 'above'} {limit:g}"
         )
-    guessing = chance(name)
-    if guessing is not None and limit <= guessing:
-        raise InputError(
-            f"gate.{name}: {written!r}; guessing alone reaches {guessing:g}, so that no model "
-            f"could pass; expected a limit above {guessing:g}"
-        )
+    refuse_guessing(name, limit, written)
     return limit
 
 

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtr, ndtri
 
 from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson
+from memory_assets.statistics.roc import alarms_allowed, surely_around
 
 POWER = 0.8
 """How often an effect of the stated size would be seen."""
@@ -69,7 +70,7 @@ def tpr_intervals(
     whose true FPR surely is at most `fpr`, and above the one whose surely is at least that.
     """
     tail = (1 - confidence) / 2
-    low_rank, high_rank = (int(scipy.stats.binom.ppf(p, others, fpr)) for p in (tail, 1 - tail))
+    low_rank, high_rank = surely_around(fpr, others, confidence)
     alone_low, alone_high = _exact(hits[0], members, confidence)
     value, least, most = hits / members
     if low_rank == 0:
@@ -83,10 +84,8 @@ def tpr_intervals(
 
 def _ranks(others: int, fpr: float, confidence: float) -> tuple[int, int, int]:
     """Which highest non-members the three thresholds of `tpr_intervals` are (1: the highest)."""
-    tail = (1 - confidence) / 2
-    low, high = (int(scipy.stats.binom.ppf(p, others, fpr)) for p in (tail, 1 - tail))
-    allowed = math.floor(fpr * others * (1 + 1e-12))
-    return allowed + 1, max(low, 1), min(high + 1, others)
+    low, high = surely_around(fpr, others, confidence)
+    return alarms_allowed(fpr, others) + 1, max(low, 1), min(high + 1, others)
 
 
 @lru_cache(maxsize=64)
@@ -122,7 +121,7 @@ def _tpr_ends(
 
 
 def _resolved(others: int, fpr: float) -> bool:
-    return math.floor(fpr * others * (1 + 1e-12)) >= 1
+    return alarms_allowed(fpr, others) >= 1
 
 
 @lru_cache(maxsize=256)

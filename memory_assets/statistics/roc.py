@@ -33,6 +33,20 @@ from memory_assets.statistics.intervals import (
 Floats = NDArray[np.float64]
 
 
+def alarms_allowed(fpr: float, others: int) -> int:
+    """How many of so many non-members may be flagged at `fpr`."""
+    # The nudge is for products like 0.29 * 100, which fall just short of a whole number.
+    return math.floor(fpr * others * (1 + 1e-12))
+
+
+def surely_around(fpr: float, others: int, confidence: float) -> tuple[int, int]:
+    """Of so many non-members, how many at least and at most lie above a threshold whose true FPR
+    is `fpr`, with this confidence."""
+    tail = (1 - confidence) / 2
+    low, high = (int(scipy.stats.binom.ppf(p, others, fpr)) for p in (tail, 1 - tail))
+    return low, high
+
+
 def _placements(x: Floats, z: Floats) -> tuple[Floats, Floats]:
     """For each x the share of z below it, for each z the share of x above it; ties count half.
 
@@ -176,8 +190,7 @@ class Roc:
         """How many non-members may be flagged at `fpr`; 0 means that it cannot be resolved."""
         if not 0 < fpr < 1:
             raise ValueError(f"a nominal FPR must lie in (0, 1), got {fpr}")
-        # The nudge is for products like 0.29 * 100, which fall just short of a whole number.
-        return math.floor(fpr * self.non_members.size * (1 + 1e-12))
+        return alarms_allowed(fpr, self.non_members.size)
 
     def threshold(self, fpr: float) -> Threshold:
         """The lowest threshold whose empirical FPR is at most `fpr`, ties parted by lot.
@@ -258,7 +271,7 @@ class Roc:
         highest may exceed `fpr`, its TPR is cut in proportion, as on any concave ROC.
         """
         n, tail = self.non_members.size, (1 - confidence) / 2
-        low, high = (int(scipy.stats.binom.ppf(p, n, fpr)) for p in (tail, 1 - tail))
+        low, high = surely_around(fpr, n, confidence)
         least, most = (
             _flagged(self.members, *self._cut(alarms)) / self.members.size
             for alarms in (max(low, 1) - 1, min(high + 1, n) - 1)

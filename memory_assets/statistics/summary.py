@@ -7,16 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from memory_assets.formulas import RATES, SUMMARY, THRESHOLD_RATES, Formula, together
-from memory_assets.results.metrics import NOMINAL_FPR
+from memory_assets.results.metrics import NOMINAL_FPR, find
 from memory_assets.statistics.estimate import Estimate, Measurement, number
 from memory_assets.statistics.intervals import CONFIDENCE
 from memory_assets.statistics.roc import Roc, Threshold
 
 
 def _formula_of(metric: str) -> Formula:
-    if "_at_shadow_threshold_" in metric:
+    known = find(metric)
+    at = None if known is None else known.at
+    if at == "shadow threshold":
         return THRESHOLD_RATES
-    return RATES if metric.startswith("tpr_at_fpr_") else SUMMARY
+    return RATES if at == "false positives" else SUMMARY
 
 
 def shadow_threshold(shadows: Iterable[Roc], fpr: float) -> Threshold | None:

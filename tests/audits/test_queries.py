@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from memory_assets.artifacts import ArtifactStore
+from memory_assets.audits import options
 from memory_assets.audits import shadows as audit
 from memory_assets.audits.coverage import not_run
 from memory_assets.examples import digits
@@ -64,6 +65,19 @@ def test_every_query_is_a_column_and_the_first_is_the_record_itself(tmp_path, pr
     assert (shifted[..., 0] == plain[..., 0]).all()
     assert not (shifted[..., 1] == plain[..., 0]).all()
     assert len(list((tmp_path / "artifacts" / "shadow-models").iterdir())) == 1
+
+
+def test_the_target_of_an_option_is_asked_what_its_shadow_models_are(tmp_path, prepared):
+    store, asked = ArtifactStore(tmp_path), subject(queries="shift")
+    option = options.option_subject(asked, options.ORIGINAL)
+    option = option.model_copy(update={"pool": asked.pool})
+    for number in range(len(audit.plan_pool(option, tmp_path, prepared).blocks)):
+        audit.train_block(option, tmp_path, prepared, number, store)
+    pool = audit.shadow_signals(option, tmp_path, prepared, store).path
+    weights = options.option_target(option, tmp_path, prepared, store).path
+    target = options.option_signals(option, tmp_path, prepared, weights, store)[0].path
+    assert load_signals(target).pairs.score.shape[-1] == 5
+    assert audit.attack_scores(option, prepared, pool, target, store).path.is_dir()
 
 
 def test_queries_of_a_model_that_cannot_be_asked_are_refused():

@@ -209,6 +209,10 @@ def test_growing_keeps_every_block_and_shrinking_takes_a_subset(world: World) ->
         ({"fit": "not a function"}, "match pattern"),
         ({"command": {"run": "x", "time_limit": 0}}, "greater than 0"),
         ({"predictions": {"shadow": "x"}}, "Extra inputs are not permitted"),
+        (
+            {"recipe": RECIPE, "records": {"path": "x.csv", "id": "label", "members": "m.csv"}},
+            "say id: row number",
+        ),
     ],
 )
 def test_subjects_that_are_refused(world: World, attributes: dict, message: str) -> None:

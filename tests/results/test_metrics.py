@@ -4,7 +4,15 @@ import pytest
 
 from memory_assets.errors import InputError
 from memory_assets.reports.catalogue import LANGUAGES, catalogue
-from memory_assets.results.metrics import METRICS, chance, find, limit_of, limits_of, metric_named
+from memory_assets.results.metrics import (
+    METRICS,
+    chance,
+    find,
+    limit_of,
+    limits_of,
+    metric_named,
+    rate_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +71,13 @@ def test_a_rate_may_be_written_in_any_way_and_only_once():
     assert limits_of({"tpr_at_fpr_.10": "15%"}) == {"tpr_at_fpr_0.1": 0.15}
     with pytest.raises(InputError, match=r"second limit on tpr_at_fpr_0\.1"):
         limits_of({"tpr_at_fpr_0.1": 0.2, "tpr_at_fpr_0.10": 0.3})
+
+
+def test_a_small_rate_is_read_as_rows_have_it():
+    """Rows of 0.000015 are called by 1.5e-05."""
+    (row,) = limits_of({"tpr_at_fpr_0.000015": 0.01})
+    assert rate_of(row) == 0.000015
+    assert limits_of({row: 0.01}) == {row: 0.01}
 
 
 def test_every_metric_has_a_side_a_range_and_a_unit_that_fit():
