@@ -10,8 +10,6 @@ from memory_assets.audits.version_recipes import in_words, recipe_of
 from memory_assets.controls.sensitivity import Sensitivity, sensitivity
 from memory_assets.language_subjects import LanguageModelSubject, TextsSpec
 from memory_assets.models.checkpoints import list_versions
-from memory_assets.records.loading import load_records
-from memory_assets.records.pairing import draw_pairing, read_members
 from memory_assets.subjects import AuditedSubject, ClassifierSubject, PooledSubject
 
 UNGATED = ("auc", "tpr_at_fpr_0.1", "tpr_at_fpr_0.01")
@@ -25,10 +23,8 @@ def compared(subject: AuditedSubject, root: Path) -> tuple[int, int]:
         InputError: its records, members or texts cannot be read.
     """
     if isinstance(subject, ClassifierSubject):
-        data = load_records(subject.records, root)
-        members = read_members(root / subject.records.members, data)
-        pairing = draw_pairing(data, members, seed=subject.pool.seed, pairs=subject.pool.pairs)
-        return len(pairing.pairs), len(pairing.pairs)
+        pairs = len(records_now(subject, root).pairing.pairs)
+        return pairs, pairs
     if isinstance(subject, LanguageModelSubject):
 
         def count(spec: TextsSpec | None) -> int:
