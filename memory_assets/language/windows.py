@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from memory_assets.errors import InputError
 from memory_assets.language.model import Ids, LanguageModel
 from memory_assets.language.signals import TokenSignals
-from memory_assets.records.normal import normal
-from memory_assets.records.overlap import LEAST, Overlap, measure_overlap
+from memory_assets.records.overlap import LEAST, Overlap, firsts, measure_overlap, none_of
 from memory_assets.records.secrets import Secret
 from memory_assets.records.texts import Texts
 
@@ -123,8 +122,7 @@ def choose_texts(
         InputError: no member is left.
     """
     overlap: Overlap = measure_overlap(members, held_out)
-    planted = {normal(secret.text) for secret in secrets}
-    own = np.array([not planted or normal(text) not in planted for text in members.whole])
+    own = none_of(members.whole, [secret.text for secret in secrets])
     kept = np.flatnonzero(overlap.first & own)
     if not kept.size:
         raise InputError(f"{members.source}: nothing but planted secrets; give member texts too")
@@ -142,9 +140,7 @@ def choose_texts(
     before = near = 0
     if held_out is not None:
         notices.extend(held_out.notices)
-        once = {text: i for i, text in reversed(list(enumerate(held_out.compared)))}
-        first = np.zeros(len(held_out), dtype=bool)
-        first[list(once.values())] = True
+        first = firsts(held_out)
         before, near = int(first.sum()), int((first & overlap.near).sum())
         rows = np.flatnonzero(first & ~overlap.near)
         if near:

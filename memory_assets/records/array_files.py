@@ -59,15 +59,7 @@ def _dataset(
         notices = [said] if spec.id is None else []
     with np.errstate(over="ignore"):  # what does not fit float32 is refused as not finite
         x = x.astype(np.float32)
-    return Dataset(
-        ids,
-        x,
-        found.codes,
-        found.classes,
-        source=str(path),
-        names_digest=found.names_digest,
-        notices=tuple(notices),
-    )
+    return Dataset.labelled(ids, x, found, str(path), notices)
 
 
 def _claimed(file: IO[bytes]) -> tuple[int, int]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.digest import digest
 from memory_assets.errors import InputError, place_of
+
+if TYPE_CHECKING:
+    from memory_assets.records.labels import Labels
 
 LONGEST_ID = 1000
 """Characters of a record's id."""
@@ -85,6 +88,19 @@ class Dataset:
         named = [self.names_digest] if self.names_digest else []
         made_of = digest(self.ids, self.x, self.y, self.classes, *named)
         object.__setattr__(self, "digest", made_of)
+
+    @classmethod
+    def labelled(
+        cls,
+        ids: NDArray[np.str_],
+        x: NDArray[np.float32],
+        labels: Labels,
+        source: str,
+        notices: Iterable[str] = (),
+    ) -> Dataset:
+        """Records with labels as a file holds them."""
+        codes, classes, names = labels.codes, labels.classes, labels.names_digest
+        return cls(ids, x, codes, classes, source, names, tuple(notices))
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -79,7 +79,4 @@ def read_images(folder: Path) -> Dataset:
     images = [first, *(_pixels(file, first.shape, len(files)) for file in files[1:])]
     labels = as_labels(np.array([file.parent.name for file in files]), f"{folder}: its folders")
     ids = np.array([f"{file.parent.name}/{file.name}" for file in files])
-    x = np.stack(images)
-    return Dataset(
-        ids, x, labels.codes, labels.classes, source=str(folder), names_digest=labels.names_digest
-    )
+    return Dataset.labelled(ids, np.stack(images), labels, str(folder))

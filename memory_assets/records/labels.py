@@ -99,8 +99,10 @@ def as_labels(values: NDArray, where: str) -> Labels:
     numbers = _as_numbers(values, where)
     if numbers is None:
         names, codes = np.unique(as_texts(values, where), return_inverse=True)
-        _refuse_odd(len(names), len(values), where, continuous=False)
-        return Labels(codes.astype(np.int64), len(names), tuple(names.tolist()))
+        if len(names) > MOST_CLASSES or not all(map(_NUMBER.fullmatch, names.tolist())):
+            _refuse_odd(len(names), len(values), where, continuous=False)
+            return Labels(codes.astype(np.int64), len(names), tuple(names.tolist()))
+        numbers = names.astype(np.float64)[codes]
     found, codes = np.unique(numbers, return_inverse=True)
     whole = numbers.dtype.kind in "iu" or bool((found == np.floor(found)).all())
     _refuse_odd(len(found), len(numbers), where, continuous=not whole)
@@ -113,21 +115,16 @@ def as_labels(values: NDArray, where: str) -> Labels:
 
 
 def _as_numbers(values: NDArray, where: str) -> NDArray | None:
-    """The labels as numbers, integers where they are stored so; None where some are no numbers."""
+    """The labels as numbers, integers where they are stored so; None where they are texts."""
     if values.ndim != 1 or values.dtype.kind in "iu":
         return values if values.ndim == 1 else None
     if values.dtype.kind == "b":
         return values.astype(np.int64)
-    if values.dtype.kind == "f":
-        if not np.isfinite(values).all():
-            raise InputError(f"{where}: {int((~np.isfinite(values)).sum())} labels are missing")
-        return values.astype(np.float64)
-    if values.dtype.kind not in "USO":
+    if values.dtype.kind != "f":
         return None
-    names, codes = np.unique(as_texts(values, where), return_inverse=True)
-    if len(names) > MOST_CLASSES or not all(map(_NUMBER.fullmatch, names.tolist())):
-        return None
-    return names.astype(np.float64)[codes]
+    if not np.isfinite(values).all():
+        raise InputError(f"{where}: {int((~np.isfinite(values)).sum())} labels are missing")
+    return values.astype(np.float64)
 
 
 def _refuse_odd(found: int, records: int, where: str, *, continuous: bool) -> None:

@@ -71,16 +71,7 @@ def _read_table(path: Path, spec: RecordsSpec) -> Dataset:
             columns.append(values.astype(np.float32))
     if not columns:
         raise InputError(f"{path}: no numeric columns beside the label and the id")
-    x = np.stack(columns, axis=1)
-    return Dataset(
-        ids,
-        x,
-        labels.codes,
-        labels.classes,
-        source=str(path),
-        names_digest=labels.names_digest,
-        notices=tuple(notices),
-    )
+    return Dataset.labelled(ids, np.stack(columns, axis=1), labels, str(path), notices)
 
 
 FORMATS = {

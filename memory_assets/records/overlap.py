@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.records.normal import folded, joins
+from memory_assets.records.normal import folded, joins, normal
 from memory_assets.records.texts import Texts
 
 SHINGLE = 32
@@ -146,7 +146,14 @@ def _stand_in(texts: Iterable[Iterable[_Runs]], known: _Runs) -> NDArray[np.int3
     return count
 
 
-def _firsts(texts: Texts) -> NDArray[np.bool_]:
+def none_of(texts: Iterable[str], lines: Iterable[str]) -> NDArray[np.bool_]:
+    """Which texts are none of these lines, in whatever spelling."""
+    known = set(map(normal, lines))
+    return np.array([not known or normal(text) not in known for text in texts])
+
+
+def firsts(texts: Texts) -> NDArray[np.bool_]:
+    """Which texts are the first of their exact copies."""
     seen: set[str] = set()
     first = np.zeros(len(texts), dtype=bool)
     for i, text in enumerate(texts.compared):
@@ -159,10 +166,10 @@ def measure_overlap(members: Texts, held_out: Texts | None) -> Overlap:
     """How often members repeat each other, and how much of each held-out text they hold.
 
     Runs of 32 characters of the normal form (the whole text where it is shorter), of an answer
-    together with its prompt. Follows the
-    n-gram overlap of Duan et al. (2024, arXiv 2402.07841), on characters so that scripts without
-    spaces are served too. Beyond 16 million characters each text is judged by a share of its runs,
-    drawn by their hash and at least 16; where these stand is counted exactly.
+    together with its prompt. Follows the n-gram overlap of Duan et al. (2024, arXiv 2402.07841), on
+    characters so that scripts without spaces are served too. Beyond 16 million characters each text
+    is judged by a share of its runs, drawn by their hash and at least 16; where these stand is
+    counted exactly.
     """
     inside, outside = members.compared, held_out.compared if held_out else ()
     share = min(1.0, _MOST / max(1, sum(map(len, (*inside, *outside)))))
@@ -174,5 +181,5 @@ def measure_overlap(members: Texts, held_out: Texts | None) -> Overlap:
     repetitions = [int(np.median(count[_places(runs, known)])) for runs in mine]
     shared = [float((count[_places(runs, known)] > 0).mean()) for runs in theirs]
     return Overlap(
-        np.array(repetitions, np.int64), np.array(shared, np.float64), _firsts(members), share
+        np.array(repetitions, np.int64), np.array(shared, np.float64), firsts(members), share
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,6 @@ from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.formulas import PAIRING
 from memory_assets.records.dataset import Dataset
-from memory_assets.records.members import load_members
 
 HELD_OUT_SHARE = 0.2
 """Share of the non-members kept out of the pairs, when the owner does not say how many pairs."""
@@ -43,15 +41,6 @@ class Pairing:
     @property
     def key(self) -> str:
         return digest(self.pairs, self.target_side, self.common, self.held_out, PAIRING.number)
-
-
-def read_members(path: Path, data: Dataset, id_column: str | None = None) -> NDArray[np.bool_]:
-    """The mask `[N]` of the records that a list names, as `load_members` reads it.
-
-    Raises:
-        InputError: as `load_members`.
-    """
-    return load_members(path, data, id_column).mask
 
 
 def fingerprint(record: NDArray[np.float32], *more: int) -> bytes:

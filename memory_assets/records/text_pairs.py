@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from memory_assets.formulas import TEXT_PAIRS
-from memory_assets.records.normal import normal
-from memory_assets.records.overlap import measure_overlap
+from memory_assets.records.overlap import measure_overlap, none_of
 from memory_assets.records.pairing import pair_up
 from memory_assets.records.prepared import PreparedTexts
 from memory_assets.records.texts import Texts
@@ -36,9 +35,7 @@ def pair_texts(
     """
     among = measure_overlap(members, held_out)
     unseen = measure_overlap(held_out, None)
-    planted = set(map(normal, planted))
-    own = np.array([normal(text) not in planted for text in members.texts])
-    once = own & (among.repetitions == 1)
+    once = none_of(members.texts, planted) & (among.repetitions == 1)
     usable = ~among.near & (unseen.repetitions == 1)
     first = len(members)
     pairing = pair_up(

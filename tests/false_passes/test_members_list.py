@@ -13,6 +13,7 @@ import pytest
 from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits.classifier import read_records
 from memory_assets.audits.conclusion import _provenance
+from memory_assets.audits.sensitivity import compared
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import Manifest, save_checkpoint
 from memory_assets.records.dataset import Dataset
@@ -176,6 +177,8 @@ def test_what_was_left_out_on_reading_is_said(tmp_path: Path) -> None:
     )
     read = read_records(subject, tmp_path, ArtifactStore(tmp_path / "home"))
     prepared = Prepared.load(read.artifact.path)
+    pairs = len(prepared.pairing.pairs)
+    assert compared(subject, tmp_path) == (pairs, pairs)  # what is told before reads them so too
     assert prepared.data.ids[prepared.members].tolist() == [f"c{i}" for i in range(N // 2)]
     assert prepared.data.x.shape == (N, 2)
     for said in (

@@ -37,9 +37,9 @@ from memory_assets.models.shadow_tables import open_shadow_table
 from memory_assets.records.canaries import TEMPLATES, load_templates, make_secrets
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.loading import load_records
+from memory_assets.records.members import load_members
 from memory_assets.records.outcomes import read_outcomes
 from memory_assets.records.overlap import measure_overlap
-from memory_assets.records.pairing import read_members
 from memory_assets.records.secrets import Manifest, load_secrets
 from memory_assets.records.texts import load_texts
 from memory_assets.risk.reading import load_profile
@@ -140,7 +140,7 @@ def _secrets(path: Path) -> object:
 
 
 def _members(path: Path) -> object:
-    return read_members(path, Dataset(IDS, X, Y, 2))
+    return load_members(path, Dataset(IDS, X, Y, 2)).mask
 
 
 @lru_cache(maxsize=1)

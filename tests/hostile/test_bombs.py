@@ -35,8 +35,8 @@ from memory_assets.models.checkpoints import (
 from memory_assets.records.canaries import load_templates
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.loading import load_records
+from memory_assets.records.members import load_members
 from memory_assets.records.outcomes import read_outcomes
-from memory_assets.records.pairing import read_members
 from memory_assets.records.tables import named, read_table
 from memory_assets.records.texts import load_texts
 from memory_assets.subjects import RecordsSpec
@@ -197,7 +197,7 @@ def test_texts_are_small_each_and_large_together(tmp_path, tally) -> None:
 @pytest.mark.usefixtures("small_machine")
 def test_a_list_of_members_or_cases_is_measured_first(tmp_path, tally) -> None:
     for name, read in (
-        ("m.csv", lambda path: read_members(path, Dataset(IDS, X, Y, 2))),
+        ("m.csv", lambda path: load_members(path, Dataset(IDS, X, Y, 2))),
         ("cases.csv", read_outcomes),
         ("templates.toml", load_templates),
     ):

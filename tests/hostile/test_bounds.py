@@ -18,8 +18,8 @@ from memory_assets.records.budget import afford
 from memory_assets.records.canaries import TEMPLATES, load_templates, make_secrets
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.loading import load_records
+from memory_assets.records.members import load_members
 from memory_assets.records.outcomes import read_outcomes
-from memory_assets.records.pairing import read_members
 from memory_assets.records.secrets import Manifest, load_secrets
 from memory_assets.records.sources import source_files
 from memory_assets.records.texts import load_texts
@@ -157,7 +157,7 @@ def test_a_name_that_no_file_can_have_is_not_there(name: str, tmp_path: Path, ta
     readers: list[Callable[[], object]] = [
         lambda: load_records(RecordsSpec(members="m", path=name), tmp_path),
         lambda: source_files(RecordsSpec(members=name, path="."), tmp_path),
-        lambda: read_members(tmp_path / name, data),
+        lambda: load_members(tmp_path / name, data),
         lambda: read_outcomes(tmp_path / name),
         lambda: load_texts(tmp_path / name),
         lambda: load_templates(tmp_path / name),
@@ -205,7 +205,7 @@ def test_an_id_of_a_secret_is_a_name(name: str, tmp_path: Path, tally) -> None:
 
 def test_a_list_of_members_from_a_spreadsheet(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_bytes(b"\xef\xbb\xbfid\r\nr0\r\nr2\r\n")
-    members = read_members(tmp_path / "m.csv", Dataset(IDS, X, Y, 2))
+    members = load_members(tmp_path / "m.csv", Dataset(IDS, X, Y, 2)).mask
     assert np.flatnonzero(members).tolist() == [0, 2]
 
 

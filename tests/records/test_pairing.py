@@ -7,7 +7,8 @@ from memory_assets.errors import InputError
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool.blocks import common_rows
 from memory_assets.records.dataset import Dataset
-from memory_assets.records.pairing import draw_pairing, read_members
+from memory_assets.records.members import load_members
+from memory_assets.records.pairing import draw_pairing
 
 
 def dataset(n=40, seed=0):
@@ -91,7 +92,7 @@ def test_bad_member_lists_are_one_clear_line(tmp_path, lines, message):
     path = tmp_path / "members.csv"
     path.write_text("\n".join(lines))
     with pytest.raises(InputError, match=message) as error:
-        read_members(path, dataset())
+        load_members(path, dataset())
     assert str(path) in str(error.value)
 
 
@@ -99,9 +100,9 @@ def test_members_with_and_without_a_header(tmp_path):
     path = tmp_path / "members.csv"
     for text in ("id\nr3\nr5\n", "r3\nr5\n"):
         path.write_text(text)
-        assert np.flatnonzero(read_members(path, dataset())).tolist() == [3, 5]
+        assert np.flatnonzero(load_members(path, dataset()).mask).tolist() == [3, 5]
 
 
 def test_a_missing_list_says_what_to_do(tmp_path):
     with pytest.raises(InputError, match=r"no file .*members.csv; list there the ids"):
-        read_members(tmp_path / "members.csv", dataset())
+        load_members(tmp_path / "members.csv", dataset())
