@@ -92,8 +92,13 @@ def _missing(applied: dict[str, str]) -> list[str]:
 
 
 def is_current(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether every migration and view of this code was applied, none of them changed since."""
+    """Whether every migration and view of this code was applied, none of them changed since.
+
+    Raises:
+        InputError: the database is newer than the code.
+    """
     applied = _applied(con)
+    _refuse_newer(applied, _files("schema", sql_folder()))
     views = _files("views", sql_folder())
     return not _missing(applied) and all(applied[f] == digest_file(p) for f, p in views.items())
 
