@@ -80,6 +80,7 @@ def test_killed_at_a_hundred_random_moments(warm: Warm, tmp_path: Path, tally, c
         found = results(home)
         if not to_the_end:
             found["files"] |= {name for name in expected["files"] if name.startswith("reports")}
+        assert found["files"] ^ expected["files"] == set()
         assert found == expected
         assert not list((home / "tmp").iterdir())
         shutil.rmtree(home)
@@ -116,6 +117,7 @@ def kill_the_graph(warm: Warm, tmp_path: Path, kills: int, seed: int) -> Counter
         # What steps of one run hand to each other goes after a day.
         for side in (found, expected):
             side["files"] = {n for n in side["files"] if not n.startswith("references/runs")}
+        assert found["files"] ^ expected["files"] == set()
         assert found == expected
         assert not list((home / "tmp").iterdir())
         assert unfinished_runs(home) == []

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from multiprocessing import util
 from pathlib import Path
 
 IMPORTS = (
@@ -246,6 +247,7 @@ def serve() -> None:
 
                 traceback.print_exc()
             finally:
+                util._exit_function()  # what a process that ends in order takes away
                 say(pid=os.getpid(), phase="end")
                 sys.stdout.flush()
                 sys.stderr.flush()

@@ -23,8 +23,9 @@ from memory_assets.history.store import Action, History
 
 pytestmark = pytest.mark.slow
 
-LEVELS = [100, 700, 2_000, 4_000, 10_000]
-"""KiB that are free, or that a file may grow to. The history below takes about 1 MiB."""
+LEVELS = [100, 700, 2_000, 4_000, 20_000]
+"""KiB that are free, or that a file may grow to. The history below takes about 7 MiB, and a change
+up to 11 MiB beside it."""
 RECORDS = 4_000
 ROOMY = "size=128m"
 
