@@ -140,7 +140,7 @@ def preflight(
     have no trained copy, planted or not, and are left out of `trained`.
     """
     corpus = corpus or Corpus(members)
-    whole, prompts = members.whole, [len(before) for before in members.before]
+    prompts = [len(before) for before in members.before]
     trained: dict[str, int] = {}
     notices = []
     for secret in secrets:
@@ -161,7 +161,7 @@ def preflight(
             )
             continue
         reasons = [
-            _reason(model, whole[copy.text], prompts[copy.text], copy, how)
+            _reason(model, corpus.texts[copy.text], prompts[copy.text], copy, how)
             for copy in (corpus.copies(secret) if secret.repetitions else ())
         ]
         lost = [why for why in reasons if why]

@@ -34,12 +34,18 @@ class Corpus:
         self.texts = texts.whole
         self._written = _Joined(self.texts)
         self._normal = _Joined(map(normal, self.texts))
-        self._last: tuple[int, str, array[int]] | None = (
-            None  # one secret after another asks for it
-        )
+        # A manifest is checked, its secrets respelled and their training counted, one by one.
+        self._found: dict[tuple[str, str], tuple[Copy, ...]] = {}
+        self._last: tuple[int, str, array[int]] | None = None  # asked for by secret after secret
 
-    def copies(self, secret: Secret) -> list[Copy]:
+    def copies(self, secret: Secret) -> tuple[Copy, ...]:
         """Every place where prefix and value of a secret stand together, in any spelling."""
+        asked = secret.prefix, secret.value
+        if asked not in self._found:
+            self._found[asked] = tuple(self._look_for(secret))
+        return self._found[asked]
+
+    def _look_for(self, secret: Secret) -> list[Copy]:
         probe, value = normal(secret.prefix + secret.value), normal(secret.value)
         written = secret.prefix + secret.value
         exact = self._written.find(written)
