@@ -61,21 +61,6 @@ def gaussian_signals(models: int, pairs: int, seed: int = 0) -> Signals:
     return Signals(answers, nothing, side)
 
 
-def rows(signals: Signals, chosen: slice) -> Signals:
-    """Some of the models."""
-
-    def cut(answers: Answers) -> Answers:
-        return Answers(
-            answers.score[chosen],
-            answers.p_true[chosen],
-            answers.loss[chosen],
-            answers.label_pred[chosen],
-            answers.correct[chosen],
-        )
-
-    return Signals(cut(signals.pairs), cut(signals.held_out), signals.side[chosen])
-
-
 def resident() -> int:
     """Bytes of memory that this process holds now; the peak so far where /proc is missing."""
     status = Path("/proc/self/statm")
@@ -192,10 +177,10 @@ def table_of_models(pairs: int, sizes: tuple[int, ...], targets: int = 16) -> No
         "AUC (TPR at 1% FPR)"
     )
     all_models = gaussian_signals(max(sizes) + targets, pairs, seed=3)
-    fresh = rows(all_models, slice(max(sizes), None))
+    fresh = all_models.of_models(slice(max(sizes), None))
     print("  " + " " * 20 + "".join(f"{f'K = {k}':>16}" for k in sizes))
     for attack in ATTACKS.values():
-        cells = [_cell(attack, rows(all_models, slice(k)), fresh) for k in sizes]
+        cells = [_cell(attack, all_models.of_models(slice(k)), fresh) for k in sizes]
         print(f"  {attack.name:<20}" + "".join(f"{cell:>16}" for cell in cells))
 
 

@@ -67,16 +67,6 @@ def _signals(folder: Path):
     return prepared, pool, targets
 
 
-def _first(pool, models: int):
-    """The pool of the first models: the nested smaller pool."""
-    from memory_assets.pool.signals import Answers, Signals
-
-    def cut(answers):
-        return Answers(**{name: value[:models] for name, value in vars(answers).items()})
-
-    return Signals(cut(pool.pairs), cut(pool.held_out), pool.side[:models])
-
-
 def _timed(name: str, work: Callable[[], object]) -> float:
     start = time.process_time()
     work()
@@ -128,7 +118,7 @@ def _attack_against_models(pool, targets) -> None:
     for name in ATTACKS:
         cells = []
         for models in SIZES:
-            small = _first(pool, models)
+            small = pool.of_models(slice(models))
             found = [
                 rocs(REGISTRY[name].score(small, target), target.is_in)[0] for target in targets
             ]

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from scipy.stats import norm
 
-from benchmarks.attacks import gaussian_signals, rows
+from benchmarks.attacks import gaussian_signals
 from benchmarks.trust.trials import Trial, trial
 from memory_assets.attacks.agreement import agreement
 from memory_assets.attacks.evaluate import evaluate
@@ -148,7 +148,8 @@ WANTED = ("lira_online_fixed", "base", "bavaria")
 def _populations() -> dict[str, Population]:
     """What the attacks' scores are over 20,000 pairs, from as many shadow models."""
     signals = gaussian_signals(MODELS + 2, 20_000, seed=99)
-    pool, target = rows(signals, slice(0, MODELS)), rows(signals, slice(MODELS, MODELS + 1))
+    pool = signals.of_models(slice(MODELS))
+    target = signals.of_models(slice(MODELS, MODELS + 1))
     found = evaluate(pool, target, select(WANTED, MODELS), prior=PRIOR)
     return {r.attack.name: Population(r.roc.members, r.roc.non_members) for r in found.results}
 
@@ -156,7 +157,8 @@ def _populations() -> dict[str, Population]:
 def shadow_models(rng: np.random.Generator) -> Iterator[Trial]:
     """Attacks that learn from shadow models in couples, whose answers all records share."""
     signals = gaussian_signals(MODELS + 2, PAIRS, seed=int(rng.integers(2**31)))
-    pool, target = rows(signals, slice(0, MODELS)), rows(signals, slice(MODELS, MODELS + 1))
+    pool = signals.of_models(slice(MODELS))
+    target = signals.of_models(slice(MODELS, MODELS + 1))
     found = evaluate(pool, target, select(WANTED, MODELS), prior=PRIOR)
     for r in found.results:
         world = f"`{r.attack.name}`, {MODELS} shadow models, {PAIRS} pairs"

@@ -17,18 +17,15 @@ from dataclasses import replace
 import numpy as np
 
 from memory_assets.controls.scoring import FAMILY_LEVEL, Attacks, attack_aucs
-from memory_assets.pool.signals import Answers, Signals
+from memory_assets.pool.signals import Signals
 from memory_assets.sentences import say
 from memory_assets.statistics.estimate import Control, Estimate, number
 
 
 def one_model(signals: Signals, model: int, side: np.ndarray) -> Signals:
     """Row `model` as a target with the given sides `[n]`."""
-
-    def row(answers: Answers) -> Answers:
-        return Answers(**{k: values[model : model + 1] for k, values in vars(answers).items()})
-
-    return Signals(row(signals.pairs), row(signals.held_out), side[None].astype(np.uint8))
+    alone = signals.of_models(slice(model, model + 1))
+    return replace(alone, side=side[None].astype(np.uint8))
 
 
 def _permuted(side: np.ndarray, seed: int) -> np.ndarray:

@@ -50,7 +50,7 @@ def memorisers(pool: Signals, side: NDArray[np.uint8]) -> tuple[Signals, Signals
         return _answers(noise + np.where(is_in, sure, -sure)[..., None])
 
     target_in = side[None, :, None] == np.arange(2)
-    held_out = Answers(**{name: values[:1] for name, values in vars(pool.held_out).items()})
+    held_out = pool.of_models(slice(1)).held_out
     return (
         Signals(learned(noise[: pool.models], pool.is_in), pool.held_out, pool.side),
         Signals(learned(noise[:1], target_in), held_out, side[None].astype(np.uint8)),

@@ -15,7 +15,7 @@ import numpy as np
 from memory_assets.attacks.evaluate import rocs
 from memory_assets.attacks.registry import Attack
 from memory_assets.controls.verdict import Gate
-from memory_assets.pool.signals import Answers, Signals
+from memory_assets.pool.signals import Signals
 from memory_assets.results.metrics import find, rate_of
 from memory_assets.statistics.estimate import Estimate
 from memory_assets.statistics.roc import Roc
@@ -31,13 +31,6 @@ class ShadowLeak:
     metric: str
     attack: str
     value: float
-
-
-def _first(pool: Signals) -> Signals:
-    def rows(answers: Answers) -> Answers:
-        return Answers(**{name: values[:_MOST_MODELS] for name, values in vars(answers).items()})
-
-    return Signals(rows(pool.pairs), rows(pool.held_out), pool.side[:_MOST_MODELS])
 
 
 def _measured(metric: str, roc: Roc) -> Estimate | None:
@@ -56,7 +49,7 @@ def shadow_leak(attacks: Sequence[Attack], pool: Signals, gate: Gate) -> ShadowL
     """The first limit that the shadow models exceed on average, by any attack; None without one."""
     if pool.models < 2:
         return None
-    pool = _first(pool)
+    pool = pool.of_models(slice(_MOST_MODELS))
     scored = {
         attack.name: rocs(attack.score(pool, pool, leave_one_out=True), pool.is_in, "shadow")
         for attack in attacks

@@ -11,8 +11,6 @@ the *other* half calls memorized (cross-fitting).
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import scipy
 from numpy.typing import NDArray
@@ -21,22 +19,9 @@ from memory_assets.formulas import GAIN, PER_RECORD, together
 from memory_assets.memorization.couples import couple_signs
 from memory_assets.memorization.evaluation import evaluation
 from memory_assets.memorization.per_record import MEMORIZED, score_records
-from memory_assets.pool.signals import Answers, Signals
+from memory_assets.pool.signals import Signals
 from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import CONFIDENCE, mean_interval
-
-
-def _models(answers: Answers, kept: slice) -> Answers:
-    return Answers(**{name: values[kept] for name, values in vars(answers).items()})
-
-
-def _half(signals: Signals, kept: slice) -> Signals:
-    return replace(
-        signals,
-        pairs=_models(signals.pairs, kept),
-        held_out=_models(signals.held_out, kept),
-        side=signals.side[kept],
-    )
 
 
 def _regression(x: NDArray, y: NDArray) -> tuple[float, float]:
@@ -73,9 +58,9 @@ def measure_gain(signals: Signals) -> list[Measurement]:
     if couples >= 4:
         more, change, records = [], [], []
         for judged, chosen in (halves, halves[::-1]):
-            half = _half(signals, judged)
+            half = signals.of_models(judged)
             in_half = couple_signs(half)
-            memorized = score_records(_half(signals, chosen)).low > MEMORIZED
+            memorized = score_records(signals.of_models(chosen)).low > MEMORIZED
             one_of_pair = memorized[:, 0].astype(np.float64) - memorized[:, 1]
             accuracy = evaluation(half, in_half).accuracy
             more.append(in_half @ one_of_pair)

@@ -122,6 +122,15 @@ class Signals:
     def models(self) -> int:
         return self.side.shape[0]
 
+    def of_models(self, models: slice) -> Signals:
+        """The same signals of some of the models."""
+
+        def rows(answers: Answers) -> Answers:
+            return Answers(**{name: values[models] for name, values in vars(answers).items()})
+
+        kept = self.side[models], self.floor[models]
+        return Signals(rows(self.pairs), rows(self.held_out), *kept)
+
     @property
     def is_in(self) -> NDArray[np.bool_]:
         """Which records each model trained on, bool `[K, n, 2]`."""
