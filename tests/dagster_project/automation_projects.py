@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import shutil
+import sqlite3
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from unittest.mock import patch
@@ -218,6 +219,34 @@ class SteppedDaemon:
             if quiet == 2:
                 return done
         raise AssertionError(f"still busy after {most} ticks: {done}")
+
+
+class Kept:
+    """A project, its home and what Dagster knows of it, to be had back at the same paths."""
+
+    def __init__(self, daemon: SteppedDaemon, home: Path, folder: Path) -> None:
+        self._daemon, self._home, self._folder = daemon, home, folder
+        shutil.copytree(daemon.root, folder / "root")
+        shutil.copytree(home, folder / "home")
+        self._databases = [sqlite3.connect(":memory:") for _ in self._storages()]
+        for database, kept in zip(self._storages(), self._databases, strict=True):
+            database.backup(kept)
+
+    def _storages(self) -> list[sqlite3.Connection]:
+        instance = self._daemon.instance
+        storages = (instance.run_storage, instance.event_log_storage)
+        return [s._held_conn.connection.dbapi_connection for s in storages]  # type: ignore[attr-defined]
+
+    def back(self) -> SteppedDaemon:
+        daemon = self._daemon
+        for place, kept in ((daemon.root, "root"), (self._home, "home")):
+            shutil.rmtree(place, ignore_errors=True)
+            shutil.copytree(self._folder / kept, place)
+        for database, kept in zip(self._storages(), self._databases, strict=True):
+            kept.backup(database)
+        return replace(
+            daemon, subjects=dict(daemon.subjects), cursors=dict(daemon.cursors), failed=[]
+        )
 
 
 @contextmanager

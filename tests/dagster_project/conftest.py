@@ -56,6 +56,12 @@ class Project:
         assert old in text
         self.defs.write_text(text.replace(old, new))
 
+    def copied(self, folder: Path) -> Project:
+        """The same project with all that was audited, elsewhere."""
+        for place in (self.root, self.home):
+            shutil.copytree(place, folder / place.name, symlinks=True)
+        return Project(folder / self.root.name, folder / self.home.name)
+
     def rows(self, sql: str) -> list[tuple]:
         with duckdb.connect(str(self.home / "history.duckdb"), read_only=True) as con:
             return con.execute(sql).fetchall()

@@ -19,15 +19,27 @@ import duckdb
 import pytest
 from automation_projects import CHECKOUT
 
+from dagster_project.instance import _DAGSTER_YAML
+
 PATIENCE_SECONDS = 240
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("daemon")]
+
+
+def impatient(home: Path) -> None:
+    """Dagster gives up in seconds, not minutes, on a run that was killed before it began."""
+    settings = home / "dagster" / "dagster.yaml"
+    settings.parent.mkdir(parents=True)
+    patience = "  start_timeout_seconds: 30\n  poll_interval_seconds: 5\n"
+    head, key, rest = _DAGSTER_YAML.partition("run_monitoring:\n")
+    settings.write_text(head + key + patience + rest)
 
 
 @pytest.fixture
 def project(tmp_path) -> Path:
     """The shipped project with one tiny subject in place of the shipped ones."""
     root = tmp_path / "project"
+    impatient(root / "home")
     tiny.declare(tiny.copy_project(root), tiny.tiny_subject("tiny"))
     tiny.write_records(root / "tiny")
     (root / "tiny" / "checkpoints").mkdir()
@@ -193,7 +205,6 @@ def test_a_daemon_killed_in_the_middle_audits_nothing_twice_and_forgets_nothing(
         kill_all(running)
     assert len(audits(project)) < 4
     with daemon(project):
-        # A run that was killed before it began is ended by Dagster's own start timeout.
-        wait_for(lambda: len(audits(project)) == 4, project, 3 * PATIENCE_SECONDS)
+        wait_for(lambda: len(audits(project)) == 4, project)
         time.sleep(20)
     assert sorted(version for version, _ in audits(project)) == ["v1", "v2", "v3", "v4"]
