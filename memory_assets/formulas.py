@@ -220,6 +220,7 @@ every version with shadow models of the subject's recipe, tested no claim where 
 and passed a model below a limit that its shadow models exceed; 5 held the list of members against
 attacks by shadow models that did not fit, and tested no claim where the gate asked for more records
 than there were."""
-LANGUAGE_CONCLUSION = Formula("language conclusion", 2)
-"""1 compared accuracy and loss alone with the shadows."""
+LANGUAGE_CONCLUSION = Formula("language conclusion", 3)
+"""1 compared accuracy and loss alone with the shadows; 2 compared every version with shadow models
+of the subject's recipe, and passed one below a limit that its shadow models exceed."""
 RISK = Formula("risk", 4)  # the whole chain from counts to money

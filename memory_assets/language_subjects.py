@@ -21,6 +21,7 @@ from memory_assets.paths import is_file, is_folder
 from memory_assets.records.texts import ANSWER, PROMPT, Texts, check_template, load_texts
 from memory_assets.spec import Settings, Spec
 from memory_assets.subjects import PooledSubject
+from memory_assets.training_specs import VersionSettings, check_settings
 
 if TYPE_CHECKING:  # brings Faker along, which a project without language models need not wait for
     from memory_assets.language.options import LanguageOptions
@@ -175,6 +176,15 @@ class LanguageRecipeSpec(Spec):
         return LanguageRecipe(**self.model_dump(exclude={"tokenizer"}))
 
 
+class LanguageVersionSpec(VersionSettings):
+    """How one version was trained otherwise than by the subject's recipe; not its architecture."""
+
+    batch_tokens: int | None = Field(default=None, ge=2)
+    lr: float | None = Field(default=None, gt=0)
+    weight_decay: float | None = Field(default=None, ge=0)
+    epochs: int | None = Field(default=None, ge=1)
+
+
 class LanguageModelSubject(PooledSubject):
     """Everything an owner says about one audited causal language model.
 
@@ -184,6 +194,11 @@ class LanguageModelSubject(PooledSubject):
 
     recipe: LanguageRecipeSpec | None = Field(
         default=None, description="how the model was trained from scratch; gives shadow models"
+    )
+    recipes: dict[str, LanguageVersionSpec] = Field(
+        default_factory=dict,
+        description="by version, the settings of the recipe in which it was trained otherwise; "
+        "what its weights say themselves need not be said again",
     )
 
     members: TextsSpec = Field(description="texts that the model was trained on")
@@ -239,6 +254,7 @@ class LanguageModelSubject(PooledSubject):
 
     @model_validator(mode="after")
     def _shadows_need_texts(self) -> LanguageModelSubject:
+        check_settings(self.recipes, "its folder" if self.recipe is None else None)
         if self.recipe is None:
             if {"pool", "attacks"} & self.model_fields_set:
                 raise ValueError(

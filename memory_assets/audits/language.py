@@ -406,9 +406,10 @@ def conclude_language(
         scores = results.scores
         if shadows is not None:
             measured += shadows.measurements()
-            controls += shadows.controls(subject)
             scores = shadows.record_scores(scores)
         gated = [m for m in measured if m.stratum not in _CONTROL_STRATA]
+        if shadows is not None:
+            controls += shadows.controls(subject, gated)
         decision = decide(gated, controls, Gate(subject.gate))
         audit = Audit(
             audit_id=audit_id,
