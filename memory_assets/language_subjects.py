@@ -56,8 +56,21 @@ class TextsSpec(Spec):
         description="how prompt and answer are joined, such as '### Q: {prompt} ### A: {answer}'",
     )
 
+    chat: bool | None = Field(
+        default=None,
+        description="whether the model was trained on prompt and answer through the chat template "
+        "of its tokenizer; must be said where it has one",
+    )
+
     @model_validator(mode="after")
     def _joined(self) -> TextsSpec:
+        if self.chat and not (self.separator is None and self.template is None):
+            raise ValueError(
+                "chat: true joins prompt and answer by the tokenizer's chat template; leave "
+                "separator and template out"
+            )
+        if self.chat is not None and self.prompt is None:
+            raise ValueError("chat says how an answer is joined to its prompt; add prompt")
         if self.prompt is None and not (self.separator is None and self.template is None):
             raise ValueError("separator and template join an answer to its prompt; add prompt")
         if self.separator is not None and self.template is not None:
@@ -80,7 +93,13 @@ class TextsSpec(Spec):
         Raises:
             InputError: as `load_texts`.
         """
-        return load_texts(root / self.path, self.column, self.id, self.prompt, self.joined)
+        return load_texts(
+            root / self.path, self.column, self.id, self.prompt, self.joined, self.chat
+        )
+
+
+def _said(chat: bool | None) -> str:
+    return "nothing" if chat is None else str(chat).lower()
 
 
 class HubRevision(Spec):
@@ -244,6 +263,11 @@ class LanguageModelSubject(PooledSubject):
                 raise ValueError(
                     f"members join prompt and answer by {mine.joined!r}, held_out by "
                     f"{theirs.joined!r}; expected the same, as the model was trained"
+                )
+            if mine.chat != theirs.chat:
+                raise ValueError(
+                    f"members say chat: {_said(mine.chat)} and held_out {_said(theirs.chat)}; "
+                    "expected the same, as the model was trained"
                 )
         if mine.prompt is not None and self.recipe is not None:
             raise ValueError(

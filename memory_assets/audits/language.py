@@ -157,7 +157,7 @@ def prepare_texts(subject: LanguageModelSubject, root: Path, store: ArtifactStor
                 texts.write(folder / name)
                 read[name] = {"source": texts.source, "notices": texts.notices}
                 if texts.prompts:
-                    read[name]["template"] = texts.template
+                    read[name] |= {"template": texts.template, "chat": texts.chat}
         (folder / _READ).write_text(json.dumps(read, ensure_ascii=False), encoding="utf-8")
         if given.manifest is not None:
             given.manifest.write(folder / _SECRETS)
@@ -179,7 +179,7 @@ def read_texts(folder: Path) -> tuple[Texts, Texts | None]:
     read = json.loads((folder / _READ).read_text(encoding="utf-8"))
     members, held_out = (
         replace(
-            _written(folder / name, read[name].get("template")),
+            _written(folder / name, read[name].get("template"), read[name].get("chat")),
             source=read[name]["source"],
             notices=tuple(read[name]["notices"]),
         )
@@ -191,11 +191,11 @@ def read_texts(folder: Path) -> tuple[Texts, Texts | None]:
     return members, held_out
 
 
-def _written(path: Path, template: str | None) -> Texts:
+def _written(path: Path, template: str | None, chat: bool | None) -> Texts:
     """Texts as `Texts.write` wrote them, with their prompts where a template joins the two."""
     if template is None:
         return load_texts(path, "text", "id")
-    return load_texts(path, "text", "id", "prompt", template)
+    return load_texts(path, "text", "id", "prompt", template, chat)
 
 
 def _pair(subject: LanguageModelSubject, given: _Given) -> PreparedTexts:

@@ -72,9 +72,10 @@ def test_a_language_model_of_other_texts_and_four_shadow_models(
     texts: language_world.World, listed: int
 ) -> None:
     """Of 100 texts that it was trained on so many are listed as members, the others as held out."""
-    mine, others = texts.members, texts.held_out.take(np.arange(100 - listed))
+    mine, others, unlisted = texts.members, texts.held_out, 100 - listed
     trained = Texts(
-        (*mine.ids[:listed], *others.ids), (*mine.texts[:listed], *others.texts), mine.source
+        (*mine.ids[:listed], *others.ids[:unlisted]),
+        (*mine.texts[:listed], *others.texts[:unlisted]),
     )
     texts.release(f"of-{listed}", texts=trained)
     bundle = texts.audit(f"of-{listed}", texts.subject(gate={"auc": 0.7}, pool={"models": 4}))
