@@ -112,7 +112,7 @@ def test_membership_is_read_as_was_said(chat: Chat):
 
 
 def test_a_template_and_prompts_are_asked_about(chat: Chat):
-    with pytest.raises(InputError, match=r"has a chat template, and .* add to members and held_out"):
+    with pytest.raises(InputError, match=r"has a chat template, and .* add to members and held"):
         audit(chat.folder, None)
     with pytest.raises(InputError, match="has no chat template"):
         audit(chat.plain, True)
