@@ -39,7 +39,7 @@ LANGUAGE_CONTROLS = {
     "unplanted_canaries": "Secrets that were never planted are exposed no more than chance.",
 }
 
-_OF_SHADOWS = ("negative", "positive", "recipe_match")
+_OF_SHADOWS = ("negative", "positive", "recipe_match", "instrument")
 
 
 def language_controls(shadows: bool) -> dict[str, str]:

@@ -45,7 +45,7 @@ _LANGUAGE_MODEL = Kind(
 _WITH_SHADOWS = replace(
     _LANGUAGE_MODEL,
     pool=("texts", "dataset", "shadow_models", "shadow_signals", "memorization"),
-    version=("target_signals", "attack_scores", "leakage"),
+    version=("version_pool", "target_signals", "attack_scores", "leakage"),
 )
 
 

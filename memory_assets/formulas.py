@@ -170,9 +170,12 @@ SUMMARY = Formula("summary", 1)
 THRESHOLD_RATES = Formula("rates at a threshold", 2)  # 1 counted tied scores as missed
 AGREEMENT = Formula("agreement", 1)
 EPSILON = Formula("epsilon", 1)
-BEST_EPSILON = Formula("best epsilon", 3)
-"""1 was at delta 0; 2 wanted thresholds of shadow models."""
-EPSILON_CEILING = Formula("epsilon ceiling", 1)
+SPLIT_EPSILON = Formula("split epsilon", 1)
+BEST_EPSILON = Formula("best epsilon", 4)
+"""1 was at delta 0; 2 wanted thresholds of shadow models; 3 was none but theirs where there were
+any, and showed little where the shadow models were of another recipe."""
+EPSILON_CEILING = Formula("epsilon ceiling", 2)
+"""1 was that of the thresholds of shadow models alone."""
 ACCOUNTANT = Formula("accountant", 1)
 REPLACE_ONE = Formula("replace-one accountant", 2)  # 1 took delta for two records for that for one
 
@@ -187,9 +190,9 @@ threshold some always lie above it by luck, and the whole interval lay above the
 INFORMATION = Formula("information", 1)
 SCORE_CHANNEL = Formula("score channel", 1)
 
-FINDINGS = Formula("language findings", 5)
+FINDINGS = Formula("language findings", 6)
 """3 compared texts and secrets as they are written, used weights that did not fit, and had a blind
-baseline by a bag of words alone; 4 knew no prompts."""
+baseline by a bag of words alone; 4 knew no prompts, 5 no chat templates."""
 EXTRACTION = Formula("extraction", 2)
 """1 asked at one place of each window, and missed what stood behind a header or over a border."""
 NEAR_VERBATIM = Formula("near-verbatim extraction", 3)
@@ -210,11 +213,14 @@ UTILITY = Formula("utility", 1)
 GATE = Formula("gate", 3)
 """1 took every limit for the most that may pass, and asked for as many records as settle half of
 all samples; 2 withheld every limit for a control on which it did not rest."""
-CONCLUSION = Formula("conclusion", 5)
+CONCLUSION = Formula("conclusion", 6)
 """2 had no accuracy on training records; 3 passed on attacks without shadow models, trusted the
 list of members, read no manifest of a folder, and compared accuracy and loss alone; 4 compared
 every version with shadow models of the subject's recipe, tested no claim where they did not fit,
-and passed a model below a limit that its shadow models exceed."""
-LANGUAGE_CONCLUSION = Formula("language conclusion", 2)
-"""1 compared accuracy and loss alone with the shadows."""
+and passed a model below a limit that its shadow models exceed; 5 held the list of members against
+attacks by shadow models that did not fit, and tested no claim where the gate asked for more records
+than there were."""
+LANGUAGE_CONCLUSION = Formula("language conclusion", 3)
+"""1 compared accuracy and loss alone with the shadows; 2 compared every version with shadow models
+of the subject's recipe, and passed one below a limit that its shadow models exceed."""
 RISK = Formula("risk", 4)  # the whole chain from counts to money

@@ -21,6 +21,7 @@ from memory_assets.paths import is_file, is_folder
 from memory_assets.records.texts import ANSWER, PROMPT, Texts, check_template, load_texts
 from memory_assets.spec import Settings, Spec
 from memory_assets.subjects import PooledSubject
+from memory_assets.training_specs import VersionSettings, check_settings
 
 if TYPE_CHECKING:  # brings Faker along, which a project without language models need not wait for
     from memory_assets.language.options import LanguageOptions
@@ -55,8 +56,21 @@ class TextsSpec(Spec):
         description="how prompt and answer are joined, such as '### Q: {prompt} ### A: {answer}'",
     )
 
+    chat: bool | None = Field(
+        default=None,
+        description="whether the model was trained on prompt and answer through the chat template "
+        "of its tokenizer; must be said where it has one",
+    )
+
     @model_validator(mode="after")
     def _joined(self) -> TextsSpec:
+        if self.chat and not (self.separator is None and self.template is None):
+            raise ValueError(
+                "chat: true joins prompt and answer by the tokenizer's chat template; leave "
+                "separator and template out"
+            )
+        if self.chat is not None and self.prompt is None:
+            raise ValueError("chat says how an answer is joined to its prompt; add prompt")
         if self.prompt is None and not (self.separator is None and self.template is None):
             raise ValueError("separator and template join an answer to its prompt; add prompt")
         if self.separator is not None and self.template is not None:
@@ -79,7 +93,13 @@ class TextsSpec(Spec):
         Raises:
             InputError: as `load_texts`.
         """
-        return load_texts(root / self.path, self.column, self.id, self.prompt, self.joined)
+        return load_texts(
+            root / self.path, self.column, self.id, self.prompt, self.joined, self.chat
+        )
+
+
+def _said(chat: bool | None) -> str:
+    return "nothing" if chat is None else str(chat).lower()
 
 
 class HubRevision(Spec):
@@ -175,6 +195,15 @@ class LanguageRecipeSpec(Spec):
         return LanguageRecipe(**self.model_dump(exclude={"tokenizer"}))
 
 
+class LanguageVersionSpec(VersionSettings):
+    """How one version was trained otherwise than by the subject's recipe; not its architecture."""
+
+    batch_tokens: int | None = Field(default=None, ge=2)
+    lr: float | None = Field(default=None, gt=0)
+    weight_decay: float | None = Field(default=None, ge=0)
+    epochs: int | None = Field(default=None, ge=1)
+
+
 class LanguageModelSubject(PooledSubject):
     """Everything an owner says about one audited causal language model.
 
@@ -184,6 +213,11 @@ class LanguageModelSubject(PooledSubject):
 
     recipe: LanguageRecipeSpec | None = Field(
         default=None, description="how the model was trained from scratch; gives shadow models"
+    )
+    recipes: dict[str, LanguageVersionSpec] = Field(
+        default_factory=dict,
+        description="by version, the settings of the recipe in which it was trained otherwise; "
+        "what its weights say themselves need not be said again",
     )
 
     members: TextsSpec = Field(description="texts that the model was trained on")
@@ -230,6 +264,11 @@ class LanguageModelSubject(PooledSubject):
                     f"members join prompt and answer by {mine.joined!r}, held_out by "
                     f"{theirs.joined!r}; expected the same, as the model was trained"
                 )
+            if mine.chat != theirs.chat:
+                raise ValueError(
+                    f"members say chat: {_said(mine.chat)} and held_out {_said(theirs.chat)}; "
+                    "expected the same, as the model was trained"
+                )
         if mine.prompt is not None and self.recipe is not None:
             raise ValueError(
                 "a recipe trains shadow models on whole texts, and members have prompts, which "
@@ -239,6 +278,7 @@ class LanguageModelSubject(PooledSubject):
 
     @model_validator(mode="after")
     def _shadows_need_texts(self) -> LanguageModelSubject:
+        check_settings(self.recipes, "its folder" if self.recipe is None else None)
         if self.recipe is None:
             if {"pool", "attacks"} & self.model_fields_set:
                 raise ValueError(

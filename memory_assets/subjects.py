@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -29,6 +29,7 @@ from memory_assets.training_specs import (
     PredictionsSpec,
     RecipeSpec,
     VersionRecipeSpec,
+    check_settings,
 )
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -293,18 +294,12 @@ class ClassifierSubject(PooledSubject):
                 f"queries ask variants of a record, and the model came by {given[0]}; "
                 "bring a recipe or leave queries out"
             )
-        for changes in ("options", "recipes"):
-            if getattr(self, changes) and self.recipe is None:
-                raise ValueError(
-                    f"{changes} change a recipe, and the model came by {given[0]}; "
-                    f"bring a recipe or leave {changes} out"
-                )
-        for version, said in self.recipes.items():
-            for name, value in said.changes().items():
-                if value is None and name != "dp":
-                    raise ValueError(
-                        f"recipes.{version}.{name}: no value; give one or leave it out"
-                    )
+        if self.options and self.recipe is None:
+            raise ValueError(
+                f"options change a recipe, and the model came by {given[0]}; "
+                "bring a recipe or leave options out"
+            )
+        check_settings(self.recipes, given[0] if self.recipe is None else None)
         reads = [attack.name for attack in self.attacks_on(self.models) if attack.sides]
         shadows = self.predictions is None or self.predictions.shadows is not None
         if self.attacker == "predictions" and shadows and reads:
@@ -346,11 +341,6 @@ class ClassifierSubject(PooledSubject):
             return command_words(self.command.run, root)[1]
         shadows = self.predictions.shadows if self.predictions else None
         return {} if shadows is None else {shadows: table_file(shadows, root)}
-
-    def settings_of(self, version: str) -> dict[str, Any]:
-        """The fields of the recipe that the owner declares otherwise for one version."""
-        said = self.recipes.get(version)
-        return {} if said is None else said.changes()
 
     @property
     def brings(self) -> tuple[str, ...]:

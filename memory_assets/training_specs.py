@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -43,8 +44,38 @@ class RecipeSpec(Spec):
         return Recipe(**self.model_dump(exclude={"dp"}), dp=dp)
 
 
-class VersionRecipeSpec(Spec):
+class VersionSettings(Spec):
     """How one version was trained otherwise than by the subject's recipe; not its architecture."""
+
+    def settings(self) -> dict[str, Any]:
+        """What is said, as plain data."""
+        return self.model_dump(exclude_unset=True)
+
+    def changes(self) -> dict[str, Any]:
+        """What is said, as the fields of a recipe."""
+        return self.settings()
+
+
+def check_settings(recipes: Mapping[str, VersionSettings], way: str | None) -> None:
+    """Refuse settings of single versions where no recipe is, `way` being how the model came, and
+    settings without a value.
+
+    Raises:
+        ValueError: such settings.
+    """
+    if recipes and way is not None:
+        raise ValueError(
+            f"recipes change a recipe, and the model came by {way}; bring a recipe or leave "
+            "recipes out"
+        )
+    for version, said in recipes.items():
+        for name, value in said.changes().items():
+            if value is None and name != "dp":
+                raise ValueError(f"recipes.{version}.{name}: no value; give one or leave it out")
+
+
+class VersionRecipeSpec(VersionSettings):
+    """The same of a classifier."""
 
     optimizer: Literal["sgd", "adam", "adamw"] | None = None
     lr: float | None = Field(default=None, gt=0)
@@ -61,12 +92,7 @@ class VersionRecipeSpec(Spec):
     precision: Literal["float32", "bfloat16"] | None = None
     dp: DpSpec | None = None
 
-    def settings(self) -> dict[str, Any]:
-        """What is said, as plain data."""
-        return self.model_dump(exclude_unset=True)
-
     def changes(self) -> dict[str, Any]:
-        """What is said, as the fields of a `Recipe`."""
         said = self.settings()
         if said.get("dp") is not None:
             said["dp"] = DpSgd(**said["dp"])

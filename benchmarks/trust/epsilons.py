@@ -18,9 +18,9 @@ from memory_assets.attacks.registry import select
 from memory_assets.audits.privacy_loss import DELTA, measure_epsilon
 from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.signals import Signals
-from memory_assets.statistics.epsilon import Split, _epsilon_of_mu, epsilon_lower_bound
+from memory_assets.statistics.epsilon import _epsilon_of_mu
 from memory_assets.statistics.one_run import one_run_from_pairs
-from memory_assets.statistics.roc import Roc
+from memory_assets.statistics.split_epsilon import split_epsilon
 
 EPSILON, MU = 1.0, 1.0
 GAUSSIAN_EPSILON = _epsilon_of_mu(MU, DELTA)
@@ -77,8 +77,7 @@ def sharp(rng: np.random.Generator, pairs: int = 1000) -> Iterator[Trial]:
     side = rng.integers(0, 2, pairs, dtype=np.uint8)
     out = released(side, "randomized response", rng)
     scores = np.stack([-out, out], axis=-1)
-    is_in = side[:, None] == np.arange(2)
-    bound = epsilon_lower_bound(Roc.of(scores[is_in], scores[~is_in]), Split()).estimate
+    bound = split_epsilon({"seen": scores}, side).estimate
     world = f"randomized response, seen whole, {pairs:,} pairs"
     yield Trial("Clopper-Pearson bound, threshold from a split", world, bound.ci_low, None, EPSILON)
     for share in (0.1, 1.0):

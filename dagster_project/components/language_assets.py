@@ -24,8 +24,10 @@ from dagster_project.components.version_assets import (
     checkpoint_spec,
     inline_png,
     roi_report_asset,
+    same_recipe,
     same_records,
     target_signals_asset,
+    version_pool_asset,
 )
 from dagster_project.confirmations import AUDIT_ID
 from dagster_project.failures import clear_failures
@@ -35,6 +37,7 @@ from memory_assets.audits import language as audit
 from memory_assets.audits import language_pool as pool
 from memory_assets.audits.pool_findings import read_records
 from memory_assets.audits.results import AttackResults
+from memory_assets.audits.version_recipes import recipe_of
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.records.prepared import PreparedTexts
@@ -137,24 +140,31 @@ def _memorization(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinit
     return memorization  # pyright: ignore[reportReturnType]
 
 
-_SHADOWS = ("dataset", "shadow_signals", "target_signals", "attack_scores", "memorization")
+_SHADOWS = ("dataset", "version_pool", "target_signals", "attack_scores", "memorization")
 
 
 def _evidence(
-    subject: LanguageModelSubject, given: Mapping[str, Reference]
+    graph: SubjectGraph[LanguageModelSubject], version: str, given: Mapping[str, Reference]
 ) -> pool.ShadowEvidence | None:
-    """What shadow models left, where there are any."""
+    """What the shadow models that stand for a version left, where there are any."""
     if not given:
         return None
-    signals = given["shadow_signals"]
-    same_records(subject, given["dataset"], signals, given["target_signals"])
+    signals = given["version_pool"]
+    same_records(graph.subject, given["dataset"], signals, given["target_signals"])
+    recipe = recipe_of(graph.subject, graph.root, version)
+    same_recipe(version, signals, recipe.key)
+    prepared = PreparedTexts.load(given["dataset"].path)
+    memorization = given["memorization"].path
+    if recipe.has_own_pool:
+        memorization = pool.text_memorization(prepared, signals.path, graph.store).path
     return pool.ShadowEvidence(
         pool_digest=signals.facts["pool"],
-        prepared=PreparedTexts.load(given["dataset"].path),
+        prepared=prepared,
         pool=signals.path,
         target=given["target_signals"].path,
         attacks=given["attack_scores"].path,
-        memorization=given["memorization"].path,
+        memorization=memorization,
+        withheld=recipe.withheld,
     )
 
 
@@ -186,9 +196,9 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
         from memory_assets.reports.plots import roc_png
 
         version, store = context.partition_key, graph.store
-        evidence = _evidence(graph.subject, shadows)
         started = began(context)
         with clear_failures():
+            evidence = _evidence(graph, version, shadows)
             found, weights = audit.language_findings(
                 graph.subject, graph.root, texts.path, version, store, context.log.info
             )
@@ -247,7 +257,11 @@ def language_assets(
     by_version: list[dg.AssetsDefinition] = []
     if graph.subject.recipe is not None:
         shared = [_dataset(graph), *shadow_assets(graph), _memorization(graph)]
-        by_version = [target_signals_asset(graph), attack_scores_asset(graph)]
+        by_version = [
+            version_pool_asset(graph),
+            target_signals_asset(graph),
+            attack_scores_asset(graph, pool="version_pool"),
+        ]
     return [
         _texts(graph),
         *shared,

@@ -135,7 +135,7 @@ def same_records(subject: PooledSubject, dataset: Reference, *signals: Reference
         )
 
 
-def _version_pool(graph: SubjectGraph) -> dg.AssetsDefinition:
+def version_pool_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
     @dg.asset(
         **graph.asset_arguments(
             "version_pool",
@@ -156,7 +156,7 @@ def _version_pool(graph: SubjectGraph) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, dataset: Reference, shadow_signals: Reference
     ) -> Result:
         same_records(graph.subject, dataset, shadow_signals)
-        prepared = Prepared.load(dataset.path)
+        prepared = audit.read_audit_set(graph.subject, dataset.path)
         with clear_failures():
             found = version_pool(
                 graph.subject,
@@ -370,7 +370,7 @@ def version_assets(graph: SubjectGraph) -> list[dg.AssetsDefinition | dg.AssetSp
     by version."""
     return [
         checkpoint_spec(graph, {"pytorch", "safetensors"}),
-        _version_pool(graph),
+        version_pool_asset(graph),
         target_signals_asset(graph),
         attack_scores_asset(graph, pool="version_pool"),
         _leakage(graph),

@@ -157,7 +157,7 @@ def prepare_texts(subject: LanguageModelSubject, root: Path, store: ArtifactStor
                 texts.write(folder / name)
                 read[name] = {"source": texts.source, "notices": texts.notices}
                 if texts.prompts:
-                    read[name]["template"] = texts.template
+                    read[name] |= {"template": texts.template, "chat": texts.chat}
         (folder / _READ).write_text(json.dumps(read, ensure_ascii=False), encoding="utf-8")
         if given.manifest is not None:
             given.manifest.write(folder / _SECRETS)
@@ -179,7 +179,7 @@ def read_texts(folder: Path) -> tuple[Texts, Texts | None]:
     read = json.loads((folder / _READ).read_text(encoding="utf-8"))
     members, held_out = (
         replace(
-            _written(folder / name, read[name].get("template")),
+            _written(folder / name, read[name].get("template"), read[name].get("chat")),
             source=read[name]["source"],
             notices=tuple(read[name]["notices"]),
         )
@@ -191,11 +191,11 @@ def read_texts(folder: Path) -> tuple[Texts, Texts | None]:
     return members, held_out
 
 
-def _written(path: Path, template: str | None) -> Texts:
+def _written(path: Path, template: str | None, chat: bool | None) -> Texts:
     """Texts as `Texts.write` wrote them, with their prompts where a template joins the two."""
     if template is None:
         return load_texts(path, "text", "id")
-    return load_texts(path, "text", "id", "prompt", template)
+    return load_texts(path, "text", "id", "prompt", template, chat)
 
 
 def _pair(subject: LanguageModelSubject, given: _Given) -> PreparedTexts:
@@ -406,9 +406,10 @@ def conclude_language(
         scores = results.scores
         if shadows is not None:
             measured += shadows.measurements()
-            controls += shadows.controls(subject)
             scores = shadows.record_scores(scores)
         gated = [m for m in measured if m.stratum not in _CONTROL_STRATA]
+        if shadows is not None:
+            controls += shadows.controls(subject, gated)
         decision = decide(gated, controls, Gate(subject.gate))
         audit = Audit(
             audit_id=audit_id,

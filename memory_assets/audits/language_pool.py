@@ -14,9 +14,12 @@ from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.audits import pool_findings
 from memory_assets.audits.results import AttackResults
 from memory_assets.audits.shadows import attacks_key, refuse_older, runnable
+from memory_assets.controls.instrument import instrument
 from memory_assets.controls.negative import negative_control
 from memory_assets.controls.positive import positive_control
 from memory_assets.controls.recipe_match import recipe_match
+from memory_assets.controls.shadow_leak import shadow_leak
+from memory_assets.controls.verdict import Gate
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.formulas import COUNTERFACTUAL, PAIRING, TEXT_PAIRS, Step
@@ -25,6 +28,7 @@ from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.memorization import counterfactual
 from memory_assets.memorization.couples import has_couples
 from memory_assets.pool.signal_files import load_signals
+from memory_assets.pool.signals import Signals
 from memory_assets.records import text_pairs
 from memory_assets.records.prepared import PreparedTexts
 from memory_assets.records.texts import Texts
@@ -90,7 +94,11 @@ def text_memorization(prepared: PreparedTexts, pool: Path, store: ArtifactStore)
 
 @dataclass(frozen=True)
 class ShadowEvidence:
-    """What the steps before have left of the shadow models: where each file is."""
+    """What the steps before have left of the shadow models: where each file is.
+
+    `withheld` says why these shadow models cannot stand for this version, "" where they may; the
+    digest of the pool names it, too.
+    """
 
     pool_digest: str
     prepared: PreparedTexts
@@ -98,6 +106,7 @@ class ShadowEvidence:
     target: Path
     attacks: Path
     memorization: Path
+    withheld: str = ""
 
     @property
     def key(self) -> str:
@@ -117,22 +126,38 @@ class ShadowEvidence:
             *pool_findings.read_measurements(self.memorization),
         )
 
-    def controls(self, subject: LanguageModelSubject) -> list[Control]:
-        """Do the shadow models resemble the version, and do the attacks find what is there only?
+    def controls(
+        self, subject: LanguageModelSubject, measurements: Sequence[Measurement]
+    ) -> list[Control]:
+        """Do the shadow models resemble the version, do the attacks find what is there only, and do
+        the shadow models exceed a limit that the version keeps to by these measurements?
 
         Raises:
-            InputError: signals that a control refuses.
+            InputError: signals that a control refuses, or a gated metric that was not measured.
         """
         pool, target = load_signals(self.pool), load_signals(self.target)
-        attacks = {attack.name: attack.score for attack in runnable(subject, pool)}
+        ran, gate = runnable(subject, pool), Gate(subject.gate)
+        attacks = {attack.name: attack.score for attack in ran}
         try:
             return [
                 negative_control(attacks, pool, target, _CONTROL_SEED),
                 positive_control(attacks, pool, self.prepared.pairing.target_side),
-                recipe_match(pool, target),
+                self._resembles(pool, target),
+                instrument(
+                    measurements,
+                    gate,
+                    shadows=True,
+                    declared=False,
+                    leak=lambda: shadow_leak(ran, pool, gate),
+                ),
             ]
         except ValueError as error:
             raise InputError(f"controls: {error}") from error
+
+    def _resembles(self, pool: Signals, target: Signals) -> Control:
+        if not self.withheld:
+            return recipe_match(pool, target)
+        return Control("recipe_match", False, None, None, None, self.withheld)
 
     def record_scores(self, scores: pa.Table) -> pa.Table:
         """`scores` and those of the attacks, each text's memorization beside them."""

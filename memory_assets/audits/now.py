@@ -115,10 +115,19 @@ def _evidence(
     subject: LanguageModelSubject, root: Path, version: str, prepared: PreparedTexts, names: _Names
 ) -> ShadowEvidence:
     """Where what shadow models leave of a version would lie."""
-    plan = shadows.as_trained(shadows.plan_pool(subject, root, prepared), names)
+    recipe = recipe_of(subject, root, version)
+    plan = shadows.as_trained(shadows.plan_pool(recipe.subject, root, prepared), names)
     signals = shadows.signals_key(plan, prepared)
     pool = names.path(shadows.SIGNALS_KIND, signals, shadows.TENSORS)
     target, _ = shadows.target_signals(subject, root, prepared, version, names)
     scores = shadows.attack_scores(subject, prepared, pool, target.path, names)
     memorization = names.path(pool_findings.MEMORIZATION, memorization_key(signals, prepared))
-    return ShadowEvidence(plan.key, prepared, pool, target.path, scores.path, memorization)
+    return ShadowEvidence(
+        recipe.digest_of(plan),
+        prepared,
+        pool,
+        target.path,
+        scores.path,
+        memorization,
+        recipe.withheld,
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from memory_assets.artifacts import ArtifactStore
 from memory_assets.audits.classifier import records_now
+from memory_assets.audits.language import texts_now
 from memory_assets.audits.version_recipes import in_words, recipe_of
 from memory_assets.controls.sensitivity import Sensitivity, sensitivity
 from memory_assets.language_subjects import LanguageModelSubject, TextsSpec
@@ -42,7 +43,8 @@ def own_trainings(subject: AuditedSubject, root: Path, home: Path) -> list[str]:
     Raises:
         InputError: records, members or a version's manifest cannot be read.
     """
-    if not isinstance(subject, ClassifierSubject) or subject.recipe is None:
+    pooled = isinstance(subject, ClassifierSubject | LanguageModelSubject)
+    if not pooled or subject.recipe is None:
         return []
     versions = list_versions(root / subject.checkpoints)
     recipes = {version: recipe_of(subject, root, version) for version in versions}
@@ -53,7 +55,12 @@ def own_trainings(subject: AuditedSubject, root: Path, home: Path) -> list[str]:
     ]
     if not any(recipe.has_own_pool or recipe.withheld for recipe in recipes.values()):
         return unknown
-    prepared, store = records_now(subject, root), ArtifactStore(home)
+    store = ArtifactStore(home)
+    if isinstance(subject, ClassifierSubject):
+        prepared = records_now(subject, root)
+    else:
+        _, prepared = texts_now(subject, root)
+    assert prepared is not None  # with a recipe there is an audit set
     return unknown + [
         line
         for version, recipe in recipes.items()

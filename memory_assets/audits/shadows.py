@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.attacks.evaluate import evaluate
-from memory_assets.attacks.registry import PER_RECORD_VARIANCE, Attack
+from memory_assets.attacks.registry import ATTACKS, PER_RECORD_VARIANCE, Attack
 from memory_assets.audits.means import Means
 from memory_assets.audits.privacy_loss import measure_epsilon
 from memory_assets.audits.results import AttackResults
@@ -38,6 +38,7 @@ from memory_assets.formulas import (
     PAIRING,
     RATES,
     SIGNALS,
+    SPLIT_EPSILON,
     SUMMARY,
     TEXT_PAIRS,
     THRESHOLD_RATES,
@@ -63,7 +64,16 @@ LANGUAGE_POOL_STEP = Step(BLOCK_KIND, (MASKS, LANGUAGE_TRAINER))
 SIGNALS_STEP = Step(SIGNALS_KIND, (SIGNALS,))
 ATTACKS_STEP = Step(
     "attack-scores",
-    (RATES, SUMMARY, THRESHOLD_RATES, AGREEMENT, EPSILON, BEST_EPSILON, EPSILON_CEILING),
+    (
+        RATES,
+        SUMMARY,
+        THRESHOLD_RATES,
+        AGREEMENT,
+        EPSILON,
+        SPLIT_EPSILON,
+        BEST_EPSILON,
+        EPSILON_CEILING,
+    ),
 )
 _DRIVER = Path("/proc/driver/nvidia")
 
@@ -326,13 +336,14 @@ def scores_version(subject: PooledSubject) -> str:
 
 
 def attack_formulas(subject: PooledSubject) -> list[Formula]:
-    """The formulas of the attacks that a subject asks for.
+    """The formulas of the attacks that a subject asks for, and of the loss.
 
-    How many shadow models come with predictions is not known before they are read: those of any
-    pool, then.
+    A claim and the list of members are held against the loss whatever was asked for. How many
+    shadow models come with predictions is not known before they are read: those of any pool, then.
     """
     pools = (subject.models,) if subject.models else (0, PER_RECORD_VARIANCE)
-    return list({a.revision: None for models in pools for a in subject.attacks_on(models)})
+    asked = [a.revision for models in pools for a in subject.attacks_on(models)]
+    return list(dict.fromkeys([*asked, ATTACKS["loss"].revision]))
 
 
 def runnable(subject: PooledSubject, pool: Signals) -> tuple[Attack, ...]:
@@ -408,7 +419,8 @@ def attack_scores(
             )
             for result in evaluation.results
         )
-        found = (*evaluation.measurements, *measure_epsilon(evaluation, signals.side[0]))
+        loss = ATTACKS["loss"].score(shadows, signals)[0]
+        found = (*evaluation.measurements, *measure_epsilon(evaluation, signals.side[0], loss))
         AttackResults(scores, found, curves).save(folder)
 
     return store.get_or_build("attack-scores", key, build)

@@ -16,7 +16,8 @@ from memory_assets.audits.shadows import (
 )
 from memory_assets.audits.version_recipes import VersionRecipe, recipe_of
 from memory_assets.digest import digest
-from memory_assets.records.prepared import Prepared
+from memory_assets.language_subjects import LanguageModelSubject
+from memory_assets.records.prepared import AuditSet, Prepared
 from memory_assets.subjects import ClassifierSubject
 
 
@@ -34,7 +35,7 @@ class VersionPool:
     reused: int = 0
 
 
-def version_pool_version(subject: ClassifierSubject) -> str:
+def version_pool_version(subject: ClassifierSubject | LanguageModelSubject) -> str:
     """What the owner declares of the recipes of single versions.
 
     Formulas arrive by way of the subject's pool: alone they would set new answers beside old ones.
@@ -43,9 +44,9 @@ def version_pool_version(subject: ClassifierSubject) -> str:
 
 
 def version_pool(
-    subject: ClassifierSubject,
+    subject: ClassifierSubject | LanguageModelSubject,
     root: Path,
-    prepared: Prepared,
+    prepared: AuditSet,
     version: str,
     store: ArtifactStore,
     say: Callable[[str], None] = lambda _: None,

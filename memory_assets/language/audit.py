@@ -12,6 +12,7 @@ from memory_assets.errors import InputError
 from memory_assets.formulas import FINDINGS
 from memory_assets.language import controls as checks
 from memory_assets.language import text_audit as texts_of
+from memory_assets.language.chat import through_template
 from memory_assets.language.compare import compare_sides
 from memory_assets.language.model import LanguageModel, load_language_model
 from memory_assets.language.options import LanguageOptions
@@ -138,6 +139,10 @@ def audit_language_model(
     model = load_language_model(folder, revision, base=base, device=device)
     other = load_language_model(reference, device=device) if reference is not None else None
     notices += [line for each in (model, other) if each is not None for line in each.notices]
+    members = through_template(model, members, folder)
+    held_out = None if held_out is None else through_template(model, held_out, folder)
+    if corpus is not None and members.rendered:
+        corpus = Corpus(members)  # of what the model reads
     secrets = manifest.secrets if manifest is not None else ()
     chosen = choose_texts(members, held_out, secrets, options.texts, options.seed)
     notices += chosen.notices

@@ -249,8 +249,9 @@ def cut_otherwise(model: LanguageModel, windows: Windows, window: int) -> Window
     """Answers as other trainers part them from their prompts; read for probes alone.
 
     Where a token would hold the end of a prompt and the beginning of its answer, some encode the
-    two one by one, and some leave out of the loss as many tokens as the prompt alone has. None
-    where all ways give the same tokens.
+    two one by one, and some leave out of the loss as many tokens as the prompt alone has; and what
+    stands before the answer may be another text (`Texts.also`). None where all ways give the same
+    tokens.
     """
     if not windows.texts.prompts:
         return None
@@ -265,6 +266,17 @@ def cut_otherwise(model: LanguageModel, windows: Windows, window: int) -> Window
             kept = min(size, window - (len(ids) - size))
             if not usual and kept > 0 and size < len(ids):
                 found.append((text, kept, ids[size - kept :]))
+    for way in windows.texts.also:
+        befores = model.encode_all(list(way))
+        wholes = model.encode_all([a + b for a, b in zip(way, windows.texts.texts, strict=True)])
+        for text, (before, whole) in enumerate(zip(befores, wholes, strict=True)):
+            apart = np.concatenate([before, answers[text]])
+            ways = {tuple(apart): len(before), tuple(whole): _prompt_tokens(model, whole, before)}
+            for tokens, size in ways.items():
+                ids = np.array(tokens, dtype=np.int64)
+                kept = min(size, window - (len(ids) - size))
+                if kept > 0 and size < len(ids):
+                    found.append((text, kept, ids[size - kept :]))
     if not found:
         return None
     document, lead, pieces = zip(*found, strict=True)

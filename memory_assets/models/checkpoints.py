@@ -216,19 +216,28 @@ def holds_outputs(path: Path) -> bool:
     return bool({"logit_0", "prob_0"} & set(names)) and "model" not in names
 
 
-def read_manifest(path: Path) -> Manifest | None:
+def read_manifest(path: Path, files: Sequence[Path] | None = None) -> Manifest | None:
     """The manifest inside a checkpoint, or None where its owner wrote none.
 
+    `files` are the safetensors files of a folder that may have several.
+
     Raises:
-        InputError: not a safetensors file, or a manifest that cannot be read.
+        InputError: not a safetensors file, a manifest that cannot be read, or two that differ.
     """
     from safetensors import SafetensorError, safe_open
 
-    try:
-        with safe_open(checkpoint_file(path), framework="np") as f:
-            text = (f.metadata() or {}).get(_MANIFEST_KEY)
-    except (SafetensorError, OSError) as error:
-        raise _unreadable(path, error) from error
+    texts: set[str] = set()
+    for file in [checkpoint_file(path)] if files is None else files:
+        try:
+            with safe_open(file, framework="np") as f:
+                texts |= {t for t in [(f.metadata() or {}).get(_MANIFEST_KEY)] if t is not None}
+        except (SafetensorError, OSError) as error:
+            raise _unreadable(file, error) from error
+    if len(texts) > 1:
+        raise InputError(
+            f"{path}: its files carry {len(texts)} manifests; expected the same in all"
+        )
+    text = texts.pop() if texts else None
     if text is None:
         return None
     try:
@@ -251,6 +260,30 @@ def carried_manifest(version: Path | None) -> Manifest | None:
     if version is None or not (version.is_dir() or version.suffix == SUFFIX):
         return None
     return read_manifest(version)
+
+
+def add_manifest(file: Path, manifest: Manifest) -> None:
+    """Write a manifest into a safetensors file that is there, whole or not at all.
+
+    Raises:
+        InputError: not a safetensors file.
+    """
+    from dataclasses import asdict
+
+    from safetensors import SafetensorError, safe_open
+    from safetensors.torch import save_file
+
+    try:
+        with safe_open(file, framework="pt") as f:
+            metadata = f.metadata() or {}
+            tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError) as error:
+        raise _unreadable(file, error) from error
+    temporary = file.with_name(f".{file.name}.tmp")
+    text = json.dumps(asdict(manifest), sort_keys=True)
+    save_file(tensors, temporary, metadata=metadata | {_MANIFEST_KEY: text})
+    temporary.chmod(file.stat().st_mode & 0o777)
+    temporary.replace(file)
 
 
 def save_checkpoint(path: Path, state: dict[str, np.ndarray], manifest: Manifest) -> None:

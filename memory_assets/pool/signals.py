@@ -122,7 +122,7 @@ class Signals:
     def models(self) -> int:
         return self.side.shape[0]
 
-    def of_models(self, models: slice) -> Signals:
+    def of_models(self, models: slice | list[int]) -> Signals:
         """The same signals of some of the models."""
 
         def rows(answers: Answers) -> Answers:

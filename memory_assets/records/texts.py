@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,10 @@ class Texts:
 
     Of prompts with answers, `texts` are the answers and `prompts` what the model is asked with: the
     model reads them as `template` joins them, up to the end of the answer. Without prompts,
-    `prompts` is empty. `notices` says in one line each what was left out on reading, by id.
+    `prompts` is empty. `chat` is what the owner says of a chat template. Of a model that has one
+    (`language.chat`), `rendered` is what it reads before each answer in place of that, and `also`
+    what it may have been trained to read there otherwise. `notices` says in one line each what was
+    left out on reading, by id.
 
     Raises:
         InputError: no text, an id that stands more than once, or a template without its places.
@@ -62,6 +65,9 @@ class Texts:
     notices: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
     template: str = PROMPT + ANSWER
+    chat: bool | None = None
+    rendered: tuple[str, ...] = ()
+    also: tuple[tuple[str, ...], ...] = ()
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,6 +93,9 @@ class Texts:
                 )
             check_template(self.template)
             parts += [list(self.prompts), self.template]
+            parts += [] if self.chat is None else [{"chat": self.chat}]
+            if self.rendered or self.also:
+                parts.append([list(way) for way in (self.rendered, *self.also)])
         object.__setattr__(self, "digest", digest(*parts))
 
     def __len__(self) -> int:
@@ -97,6 +106,8 @@ class Texts:
         """What the model reads before each text: nothing where there are no prompts."""
         if not self.prompts:
             return ("",) * len(self.texts)
+        if self.rendered:
+            return self.rendered
         head, _, rest = self.template.partition(PROMPT)
         between = rest.partition(ANSWER)[0]
         return tuple(head + prompt + between for prompt in self.prompts)
@@ -125,6 +136,9 @@ class Texts:
             self.notices,
             tuple(self.prompts[i] for i in rows) if self.prompts else (),
             self.template,
+            self.chat,
+            tuple(self.rendered[i] for i in rows) if self.rendered else (),
+            tuple(tuple(way[i] for i in rows) for way in self.also),
         )
 
     def write(self, path: Path) -> None:
@@ -257,11 +271,13 @@ def load_texts(
     id_column: str | None = None,
     prompt: str | None = None,
     template: str = PROMPT + ANSWER,
+    chat: bool | None = None,
 ) -> Texts:
     """Read texts from Parquet, JSON lines, a plain file (paragraphs) or a folder of `.txt` files.
 
     Without `id_column` a text is named by its file and number. With `prompt`, a column, `column`
-    holds the answers, and `template` says how the two are joined. Empty texts, texts that are not
+    holds the answers, `template` says how the two are joined, and `chat` whether a chat template
+    joined them instead. Empty texts, texts that are not
     valid Unicode and unreadable files of a folder are left out and noted.
 
     Raises:
@@ -289,7 +305,7 @@ def load_texts(
             "of .txt files"
         )
     try:
-        return _collect(rows, path, column, prompt, template)
+        return replace(_collect(rows, path, column, prompt, template), chat=chat)
     except MemoryError as error:
         raise InputError(f"{path}: its texts need more memory than there is") from error
 

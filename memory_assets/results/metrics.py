@@ -112,6 +112,7 @@ _METRICS = (
             "clopper_pearson_lower_bound",
             "gaussian_dp_lower_bound",
             "one_run_lower_bound",
+            "split_lower_bound",
             "accountant_epsilon",
             "replace_one_epsilon",
         )
@@ -123,6 +124,7 @@ _METRICS = (
             "clopper_pearson_ceiling",
             "gaussian_dp_ceiling",
             "one_run_ceiling",
+            "split_ceiling",
         )
     ),
     # What a language model gives back.

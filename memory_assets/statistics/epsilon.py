@@ -11,11 +11,9 @@ neighbours that *replace* one record, not neighbours that add or remove one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr, ndtri
 
@@ -33,27 +31,10 @@ class EpsilonBound:
     attack made no mistake, and only more canaries could show more.
     """
 
-    method: Literal["clopper_pearson", "gaussian_dp", "one_run"]
+    method: Literal["clopper_pearson", "gaussian_dp", "one_run", "split"]
     estimate: Estimate
     ceiling: float
     delta: float
-
-
-@dataclass(frozen=True)
-class Split:
-    """The threshold is chosen on one random half of the scores, the bound reported on the other."""
-
-    seed: int = 0
-
-    def candidates(self, roc: Roc, bound: Callable[[Roc, float], float]) -> tuple[Roc, list[float]]:
-        """The half to report on, and the one threshold whose bound was best on the other half."""
-        chosen, reported = roc.halves(self.seed)
-        z, x = chosen.non_members, chosen.members
-        few = [np.unique(np.geomspace(1, side.size, 40).astype(np.intp)) for side in (z, x)]
-        # Dense where the bound is won: few false alarms, or few missed members.
-        cuts = np.unique(np.concatenate([z[z.size - few[0]], x[few[1] - 1]]))
-        bounds = [bound(chosen, float(cut)) for cut in cuts]
-        return reported, [float(cuts[int(np.argmax(bounds))])]
 
 
 @dataclass(frozen=True)
@@ -65,12 +46,8 @@ class Bonferroni:
 
     thresholds: tuple[Threshold, ...]
 
-    def candidates(
-        self,
-        roc: Roc,
-        bound: Callable[[Roc, float], float],  # noqa: ARG002
-    ) -> tuple[Roc, list[float]]:
-        """All scores, and every threshold.
+    def cuts(self, roc: Roc) -> list[float]:
+        """Where the scores are cut.
 
         Raises:
             ValueError: no threshold, or one that was chosen on these scores.
@@ -79,7 +56,7 @@ class Bonferroni:
             raise ValueError("Bonferroni needs at least one threshold")
         for threshold in self.thresholds:
             roc.refuse_own(threshold)
-        return roc, [threshold.value for threshold in self.thresholds]
+        return [threshold.value for threshold in self.thresholds]
 
 
 def lower_bound(bound: float, top: float, n: int, k: int | None = None) -> Estimate:
@@ -135,7 +112,8 @@ def _ends(roc: Roc, cut: float, confidence: float) -> tuple[float, float]:
     )
 
 
-def _at(roc: Roc, cut: float, delta: float, confidence: float) -> float:
+def epsilon_at(roc: Roc, cut: float, delta: float, confidence: float) -> float:
+    """`clopper_pearson_epsilon` where scores above a cut, fixed beforehand, are called members."""
     hits, alarms = roc.counts(cut)
     sizes = roc.members.size, roc.non_members.size
     return clopper_pearson_epsilon(int(hits), sizes[0], int(alarms), sizes[1], delta, confidence)
@@ -166,26 +144,26 @@ def _epsilon_of_mu(mu: float, delta: float) -> float:
 
 def epsilon_lower_bound(
     roc: Roc,
-    strategy: Split | Bonferroni,
+    strategy: Bonferroni,
     delta: float = 0.0,
     confidence: float = CONFIDENCE,
 ) -> EpsilonBound:
     """Clopper-Pearson lower bound on epsilon from one model's scores.
 
     Raises:
-        ValueError: too few scores to split, thresholds that were chosen on these rows.
+        ValueError: thresholds that were chosen on these rows.
     """
     check_delta(delta)
-    reported, cuts = strategy.candidates(roc, lambda r, cut: _at(r, cut, delta, confidence))
+    cuts = strategy.cuts(roc)
     each = 1 - (1 - confidence) / len(cuts)
-    bound = max(_at(reported, cut, delta, each) for cut in cuts)
-    top = ceiling(reported.members.size, reported.non_members.size, delta, each)
-    return EpsilonBound("clopper_pearson", lower_bound(bound, top, reported.n), top, delta)
+    bound = max(epsilon_at(roc, cut, delta, each) for cut in cuts)
+    top = ceiling(roc.members.size, roc.non_members.size, delta, each)
+    return EpsilonBound("clopper_pearson", lower_bound(bound, top, roc.n), top, delta)
 
 
 def gaussian_dp_epsilon(
     roc: Roc,
-    strategy: Split | Bonferroni,
+    strategy: Bonferroni,
     delta: float,
     confidence: float = CONFIDENCE,
 ) -> tuple[Estimate, EpsilonBound]:
@@ -199,15 +177,15 @@ def gaussian_dp_epsilon(
     """
     if not 0 < delta < 1:
         raise ValueError(f"Gaussian DP needs 0 < delta < 1, got {delta}")
-    reported, cuts = strategy.candidates(roc, lambda r, cut: _mu(*_ends(r, cut, confidence)))
+    cuts = strategy.cuts(roc)
     each = 1 - (1 - confidence) / len(cuts)
-    bound = max(_mu(*_ends(reported, cut, each)) for cut in cuts)
-    m, n = reported.members.size, reported.non_members.size
+    bound = max(_mu(*_ends(roc, cut, each)) for cut in cuts)
+    m, n = roc.members.size, roc.non_members.size
     top = _mu(clopper_pearson(m, m, each)[0], clopper_pearson(0, n, each)[1])
     epsilon, most = _epsilon_of_mu(bound, delta), _epsilon_of_mu(top, delta)
     return (
-        lower_bound(bound, top, reported.n),
-        EpsilonBound("gaussian_dp", lower_bound(epsilon, most, reported.n), most, delta),
+        lower_bound(bound, top, roc.n),
+        EpsilonBound("gaussian_dp", lower_bound(epsilon, most, roc.n), most, delta),
     )
 
 

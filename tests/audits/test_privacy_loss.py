@@ -13,6 +13,7 @@ from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.signals import Signals
 from memory_assets.statistics.epsilon import ceiling
 from memory_assets.statistics.intervals import CONFIDENCE
+from memory_assets.statistics.one_run import one_run_epsilon
 
 MODELS, PAIRS = 8, 200
 
@@ -38,10 +39,18 @@ def test_a_perfect_attack_comes_near_the_ceiling_of_all_attacks_and_near_no_sing
     found, target = perfect()
     rows = measure_epsilon(found, target.side[0])
     by = {m.metric: m.estimate for m in rows if m.name == "all attacks"}
-    # Confidence is shared among the attacks, and in each among the thresholds that it tries.
+    # Confidence is shared among three methods; in each among what it tries.
     tried = [sum(t is not None for t in r.thresholds.values()) for r in found.results]
-    shares = [1 - (1 - CONFIDENCE) / len(tried) / n for n in tried if n]
-    expected = max(ceiling(PAIRS, PAIRS, DELTA, level) for level in shares)
+    each = (1 - CONFIDENCE) / 3
+    shares = [each / len(tried) / n for n in tried if n]
+    tops = [ceiling(PAIRS, PAIRS, DELTA, 1 - share) for share in shares]
+    tops.append(ceiling(PAIRS // 2, PAIRS // 2, DELTA, 1 - each))
+    free = sum(not r.attack.sides for r in found.results)
+    for attacks in (free, len(found.results) - free):
+        for guesses in (0.1 * PAIRS, 0.3 * PAIRS):
+            level = 1 - each / 2 / attacks / 2
+            tops.append(one_run_epsilon(int(guesses), int(guesses), PAIRS, DELTA, level).ceiling)
+    expected = max(tops)
     assert by["epsilon_ceiling"].value == pytest.approx(expected)
     # A threshold for a false positive in a hundred lets one or two through.
     assert expected - 0.05 < by["epsilon"].value <= expected

@@ -51,12 +51,13 @@ def test_the_lineage_of_a_language_model_with_a_recipe(definitions):
         "shadow_models": {"dataset", "recipe"},
         "shadow_signals": {"dataset", "shadow_models"},
         "memorization": {"dataset", "shadow_signals"},
+        "version_pool": {"dataset", "checkpoint", "shadow_signals"},
         "target_signals": {"dataset", "checkpoint", "shadow_signals"},
-        "attack_scores": {"dataset", "shadow_signals", "target_signals"},
+        "attack_scores": {"dataset", "version_pool", "target_signals"},
     }
     assert {name: parents(definitions, name, "notes") for name in expected} == expected
     leakage = parents(definitions, "leakage", "notes")
-    assert leakage == {*expected, "checkpoint"} - {"shadow_models"}
+    assert leakage == {*expected, "checkpoint"} - {"shadow_models", "shadow_signals"}
 
 
 def test_only_what_depends_on_a_version_is_partitioned(definitions):

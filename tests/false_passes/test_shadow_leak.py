@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import language_world
 import numpy as np
 import pytest
 from outputs_world import World, control, failed, make_world, sklearn_fit
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
+from memory_assets.records.texts import Texts
 from memory_assets.sentences import read_back
 
 FOREST = sklearn_fit(lambda seed: RandomForestClassifier(10, random_state=seed))
@@ -58,6 +60,33 @@ def test_a_leak_fails_as_before(tmp_path: Path) -> None:
     world.write_shadows(BOOSTED, models=4)
     bundle = world.audit(predictions=SHADOWS, gate={"auc": 0.65})
     assert bundle.audit.verdict == "fail", bundle.audit.reason
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> language_world.World:
+    return language_world.make_world(tmp_path_factory.mktemp("texts"), 100, 120)
+
+
+@pytest.mark.parametrize("listed", [45, 50, 100])
+def test_a_language_model_of_other_texts_and_four_shadow_models(
+    texts: language_world.World, listed: int
+) -> None:
+    """Of 100 texts that it was trained on so many are listed as members, the others as held out."""
+    mine, others, unlisted = texts.members, texts.held_out, 100 - listed
+    trained = Texts(
+        (*mine.ids[:listed], *others.ids[:unlisted]),
+        (*mine.texts[:listed], *others.texts[:unlisted]),
+    )
+    texts.release(f"of-{listed}", texts=trained)
+    bundle = texts.audit(f"of-{listed}", texts.subject(gate={"auc": 0.7}, pool={"models": 4}))
+    if listed == 100:
+        assert bundle.audit.verdict == "fail", bundle.audit.reason
+        assert not failed(bundle)
+        return
+    assert bundle.audit.verdict == "insufficient evidence", bundle.audit.reason
+    assert failed(bundle) == {"instrument"}
+    assert "the shadow models themselves come to" in control(bundle, "instrument").detail
+    assert read_back(bundle.audit.reason) is not None
 
 
 @pytest.mark.parametrize("attacks", [["calibrated_loss"], ["rmia_offline", "bavaria"]])

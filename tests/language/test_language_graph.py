@@ -188,7 +188,7 @@ def test_another_limit_judges_anew_and_reads_no_model(notes):
     assert {path.name: path.stat().st_mtime_ns for path in found.iterdir()} == before
 
 
-SHADOW_CONTROLS = {"negative", "positive", "recipe_match"}
+SHADOW_CONTROLS = {"negative", "positive", "recipe_match", "instrument"}
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from scipy import stats
 from memory_assets.controls.claim import check_claim
 from memory_assets.statistics.epsilon import (
     Bonferroni,
-    Split,
     ceiling,
     clopper_pearson_epsilon,
     epsilon_lower_bound,
@@ -51,14 +50,6 @@ def test_bound_by_hand_takes_the_better_side():
 def test_a_bound_is_never_negative_nor_above_its_ceiling(k, f, delta):
     bound = clopper_pearson_epsilon(k, 50, f, 50, delta)
     assert 0 <= bound <= ceiling(50, 50, delta) + 1e-12
-
-
-def test_split_reports_on_the_half_it_did_not_choose_on():
-    rng = np.random.default_rng(0)
-    bound = epsilon_lower_bound(Roc.of(rng.normal(3, 1, 2000), rng.normal(0, 1, 2000)), Split())
-    assert bound.estimate.n == 2000
-    assert bound.ceiling == pytest.approx(ceiling(1000, 1000))
-    assert 2 < bound.estimate.value < bound.ceiling
 
 
 def test_bonferroni_pays_for_every_threshold():
@@ -184,8 +175,7 @@ def test_the_bound_is_reported_with_its_ceiling():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", [Split(), _fixed(-1.0, 0.0, 1.0)])
-def test_bounds_hold_for_randomized_response(strategy):
+def test_bounds_hold_for_randomized_response():
     """Scores that are epsilon-DP by construction: at most 5% of 200 bounds may exceed epsilon."""
     epsilon, n = 1.0, 400
     rng = np.random.default_rng(7)
@@ -196,7 +186,7 @@ def test_bounds_hold_for_randomized_response(strategy):
         answer = np.where(rng.random(2 * n) < keep, member, ~member).astype(float)
         answer += rng.uniform(-0.1, 0.1, 2 * n)  # noise after the fact costs no privacy
         roc = Roc.of(2 * answer[member] - 1, 2 * answer[~member] - 1)
-        over += epsilon_lower_bound(roc, strategy).estimate.value > epsilon
+        over += epsilon_lower_bound(roc, _fixed(-1.0, 0.0, 1.0)).estimate.value > epsilon
         right = int(((answer > 0.5) == member).sum())
         one_run_over += one_run_epsilon(right, 2 * n, 2 * n).estimate.value > epsilon
     assert over <= 17  # 5% of 200 and two standard deviations

@@ -1,0 +1,122 @@
+"""Made-up prose, a tiny recipe of a language model, and versions that say how they were trained."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from reciting_model import sentences
+
+from memory_assets.artifacts import ArtifactStore
+from memory_assets.audits import language, language_pool, shadows
+from memory_assets.audits.version_pool import VersionPool, version_pool
+from memory_assets.examples.notes import NotesRecipe, train, train_tokenizer
+from memory_assets.history.bundle import AuditBundle
+from memory_assets.language.recipe import LanguageRecipe
+from memory_assets.language_subjects import LanguageModelSubject
+from memory_assets.models.checkpoints import Manifest, add_manifest
+from memory_assets.records.prepared import PreparedTexts, members_digest
+from memory_assets.records.texts import Texts
+from memory_assets.statistics.estimate import Control
+
+TRAINING = NotesRecipe(
+    vocabulary=300, layers=1, width=32, heads=2, window=64, batch_tokens=512, lr=1e-2, epochs=24
+)
+RECIPE = TRAINING.of_model
+MODELS = 8
+PROBES = {"prefix": 4, "suffix": 4, "generated": 0, "control_texts": 50, "attacks": ["loss"]}
+
+
+@dataclass(frozen=True)
+class World:
+    root: Path
+    members: Texts
+    held_out: Texts
+
+    @property
+    def store(self) -> ArtifactStore:
+        return ArtifactStore(self.root / "home", "world")
+
+    def subject(self, recipe: LanguageRecipe = RECIPE, **attributes: Any) -> LanguageModelSubject:
+        base = {
+            "subject": "world",
+            "members": {"path": "members.jsonl", "id": "id"},
+            "held_out": {"path": "held_out.jsonl", "id": "id"},
+            "checkpoints": "versions",
+            "recipe": {**asdict(recipe), "tokenizer": "tokenizer"},
+            "pool": {"models": MODELS},
+            "probes": PROBES,
+            "gate": {"tpr_at_fpr_0.1": 0.6},
+        }
+        return LanguageModelSubject.model_validate(base | attributes)
+
+    def release(
+        self,
+        version: str,
+        says: dict[str, Any] | None = None,
+        texts: Texts | None = None,
+        **trained: Any,
+    ) -> None:
+        """A version trained as `TRAINING` but for `trained`, whose weights say what `says` does."""
+        folder = self.root / "versions" / version
+        folder.mkdir(parents=True)
+        texts = texts or self.members
+        train(texts, self.root / "tokenizer", replace(TRAINING, **trained), folder)
+        if says is not None:
+            manifest = Manifest(says, members_digest(np.array(texts.ids)), texts.digest)
+            add_manifest(folder / "model.safetensors", manifest)
+
+    def pairs(self, subject: LanguageModelSubject) -> tuple[Path, PreparedTexts]:
+        texts = language.prepare_texts(subject, self.root, self.store).path
+        pairs = language.prepare_pairs(subject, texts, self.store).path
+        return texts, PreparedTexts.load(pairs)
+
+    def pool(self, subject: LanguageModelSubject, version: str) -> VersionPool:
+        """The subject's pool, and then the one that this version is compared with."""
+        _, prepared = self.pairs(subject)
+        for number in range(len(shadows.plan_pool(subject, self.root, prepared).blocks)):
+            shadows.train_block(subject, self.root, prepared, number, self.store)
+        return version_pool(subject, self.root, prepared, version, self.store)
+
+    def audit(self, version: str, subject: LanguageModelSubject | None = None) -> AuditBundle:
+        """All the steps of an audit, one after the other, as the lineage graph runs them."""
+        subject = subject or self.subject()
+        store, root = self.store, self.root
+        texts, prepared = self.pairs(subject)
+        pool = self.pool(subject, version)
+        signals = pool.signals.path
+        target, _ = shadows.target_signals(subject, root, prepared, version, store)
+        evidence = language_pool.ShadowEvidence(
+            pool_digest=pool.pool_digest,
+            prepared=prepared,
+            pool=signals,
+            target=target.path,
+            attacks=shadows.attack_scores(subject, prepared, signals, target.path, store).path,
+            memorization=language_pool.text_memorization(prepared, signals, store).path,
+            withheld=pool.recipe.withheld,
+        )
+        found, weights = language.language_findings(subject, root, texts, version, store)
+        made = language.conclude_language(
+            subject, version, weights, texts, found.path, datetime.now(UTC), store, evidence
+        )
+        return AuditBundle.read(made.path)
+
+
+def make_world(root: Path, members: int = 60, held_out: int = 110) -> World:
+    world = World(root, sentences("m", members, 1), sentences("h", held_out, 2))
+    world.members.write(root / "members.jsonl")
+    world.held_out.write(root / "held_out.jsonl")
+    (root / "tokenizer").mkdir()
+    train_tokenizer(list(sentences("t", 200, 4).texts), TRAINING, root / "tokenizer")
+    return world
+
+
+def control(bundle: AuditBundle, name: str) -> Control:
+    return next(c for c in bundle.controls if c.control == name)
+
+
+def failed(bundle: AuditBundle) -> set[str]:
+    return {c.control for c in bundle.controls if not c.passed}
