@@ -1,0 +1,136 @@
+"""Small training callables `fit(X, y, seed) -> predict`: some remember their records, others do not.
+
+`LEAKING` and `HARMLESS` name by kind of data those that the set-ups train.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_assets.models.recipe import Recipe
+
+Predict = Callable[[NDArray], NDArray]
+Fit = Callable[[NDArray, NDArray, int], Predict]
+
+LEAKING = {
+    "table": ("nearest", "boosted"),
+    "digits": ("forest", "nearest"),
+    "words": ("overfitted", "forest"),
+}
+HARMLESS = {
+    "table": ("stump", "cautious"),
+    "digits": ("few", "cautious"),
+    "words": ("few", "cautious"),
+}
+
+
+def _flat(x: NDArray) -> NDArray[np.float64]:
+    return np.asarray(x, np.float64).reshape(len(x), -1)
+
+
+def _sklearn(model: Any, x: NDArray, y: NDArray) -> Predict:
+    model.fit(_flat(x), y)
+    return lambda asked: model.predict_proba(_flat(asked))
+
+
+def nearest(x: NDArray, y: NDArray, seed: int) -> Predict:
+    """The label of the nearest record: right about all that it was trained on."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    del seed
+    return _sklearn(KNeighborsClassifier(1), x, y)
+
+
+def forest(x: NDArray, y: NDArray, seed: int) -> Predict:
+    """Twenty grown trees: their answers are twentieths, and often tied."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    return _sklearn(RandomForestClassifier(20, random_state=seed), x, y)
+
+
+def boosted(x: NDArray, y: NDArray, seed: int) -> Predict:
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    model = GradientBoostingClassifier(n_estimators=30, max_depth=4, random_state=seed)
+    return _sklearn(model, x, y)
+
+
+def overfitted(x: NDArray, y: NDArray, seed: int) -> Predict:
+    """Logistic regression that is not held back, on more columns than it can tell apart."""
+    from sklearn.linear_model import LogisticRegression
+
+    del seed
+    return _sklearn(LogisticRegression(C=3, max_iter=1000), x, y)
+
+
+def cautious(x: NDArray, y: NDArray, seed: int) -> Predict:
+    """Logistic regression that is held back."""
+    from sklearn.linear_model import LogisticRegression
+
+    del seed
+    return _sklearn(LogisticRegression(C=1e-4), x, y)
+
+
+def stump(x: NDArray, y: NDArray, seed: int) -> Predict:
+    from sklearn.tree import DecisionTreeClassifier
+
+    return _sklearn(DecisionTreeClassifier(max_depth=1, random_state=seed), x, y)
+
+
+def few(x: NDArray, y: NDArray, seed: int) -> Predict:
+    """Logistic regression on three sums of columns: too few numbers to remember much by."""
+    from sklearn.linear_model import LogisticRegression
+
+    def sums(records: NDArray) -> NDArray:
+        return np.stack([p.mean(axis=1) for p in np.array_split(_flat(records), 3, axis=1)], axis=1)
+
+    del seed
+    model = LogisticRegression(C=0.1).fit(sums(x), y)
+    return lambda asked: model.predict_proba(sums(asked))
+
+
+def mlp(inputs: int, classes: int, epochs: int, hidden: int = 48, **settings: Any) -> Recipe:
+    """A recipe of one hidden layer: with many epochs it fits every label, with few hardly any."""
+    args = {"inputs": inputs, "hidden": hidden, "classes": classes}
+    settings = {"lr": 0.05, "batch_size": 32, "seed": 5} | settings
+    return Recipe("memory_assets.models.mlp:mlp", args, epochs=epochs, **settings)
+
+
+LEAKING_RECIPES = {
+    "table": mlp(6, 2, 150, lr=0.1),
+    "digits": mlp(64, 10, 60),
+    "words": mlp(150, 4, 40),
+}
+HARMLESS_RECIPES = {
+    "table": mlp(6, 2, 4, hidden=8),
+    "digits": mlp(64, 10, 3, hidden=8, lr=0.02),
+    "words": mlp(150, 4, 3, hidden=8, lr=0.02),
+}
+
+
+def fit_named(name: str) -> Fit:
+    return globals()[name]
+
+
+def main(name: str) -> None:
+    """As the command of a subject: trains on what `task.json` describes, writes predictions.csv."""
+    folder = Path(os.environ["MEMORY_ASSETS_TASK"]).parent
+    task = json.loads((folder / "task.json").read_text())
+    x, y, ask = (np.load(folder / f"{part}.npy") for part in ("x", "y", "ask"))
+    ids = json.loads((folder / "ask_ids.json").read_text())
+    p = fit_named(name)(x, y, int(task["seed"]))(ask)
+    head = ",".join(["record_id", *(f"prob_{c}" for c in range(p.shape[1]))])
+    rows = [",".join([i, *(repr(float(v)) for v in row)]) for i, row in zip(ids, p, strict=True)]
+    (folder / "predictions.csv").write_text("\n".join([head, *rows]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
