@@ -57,7 +57,8 @@ class Case:
     should have seen. The rest is as it should be unless it is given: what the file of records
     holds, whom the list names, on whom the model was trained, how its shadow models were made.
     `learns`, `asks` and `answers` change the target's records in training, those it is asked about,
-    and its probabilities.
+    and its probabilities; `shadow_sides` what is written of the sides `[1, n]` that a shadow model
+    was trained on.
     """
 
     source: str
@@ -76,7 +77,7 @@ class Case:
     asks: Change = same
     answers: Change = same
     shadow_answers: Change = same
-    shadow_flags: Callable[[NDArray, np.random.Generator], NDArray] = lambda flags, _: flags
+    shadow_sides: Callable[[NDArray, np.random.Generator], NDArray] = lambda sides, _: sides
     copies: bool = False
     columns: Mapping[str, NDArray] = field(default_factory=dict)
     tensors: Callable[[State], State] = same
@@ -180,7 +181,8 @@ class Case:
                 p = q / q.sum(axis=1, keepdims=True)
             else:
                 p = self.shadow_answers(_fitted(model, self.data, rows, 100 + k, self.data.x))
-            flags = self.shadow_flags(np.isin(every, rows).astype(int), rng)
+            said = train_rows(pairing.pairs, pairing.common, self.shadow_sides(masks[k : k + 1], rng))
+            flags = np.isin(every, said[0]).astype(int)
             tables.append(self._table(p, model=[k] * len(p), trained=flags).rows)
         csv.write_csv(pa.concat_tables(tables), stand_in)
 
