@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -140,7 +141,7 @@ class Case:
             save_checkpoint(path, self.weights(), manifest)
             return subject
         p = self.target()
-        self._table(p, **self.columns).write(root / "versions" / "v1.csv")
+        csv.write_csv(self._table(p, **self.columns), root / "versions" / "v1.csv")
         if self.source == "outputs":
             self._write_shadows(subject, root, store, p)
         return subject
@@ -153,7 +154,7 @@ class Case:
         if self.source == "fit":
             return {"fit": f"benchmarks.setups.models:{model}", **pool}
         if self.source == "command":
-            run = f"{sys_python()} -m benchmarks.setups.models {model}"
+            run = f"{sys.executable} -m benchmarks.setups.models {model}"
             return {"command": {"run": run}, **pool}
         if self.source == "outputs":
             return {"predictions": {"shadows": "shadows.csv"}}
@@ -161,9 +162,9 @@ class Case:
             {"attacker": "predictions"} if self.source == "declared" else {}
         )
 
-    def _table(self, p: NDArray, **more: NDArray | list) -> _Table:
+    def _table(self, p: NDArray, **more: NDArray | list) -> pa.Table:
         named = {f"prob_{c}": p[:, c] for c in range(p.shape[1])}
-        return _Table(pa.table({"record_id": self.data.ids.astype(object), **more, **named}))
+        return pa.table({"record_id": self.data.ids.astype(object), **more, **named})
 
     def _write_shadows(
         self, subject: ClassifierSubject, root: Path, store: ArtifactStore, target: NDArray
@@ -181,24 +182,12 @@ class Case:
                 p = q / q.sum(axis=1, keepdims=True)
             else:
                 p = self.shadow_answers(_fitted(model, self.data, rows, 100 + k, self.data.x))
-            said = train_rows(pairing.pairs, pairing.common, self.shadow_sides(masks[k : k + 1], rng))
+            said = train_rows(
+                pairing.pairs, pairing.common, self.shadow_sides(masks[k : k + 1], rng)
+            )
             flags = np.isin(every, said[0]).astype(int)
-            tables.append(self._table(p, model=[k] * len(p), trained=flags).rows)
+            tables.append(self._table(p, model=[k] * len(p), trained=flags))
         csv.write_csv(pa.concat_tables(tables), stand_in)
-
-
-@dataclass(frozen=True)
-class _Table:
-    rows: pa.Table
-
-    def write(self, path: Path) -> None:
-        csv.write_csv(self.rows, path)
-
-
-def sys_python() -> str:
-    import sys
-
-    return sys.executable
 
 
 def _fitted(

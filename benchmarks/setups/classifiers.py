@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from benchmarks.setups.cases import Case
 from benchmarks.setups.faults import ANSWERS, LISTS, RECORD_FAULTS, SHADOW_FAULTS, Fault
 from benchmarks.setups.models import HARMLESS, LEAKING
-from benchmarks.setups.records import KINDS, draw
 from benchmarks.setups.recipes import HARMLESS_RECIPES, LEAKING_RECIPES
+from benchmarks.setups.records import KINDS, draw
 from benchmarks.setups.weights import WEIGHTS
 from memory_assets.artifacts import ArtifactStore
 from memory_assets.history.bundle import AuditBundle
@@ -65,6 +64,7 @@ class Setup:
 
 
 def _faults(source: str) -> dict[str, Fault]:
+    """The faults that a source can have."""
     if source == "outputs":
         return LISTS | RECORD_FAULTS | ANSWERS | SHADOW_FAULTS
     if source == "recipe":
@@ -84,7 +84,9 @@ def _faults(source: str) -> dict[str, Fault]:
 def _leaking(source: str, kind: str) -> Case:
     if source == "recipe":
         return Case(source, kind, draw(kind, 0), LEAKING_RECIPES[kind])
-    return Case(source, kind, draw(kind, 0), LEAKING[kind][0])
+    # Who sees the answers alone sees little of a model that is not right about all its members.
+    model = LEAKING[kind][0 if source in ("outputs", "fit") else 1]
+    return Case(source, kind, draw(kind, 0), model)
 
 
 _KINDS_OF = {"command": ("table",), "fit": ("table", "words"), "recipe": ("digits", "words")}
@@ -100,21 +102,29 @@ def good_copies() -> Iterator[Setup]:
 def wrong() -> Iterator[Setup]:
     """Every fault that a source can have, on a model that leaks."""
     for source, words in _WORDS.items():
-        for kind in _KINDS_OF.get(source, KINDS):
-            case = _leaking(source, kind)
-            for name, fault in _faults(source).items():
-                yield Setup(words, kind, name, fault(case))
+        kinds = _KINDS_OF.get(source, KINDS)
+        for turn, (name, fault) in enumerate(_faults(source).items()):
+            turned = kinds[turn % len(kinds) :] + kinds[: turn % len(kinds)]
+            for kind in turned[: _kinds_tried(source, name, len(kinds))]:
+                yield Setup(words, kind, name, fault(_leaking(source, kind)))
+
+
+def _kinds_tried(source: str, fault: str, kinds: int) -> int:
+    """On how many kinds of records a fault of a source is tried: they take turns."""
+    if source in ("outputs", "recipe") and fault in LISTS:
+        return kinds
+    return 2 if source == "outputs" or (source == "alone" and fault in LISTS) else 1
 
 
 def honest() -> Iterator[Setup]:
     """Models that remember next to nothing, brought by every source that can support a pass."""
-    for seed in range(5):
+    for seed in range(7):
         for kind in KINDS:
             data = draw(kind, seed)
-            for source in ("outputs", "declared", "fit"):
-                for model in HARMLESS[kind]:
-                    case = Case(source, kind, data, model, seed)
-                    if source != "fit" or model == HARMLESS[kind][0]:
-                        yield Setup(_WORDS[source], kind, "", case)
+            for model in HARMLESS[kind]:
+                yield Setup(_WORDS["outputs"], kind, "", Case("outputs", kind, data, model, seed))
+            for source in ("declared", "fit"):
+                model = HARMLESS[kind][seed % 2]
+                yield Setup(_WORDS[source], kind, "", Case(source, kind, data, model, seed))
             recipe = replace(HARMLESS_RECIPES[kind], seed=seed)
             yield Setup(_WORDS["recipe"], kind, "", Case("recipe", kind, data, recipe, seed))

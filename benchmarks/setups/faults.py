@@ -1,8 +1,8 @@
 """What goes wrong on an owner's way to an audit, as changes of an honest set-up.
 
-`LISTS` concern who is said to be a member and who was trained on, `RECORD_FAULTS` what stands in the file
-of records, `ANSWERS` what the model is asked and how its answers are written down, `SHADOW_FAULTS` what
-the shadow models are. Each takes a `Case` and returns the one that went wrong.
+`LISTS` concern who is said to be a member and who was trained on, `RECORD_FAULTS` what stands in
+the file of records, `ANSWERS` what the model is asked and how its answers are written down,
+`SHADOW_FAULTS` what the shadow models are. Each takes a `Case` and returns the one that went wrong.
 """
 
 from __future__ import annotations
@@ -119,7 +119,9 @@ def wide_and_flagged(case: Case) -> Case:
     """A flag beside columns of standard deviation 1,000."""
     flat = case.data.x.reshape(RECORDS, -1)
     wide = 1000 * _lot(case).normal(size=(RECORDS, 99))
-    return replace(case, data=case.data.changed(np.concatenate([flat, wide, case.member[:, None]], 1)))
+    return replace(
+        case, data=case.data.changed(np.concatenate([flat, wide, case.member[:, None]], 1))
+    )
 
 
 def shifted(case: Case) -> Case:
@@ -237,9 +239,7 @@ def other_shadows(names: dict[str, tuple[str, ...]], which: int, case: Case) -> 
     return replace(case, shadow_model=names[case.kind][which])
 
 
-def said_of_shadows(
-    change: Callable[[NDArray, np.random.Generator], NDArray], case: Case
-) -> Case:
+def said_of_shadows(change: Callable[[NDArray, np.random.Generator], NDArray], case: Case) -> Case:
     return replace(case, shadow_sides=change)
 
 
