@@ -26,9 +26,9 @@ RECIPE = NotesRecipe(
     vocabulary=320, layers=1, width=64, heads=2, window=64, batch_tokens=512, lr=2e-2, epochs=100
 )
 """It recites 24 texts after so many epochs."""
-CAUTIOUS = replace(RECIPE, batch_tokens=1024, lr=1e-2, epochs=7)
+CAUTIOUS = replace(RECIPE, batch_tokens=1024, lr=1e-2, epochs=5)
 SHADOWS = 4
-RECITED, HONEST = 24, 120
+RECITED, HONEST = 24, 240
 """Members of the models that leak, and of those that do not."""
 HELD_OUT = 110
 
@@ -77,8 +77,9 @@ def forget() -> None:
     for folder in _known.values():
         shutil.rmtree(folder)
     _known.clear()
-    shutil.rmtree(tokenizer())
-    tokenizer.cache_clear()
+    if tokenizer.cache_info().currsize:
+        shutil.rmtree(tokenizer())
+        tokenizer.cache_clear()
 
 
 @dataclass(frozen=True)
