@@ -215,6 +215,6 @@ CONCLUSION = Formula("conclusion", 5)
 list of members, read no manifest of a folder, and compared accuracy and loss alone; 4 compared
 every version with shadow models of the subject's recipe, tested no claim where they did not fit,
 and passed a model below a limit that its shadow models exceed."""
-LANGUAGE_CONCLUSION = Formula("language conclusion", 2)
+LANGUAGE_CONCLUSION = Formula("language conclusion", 3)
 """1 compared accuracy and loss alone with the shadows."""
 RISK = Formula("risk", 4)  # the whole chain from counts to money

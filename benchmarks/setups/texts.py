@@ -95,6 +95,7 @@ class TextCase:
     recipe: NotesRecipe = RECIPE
     read: tuple[str, ...] | None = None
     shadow_recipe: NotesRecipe | None = None
+    declared: bool = False
     damage: Damage = lambda _: None
     gate: Mapping[str, float] = field(default_factory=lambda: limits(RECITED, HELD_OUT))
 
@@ -126,6 +127,8 @@ class TextCase:
         if self.shadow_recipe is not None:
             recipe = asdict(self.shadow_recipe.of_model)
             given |= {"recipe": recipe | {"tokenizer": "tokenizer"}, "pool": {"models": SHADOWS}}
+        if self.declared:
+            given["attacker"] = "predictions"
         return LanguageModelSubject.model_validate(given)
 
 

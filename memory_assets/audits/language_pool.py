@@ -17,6 +17,8 @@ from memory_assets.audits.shadows import attacks_key, refuse_older, runnable
 from memory_assets.controls.negative import negative_control
 from memory_assets.controls.positive import positive_control
 from memory_assets.controls.recipe_match import recipe_match
+from memory_assets.controls.shadow_leak import ShadowLeak, shadow_leak
+from memory_assets.controls.verdict import Gate
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.formulas import COUNTERFACTUAL, PAIRING, TEXT_PAIRS, Step
@@ -133,6 +135,11 @@ class ShadowEvidence:
             ]
         except ValueError as error:
             raise InputError(f"controls: {error}") from error
+
+    def leak(self, subject: LanguageModelSubject, gate: Gate) -> ShadowLeak | None:
+        """A limit that the shadow models exceed themselves, if there is one."""
+        pool = load_signals(self.pool)
+        return shadow_leak(runnable(subject, pool), pool, gate)
 
     def record_scores(self, scores: pa.Table) -> pa.Table:
         """`scores` and those of the attacks, each text's memorization beside them."""
