@@ -3,11 +3,13 @@
 `python -m benchmarks verdicts` audits models that leak, each brought in a way that went wrong, and
 models that remember next to nothing, brought as they should be. All run the steps of
 `memory-assets audit` on a small project of their own. Goals: no wrong one passes, at most
-5 honest ones do not, and every leaking model fails where nothing went wrong.
+5 honest ones do not, and every leaking model fails where nothing went wrong. With `--each` it
+prints every verdict with its reason.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from collections import Counter
@@ -105,16 +107,26 @@ def _named(found: Iterable[Tried]) -> None:
         print(f"  {each.told}", flush=True)
 
 
-def main() -> int:
+def _told(found: Iterator[Tried], each: bool) -> list[Tried]:
+    """All of them, and a line on each as soon as it is known, if that is asked for."""
+    kept = []
+    for tried in found:
+        kept.append(tried)
+        if each:
+            print(tried.told, flush=True)
+    return kept
+
+
+def main(each: bool = False) -> int:
     goals, started = Goals(), time.process_time()
     with TemporaryDirectory() as home:
         store = ArtifactStore(Path(home))
         try:
-            good = list(audit_all(good_copies(), store))
+            good = _told(audit_all(good_copies(), store), each)
             _report("Models that leak, as they should be brought", good, "source", "kind")
-            bad = list(audit_all(wrong(), store))
+            bad = _told(audit_all(wrong(), store), each)
             _report("Models that leak, brought wrongly", bad, "fault", "source")
-            fair = list(audit_all(honest(), store))
+            fair = _told(audit_all(honest(), store), each)
             _report("Models that do not leak", fair, "source", "kind")
         finally:
             texts.forget()
@@ -141,4 +153,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(each="--each" in sys.argv))

@@ -175,7 +175,7 @@ def _larger(x: NDArray) -> NDArray:
 
 
 def _reversed(x: NDArray) -> NDArray:
-    return x.reshape(len(x), -1)[:, ::-1].reshape(x.shape)
+    return np.ascontiguousarray(x.reshape(len(x), -1)[:, ::-1]).reshape(x.shape)
 
 
 def prepared(change: Callable[[NDArray], NDArray], case: Case) -> Case:

@@ -200,21 +200,42 @@ class TextSetup:
 
 
 _ALONE, _POOLED = "language model", "language model and recipe"
+_DECLARED = "language model, attacker declared"
+_SEEN_ALONE = (
+    "members and held-out texts swapped",
+    "a tenth of the list swapped",
+    "model of another seed",
+    "texts in capitals",
+    "held-out texts of another source",
+)
+"""Faults that are tried where an attacker without shadow models is declared, too."""
+
+
+def _declared() -> TextCase:
+    return replace(texts.remembering(), shadow_recipe=None, declared=True)
 
 
 def good_copies() -> Iterator[TextSetup]:
-    yield TextSetup(_ALONE, "", texts.leaking(recipe=False))
-    yield TextSetup(_POOLED, "", texts.leaking(recipe=True))
+    """The leaking models that every fault is tried on, audited as they should be."""
+    yield TextSetup(_ALONE, "", texts.reciting())
+    yield TextSetup(_DECLARED, "", _declared())
+    yield TextSetup(_POOLED, "", texts.remembering())
 
 
 def wrong() -> Iterator[TextSetup]:
+    """Every fault that a source can have, on a model that leaks."""
     for name, fault in (TEXT_FAULTS | FOLDER_FAULTS).items():
-        yield TextSetup(_ALONE, name, fault(texts.leaking(recipe=False)))
+        yield TextSetup(_ALONE, name, fault(texts.reciting()))
+    for name in _SEEN_ALONE:
+        yield TextSetup(_DECLARED, name, TEXT_FAULTS[name](_declared()))
     for name, fault in ({n: TEXT_FAULTS[n] for n in _WITH_A_POOL} | POOL_FAULTS).items():
-        yield TextSetup(_POOLED, name, fault(texts.leaking(recipe=True)))
+        yield TextSetup(_POOLED, name, fault(texts.remembering()))
 
 
 def honest() -> Iterator[TextSetup]:
+    """Models that read their texts a few times, where the source can support a pass."""
     for seed in range(3):
-        yield TextSetup(_ALONE, "", texts.cautious(seed, recipe=False))
+        case = texts.cautious(seed, recipe=False)
+        yield TextSetup(_ALONE, "", replace(case, gate={"extraction_rate": 0.2}))
+        yield TextSetup(_DECLARED, "", replace(case, declared=True))
         yield TextSetup(_POOLED, "", texts.cautious(seed, recipe=True))

@@ -26,9 +26,11 @@ RECIPE = NotesRecipe(
     vocabulary=320, layers=1, width=64, heads=2, window=64, batch_tokens=512, lr=2e-2, epochs=100
 )
 """It recites 24 texts after so many epochs."""
-CAUTIOUS = replace(RECIPE, batch_tokens=1024, lr=1e-2, epochs=5)
+REMEMBERING = replace(RECIPE, batch_tokens=1024, epochs=60)
+"""It tells its 60 members from others and recites none of them."""
+CAUTIOUS = replace(RECIPE, lr=7e-3, epochs=3)
 SHADOWS = 4
-RECITED, HONEST = 24, 240
+RECITED, REMEMBERED, HONEST = 24, 60, 240
 """Members of the models that leak, and of those that do not."""
 HELD_OUT = 110
 
@@ -132,16 +134,22 @@ class TextCase:
         return LanguageModelSubject.model_validate(given)
 
 
-def leaking(recipe: bool) -> TextCase:
-    """A model that recites its members."""
-    members, held_out = sentences("m", RECITED, 1), sentences("h", HELD_OUT, 2)
-    return TextCase(members, held_out, shadow_recipe=RECIPE if recipe else None)
+def reciting() -> TextCase:
+    """A model that recites its members, and its texts alone."""
+    return TextCase(sentences("m", RECITED, 1), sentences("h", HELD_OUT, 2))
+
+
+def remembering() -> TextCase:
+    """A model that remembers its members and recites none, with its recipe."""
+    members, held_out = sentences("m", REMEMBERED, 1), sentences("h", HELD_OUT, 2)
+    gate = {"auc": limits(REMEMBERED, REMEMBERED)["auc"]}
+    return TextCase(members, held_out, REMEMBERING, shadow_recipe=REMEMBERING, gate=gate)
 
 
 def cautious(seed: int, recipe: bool) -> TextCase:
     """A model that read its members a few times."""
     members = sentences("m", HONEST, 10 + seed)
-    held_out = sentences("h", HONEST + 30, 20 + seed)
+    held_out = sentences("h", HONEST + 60, 20 + seed)
     shadows = CAUTIOUS if recipe else None
     return TextCase(members, held_out, CAUTIOUS, shadow_recipe=shadows, gate=limits(HONEST, HONEST))
 
