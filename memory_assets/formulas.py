@@ -222,5 +222,6 @@ attacks by shadow models that did not fit, and tested no claim where the gate as
 than there were."""
 LANGUAGE_CONCLUSION = Formula("language conclusion", 3)
 """1 compared accuracy and loss alone with the shadows; 2 compared every version with shadow models
-of the subject's recipe, and passed one below a limit that its shadow models exceed."""
+of the subject's recipe, passed one below a limit that its shadow models exceed, or by attacks
+without shadow models, and did not hold the list of members against the scores."""
 RISK = Formula("risk", 4)  # the whole chain from counts to money

@@ -291,6 +291,11 @@ class LanguageModelSubject(PooledSubject):
                 "a recipe trains shadow models on held-out texts in place of members; add held_out"
             )
         self.recipe.recipe()
+        if self.attacker == "predictions":
+            raise ValueError(
+                "attacker: predictions has no shadow models, and a recipe trains some; leave one "
+                "of the two out"
+            )
         return self
 
     @property
@@ -312,7 +317,8 @@ class LanguageModelSubject(PooledSubject):
     @property
     def config_digest(self) -> str:
         """What decides the verdict, apart from texts, weights and what was found of them."""
-        return digest(self.gate, self.prior)
+        asked = [] if self.attacker == "shadows" else [self.attacker]
+        return digest(self.gate, self.prior, *asked)
 
     def sources(self, root: Path) -> dict[str, Path]:
         given = {

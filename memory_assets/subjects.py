@@ -210,6 +210,11 @@ class PooledSubject(AuditedSubject):
 
     pool: PoolSpec = Field(default_factory=PoolSpec)
     attacks: str | list[str] = Field(default="standard", description="standard, thorough, or names")
+    attacker: Literal["shadows", "predictions"] = Field(
+        default="shadows",
+        description="whom the gate is about: one who may train shadow models, or one who has the "
+        "predictions alone",
+    )
 
     @field_validator("attacks")
     @classmethod
@@ -272,11 +277,6 @@ class ClassifierSubject(PooledSubject):
     )
     claimed_epsilon: float | None = Field(
         default=None, gt=0, strict=True, description="epsilon the owner claims"
-    )
-    attacker: Literal["shadows", "predictions"] = Field(
-        default="shadows",
-        description="whom the gate is about: one who may train shadow models, or one who has the "
-        "predictions alone",
     )
 
     @model_validator(mode="after")

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from memory_assets.artifacts import Artifact, ArtifactStore
+from memory_assets.audits.language_controls import text_controls
 from memory_assets.audits.language_pool import (
     MEMORIZATION_STEP,
     PAIRS_KIND,
@@ -76,6 +77,7 @@ from memory_assets.records.prepared import PreparedTexts
 from memory_assets.records.texts import Texts, load_texts
 from memory_assets.reports.inputs import RocCurve
 from memory_assets.reports.recited import RecitedSecret, save_recited
+from memory_assets.sentences import say
 
 if TYPE_CHECKING:  # brings Faker along, which listing the graph need not wait for
     from memory_assets.records.secrets import Manifest
@@ -406,11 +408,12 @@ def conclude_language(
         scores = results.scores
         if shadows is not None:
             measured += shadows.measurements()
+            controls += shadows.controls(subject)
             scores = shadows.record_scores(scores)
         gated = [m for m in measured if m.stratum not in _CONTROL_STRATA]
-        if shadows is not None:
-            controls += shadows.controls(subject, gated)
+        controls += text_controls(subject, gated, results, shadows)
         decision = decide(gated, controls, Gate(subject.gate))
+        first = [say("verdict.declared")] if subject.attacker == "predictions" else []
         audit = Audit(
             audit_id=audit_id,
             subject=subject.subject,
@@ -425,7 +428,7 @@ def conclude_language(
             started_at=started_at,
             finished_at=max(datetime.now(UTC), started_at),
             verdict=decision.verdict,
-            reason=decision.reason,
+            reason=" ".join([*first, decision.reason]),
         )
         named = pa.array([audit_id] * scores.num_rows, pa.string())
         scores = scores.set_column(scores.schema.get_field_index("audit_id"), "audit_id", named)

@@ -14,11 +14,10 @@ from memory_assets.artifacts import Artifact, ArtifactStore
 from memory_assets.audits import pool_findings
 from memory_assets.audits.results import AttackResults
 from memory_assets.audits.shadows import attacks_key, refuse_older, runnable
-from memory_assets.controls.instrument import instrument
 from memory_assets.controls.negative import negative_control
 from memory_assets.controls.positive import positive_control
 from memory_assets.controls.recipe_match import recipe_match
-from memory_assets.controls.shadow_leak import shadow_leak
+from memory_assets.controls.shadow_leak import ShadowLeak, shadow_leak
 from memory_assets.controls.verdict import Gate
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
@@ -126,30 +125,19 @@ class ShadowEvidence:
             *pool_findings.read_measurements(self.memorization),
         )
 
-    def controls(
-        self, subject: LanguageModelSubject, measurements: Sequence[Measurement]
-    ) -> list[Control]:
-        """Do the shadow models resemble the version, do the attacks find what is there only, and do
-        the shadow models exceed a limit that the version keeps to by these measurements?
+    def controls(self, subject: LanguageModelSubject) -> list[Control]:
+        """Do the shadow models resemble the version, and do the attacks find what is there only?
 
         Raises:
-            InputError: signals that a control refuses, or a gated metric that was not measured.
+            InputError: signals that a control refuses.
         """
         pool, target = load_signals(self.pool), load_signals(self.target)
-        ran, gate = runnable(subject, pool), Gate(subject.gate)
-        attacks = {attack.name: attack.score for attack in ran}
+        attacks = {attack.name: attack.score for attack in runnable(subject, pool)}
         try:
             return [
                 negative_control(attacks, pool, target, _CONTROL_SEED),
                 positive_control(attacks, pool, self.prepared.pairing.target_side),
                 self._resembles(pool, target),
-                instrument(
-                    measurements,
-                    gate,
-                    shadows=True,
-                    declared=False,
-                    leak=lambda: shadow_leak(ran, pool, gate),
-                ),
             ]
         except ValueError as error:
             raise InputError(f"controls: {error}") from error
@@ -158,6 +146,11 @@ class ShadowEvidence:
         if not self.withheld:
             return recipe_match(pool, target)
         return Control("recipe_match", False, None, None, None, self.withheld)
+
+    def leak(self, subject: LanguageModelSubject, gate: Gate) -> ShadowLeak | None:
+        """A limit that the shadow models exceed themselves, if there is one."""
+        pool = load_signals(self.pool)
+        return shadow_leak(runnable(subject, pool), pool, gate)
 
     def record_scores(self, scores: pa.Table) -> pa.Table:
         """`scores` and those of the attacks, each text's memorization beside them."""

@@ -2,8 +2,9 @@
 
 An attack that reads no shadow model sees how well a record is fitted, and not whether it would be
 fitted as well by a model that never saw it. It misses most of what a nearest-neighbour model, a
-forest or boosted trees give away. So such attacks alone can fail a limit on what attacks find, and
-never pass one, unless the owner declares that nobody stronger is asked about.
+forest or boosted trees give away, or a language model that fits easy and hard texts alike. So such
+attacks alone can fail a limit on what attacks find, and never pass one, unless the owner declares
+that nobody stronger is asked about.
 
 Nor does a model pass a limit that its shadow models exceed (`shadow_leak`).
 """
@@ -27,6 +28,7 @@ def instrument(
     *,
     shadows: bool,
     declared: bool,
+    of_texts: bool = False,
     leak: Callable[[], ShadowLeak | None] = lambda: None,
 ) -> Control:
     """Shadow models must stand behind every gated figure of an attack.
@@ -34,6 +36,7 @@ def instrument(
     Args:
         shadows: whether an attack ran that reads shadow models.
         declared: whether the owner declares an attacker who has none.
+        of_texts: whether the model is a language model, whose owner has other ways to bring some.
         leak: finds a limit that the shadow models exceed; asked for where the model would pass.
 
     Raises:
@@ -60,4 +63,4 @@ def instrument(
         return found(True, "declared")
     if decide(measurements, (), gate).verdict == "fail":
         return found(True, "settled")
-    return found(False, "missing", metric=asked[0])
+    return found(False, "missing_texts" if of_texts else "missing", metric=asked[0])

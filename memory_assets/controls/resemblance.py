@@ -127,7 +127,9 @@ def margins(pool: Signals, target: Signals) -> Margins | None:
             expected[name] = float(mean.mean())
             if out:
                 noise[number] = scaled
-    mean_in, mean_out = (total / count for total, count in zip(sums, counts, strict=True))
+    mean_in, mean_out = (
+        total[pairs] / count[pairs] for total, count in zip(sums, counts, strict=True)
+    )
     return Margins(
         np.array(found["in"]),
         np.array(found["out"]),
@@ -135,7 +137,7 @@ def margins(pool: Signals, target: Signals) -> Margins | None:
         np.array(found["spread_in"]),
         np.array(found["spread_out"]),
         _flagged(noise),
-        float((mean_in - mean_out)[pairs].mean()),
+        float((mean_in - mean_out).mean()),
         expected["in"],
         expected["out"],
     )

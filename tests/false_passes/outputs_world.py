@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv
 
+from benchmarks.setups.audits import audit_classifier, prepare
 from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits import classifier, pool_findings, shadows
-from memory_assets.audits.conclusion import Evidence, conclude
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.pool.blocks import train_rows
 from memory_assets.pool.masks import draw_masks
@@ -109,30 +107,11 @@ class World:
         return ClassifierSubject.model_validate(base | attributes)
 
     def prepared(self, subject: ClassifierSubject) -> Prepared:
-        return Prepared.load(classifier.prepare_records(subject, self.root, self.store).path)
+        return prepare(subject, self.root, self.store)
 
     def audit(self, version: str = "v1", **attributes: Any) -> AuditBundle:
         """All the steps of an audit, one after the other."""
-        subject = self.subject(**attributes)
-        prepared, store = self.prepared(subject), self.store
-        plan = shadows.plan_pool(subject, self.root, prepared)
-        for number in range(len(plan.blocks)):
-            shadows.train_block(subject, self.root, prepared, number, store)
-        pool = shadows.shadow_signals(subject, self.root, prepared, store)
-        target, weights = shadows.target_signals(subject, self.root, prepared, version, store)
-        evidence = Evidence(
-            version=version,
-            weights=weights,
-            pool_digest=shadows.as_trained(plan, store).key,
-            prepared=prepared,
-            pool=pool.path,
-            target=target.path,
-            attacks=shadows.attack_scores(subject, prepared, pool.path, target.path, store).path,
-            memorization=pool_findings.memorization(prepared, pool.path, store).path,
-            information=pool_findings.informativeness(prepared, pool.path, store).path,
-            started_at=datetime.now(UTC),
-        )
-        return AuditBundle.read(conclude(subject, self.root, evidence, store).path)
+        return audit_classifier(self.subject(**attributes), self.root, version, self.store)
 
 
 def make_world(root: Path, records: int = 450, members: int = 200, seed: int = 0) -> World:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.setups.audits import audit_classifier, pool_of, prepare
 from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits import classifier, shadows
-from memory_assets.audits.conclusion import Evidence, conclude
-from memory_assets.audits.version_pool import VersionPool, own_findings, version_pool
+from memory_assets.audits.version_pool import VersionPool
 from memory_assets.digest import digest
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.models.checkpoints import Manifest, save_checkpoint
@@ -76,37 +74,15 @@ class World:
         save_checkpoint(self.root / "versions" / f"{version}.safetensors", state, manifest)
 
     def prepared(self, subject: ClassifierSubject) -> Prepared:
-        return Prepared.load(classifier.prepare_records(subject, self.root, self.store).path)
+        return prepare(subject, self.root, self.store)
 
     def pool(self, subject: ClassifierSubject, version: str) -> VersionPool:
         """The subject's pool, and then the one that this version is compared with."""
-        prepared = self.prepared(subject)
-        for number in range(len(shadows.plan_pool(subject, self.root, prepared).blocks)):
-            shadows.train_block(subject, self.root, prepared, number, self.store)
-        return version_pool(subject, self.root, prepared, version, self.store)
+        return pool_of(subject, self.root, self.prepared(subject), version, self.store)
 
     def audit(self, version: str, subject: ClassifierSubject | None = None) -> AuditBundle:
         """All the steps of an audit, one after the other, as the lineage graph runs them."""
-        subject = subject or self.subject()
-        prepared, store, root = self.prepared(subject), self.store, self.root
-        pool = self.pool(subject, version)
-        target, weights = shadows.target_signals(subject, root, prepared, version, store)
-        signals = pool.signals.path
-        memorization, information = own_findings(prepared, signals, store)
-        evidence = Evidence(
-            version=version,
-            weights=weights,
-            pool_digest=pool.pool_digest,
-            prepared=prepared,
-            pool=signals,
-            target=target.path,
-            attacks=shadows.attack_scores(subject, prepared, signals, target.path, store).path,
-            memorization=memorization,
-            information=information,
-            started_at=datetime.now(UTC),
-            withheld=pool.recipe.withheld,
-        )
-        return AuditBundle.read(conclude(pool.recipe.subject, root, evidence, store).path)
+        return audit_classifier(subject or self.subject(), self.root, version, self.store)
 
 
 def make_world(root: Path) -> World:

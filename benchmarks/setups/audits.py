@@ -1,0 +1,98 @@
+"""The steps of an audit one after the other, as the lineage graph runs them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from memory_assets.artifacts import ArtifactStore
+from memory_assets.audits import classifier, language, language_pool, shadows
+from memory_assets.audits.conclusion import Evidence, conclude
+from memory_assets.audits.version_pool import VersionPool, own_findings, version_pool
+from memory_assets.history.bundle import AuditBundle
+from memory_assets.language_subjects import LanguageModelSubject
+from memory_assets.records.prepared import AuditSet, Prepared, PreparedTexts
+from memory_assets.subjects import ClassifierSubject, PooledSubject
+
+
+def prepare(subject: ClassifierSubject, root: Path, store: ArtifactStore) -> Prepared:
+    """The records of a subject and the audit set that is drawn from them."""
+    return Prepared.load(classifier.prepare_records(subject, root, store).path)
+
+
+def train_pool(subject: PooledSubject, root: Path, prepared: AuditSet, store: ArtifactStore) -> str:
+    """Train the subject's shadow models, and return the digest of their pool."""
+    plan = shadows.plan_pool(subject, root, prepared)
+    for number in range(len(plan.blocks)):
+        shadows.train_block(subject, root, prepared, number, store)
+    return shadows.as_trained(plan, store).key
+
+
+def pool_of(
+    subject: ClassifierSubject, root: Path, prepared: Prepared, version: str, store: ArtifactStore
+) -> VersionPool:
+    """The subject's pool, and then the one that this version is compared with."""
+    train_pool(subject, root, prepared, store)
+    return version_pool(subject, root, prepared, version, store)
+
+
+def audit_classifier(
+    subject: ClassifierSubject, root: Path, version: str, store: ArtifactStore
+) -> AuditBundle:
+    """A whole audit of one version; raises InputError where the program refuses it."""
+    prepared = prepare(subject, root, store)
+    pool = pool_of(subject, root, prepared, version, store)
+    signals = pool.signals.path
+    target, weights = shadows.target_signals(subject, root, prepared, version, store)
+    memorization, information = own_findings(prepared, signals, store)
+    evidence = Evidence(
+        version=version,
+        weights=weights,
+        pool_digest=pool.pool_digest,
+        prepared=prepared,
+        pool=signals,
+        target=target.path,
+        attacks=shadows.attack_scores(subject, prepared, signals, target.path, store).path,
+        memorization=memorization,
+        information=information,
+        started_at=datetime.now(UTC),
+        withheld=pool.recipe.withheld,
+    )
+    return AuditBundle.read(conclude(pool.recipe.subject, root, evidence, store).path)
+
+
+def audit_language(
+    subject: LanguageModelSubject, root: Path, version: str, store: ArtifactStore
+) -> AuditBundle:
+    """A whole audit of one version; raises InputError where the program refuses it."""
+    texts = language.prepare_texts(subject, root, store).path
+    evidence = None
+    if subject.recipe is not None:
+        made = language.prepare_pairs(subject, texts, store)
+        evidence = _beside(subject, root, PreparedTexts.load(made.path), version, store)
+    found, weights = language.language_findings(subject, root, texts, version, store)
+    now = datetime.now(UTC)
+    made = language.conclude_language(
+        subject, version, weights, texts, found.path, now, store, evidence
+    )
+    return AuditBundle.read(made.path)
+
+
+def _beside(
+    subject: LanguageModelSubject,
+    root: Path,
+    prepared: PreparedTexts,
+    version: str,
+    store: ArtifactStore,
+) -> language_pool.ShadowEvidence:
+    digest = train_pool(subject, root, prepared, store)
+    pool = shadows.shadow_signals(subject, root, prepared, store).path
+    target = shadows.target_signals(subject, root, prepared, version, store)[0].path
+    return language_pool.ShadowEvidence(
+        pool_digest=digest,
+        prepared=prepared,
+        pool=pool,
+        target=target,
+        attacks=shadows.attack_scores(subject, prepared, pool, target, store).path,
+        memorization=language_pool.text_memorization(prepared, pool, store).path,
+    )

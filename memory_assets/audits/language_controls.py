@@ -1,0 +1,52 @@
+"""Controls that stand at the end of a language model's audit, when all was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memory_assets.audits.language_pool import ShadowEvidence
+from memory_assets.audits.results import AttackResults
+from memory_assets.controls.instrument import FAMILY, instrument
+from memory_assets.controls.member_list import member_list_of_texts
+from memory_assets.controls.verdict import Gate
+from memory_assets.language_subjects import LanguageModelSubject
+from memory_assets.statistics.estimate import Control, Measurement
+from memory_assets.statistics.roc import Roc
+
+
+def text_controls(
+    subject: LanguageModelSubject,
+    gated: Sequence[Measurement],
+    results: AttackResults,
+    shadows: ShadowEvidence | None,
+) -> list[Control]:
+    """Could the attacks that ran have seen what is limited, and does the list of members hold?
+
+    Raises:
+        InputError: a gated metric that was not measured.
+    """
+    gate = Gate(subject.gate)
+    strength = instrument(
+        gated,
+        gate,
+        shadows=shadows is not None,
+        declared=subject.attacker == "predictions",
+        of_texts=True,
+        leak=lambda: None if shadows is None else shadows.leak(subject, gate),
+    )
+    return [strength, member_list_of_texts(_scores(results))]
+
+
+def _scores(results: AttackResults) -> dict[str, Roc]:
+    """The scores of the texts on either side, by name, where there are two sides."""
+    found = {}
+    names = {m.name for m in results.measurements if m.family == FAMILY}
+    attack, member, score = (
+        results.scores[column].to_numpy(zero_copy_only=False)
+        for column in ("attack", "member", "score")
+    )
+    for name in sorted(names):
+        mine, theirs = (score[(attack == name) & (member == side)] for side in (True, False))
+        if mine.size and theirs.size:
+            found[name] = Roc.of(mine, theirs)
+    return found
