@@ -57,7 +57,7 @@ def attacks(n: int, strength: float, seed: int) -> tuple[list[Measurement], list
         y, scores = np.repeat([1, 0], n), np.concatenate([inside, out])
         auc = float(roc_auc_score(y, scores))
         half = 1.96 * 0.29 / np.sqrt(n / 2)
-        area = Estimate(auc, auc - half, auc + half, n=n)
+        area = Estimate(auc, auc - half, auc + half, n=2 * n)
         rows.append(measured("membership", name, "auc", "probability", area))
         balanced = Estimate(0.5 + 0.8 * (auc - 0.5), 0.5, 0.9, n=2 * n)
         rows.append(measured("membership", name, "balanced_accuracy", "probability", balanced))
