@@ -22,7 +22,7 @@ def module_file(reference: str, field: str) -> Path:
         InputError: there is no such module, or it is not a Python file.
     """
     file = module_path(reference.partition(":")[0])
-    if file is None or not file.is_file():
+    if file is None:
         raise InputError(f"{field}: {reference!r}; expected a function of a Python file")
     return file
 

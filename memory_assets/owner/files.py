@@ -19,6 +19,7 @@ from pathlib import Path
 
 import memory_assets
 from memory_assets.owner.imports import Mentions, mentions, script_mentions
+from memory_assets.paths import is_file, is_folder
 
 _PROGRAM = Path(memory_assets.__file__).absolute().parent
 _GRAPH = _PROGRAM.parent / "dagster_project"
@@ -139,12 +140,12 @@ def _step(part: str, places: Sequence[Path]) -> tuple[Path | None, Places]:
     for place in places:
         folder = place / part
         for suffix in all_suffixes():
-            if (file := folder / f"__init__{suffix}").is_file():
+            if is_file(file := folder / f"__init__{suffix}"):
                 return file, (folder,)
         for suffix in all_suffixes():
-            if (file := place / f"{part}{suffix}").is_file():
+            if is_file(file := place / f"{part}{suffix}"):
                 return file, ()
-        if folder.is_dir():
+        if is_folder(folder):
             spaces.append(folder)
     return None, tuple(spaces)
 
@@ -253,7 +254,7 @@ class _Trace:
             # What stands before a slash may be put there when it runs: `f"{here}/train.py"`.
             paths = [p / t for t in (text, text.lstrip("/")) for p in _spare(said, file)]
             for script in (path.absolute() for path in paths):
-                if not script.is_file() or not is_owners(script) or script in self._seen:
+                if not is_file(script) or not is_owners(script) or script in self._seen:
                     continue
                 self._seen.add(script)
                 self.found.scripts[relpath(script, file.parent)] = script
@@ -278,5 +279,5 @@ def _spare(said: Mentions, file: Path) -> Places:
     here = Path.cwd()
     above = [file.parent, *(p for p in file.parent.parents if p.is_relative_to(here))]
     names = [s for s in said.strings if "\n" not in s and "\0" not in s and not s.endswith(".py")]
-    folders = [f for place in above for s in names if s.strip("./ ") and (f := place / s).is_dir()]
+    folders = [f for place in above for s in names if s.strip("./ ") and is_folder(f := place / s)]
     return (*above, *folders)

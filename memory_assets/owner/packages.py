@@ -49,5 +49,6 @@ def _series(installed: Distribution) -> str:
 
 def _contents(installed: Distribution) -> str:
     """The version and what its files of code are, as they were installed."""
-    files = [f for f in installed.files or () if f.suffix == ".py" and f.hash is not None]
-    return f"{installed.version} {digest(sorted([str(f), str(f.hash)] for f in files))}"
+    code = [f for f in installed.files or () if f.suffix == ".py"]
+    files = sorted([str(file), file.hash.value] for file in code if file.hash is not None)
+    return f"{installed.version} {digest(files)}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -300,36 +299,45 @@ def test_code_that_imports_nothing_of_the_project_keeps_the_key_that_it_had(worl
         assert way.asked_by()[0] == digest({model: digest_file(path)})
 
 
-def test_packages_that_train_are_in_the_key_by_their_versions(
-    world: CodeWorld, monkeypatch: pytest.MonkeyPatch
-):
-    world.write("claims.py", "import sklearn.ensemble, numpy\nLEVEL = 0.5\n" + TOP)
-    assert set(packages("claims:fit", "fit")) == {"scikit-learn", "numpy"}
-    keys = []
-    for version in ("1.4.2", "1.4.3+cpu", "1.5.0"):
-        monkeypatch.setattr(metadata.Distribution, "version", version)
-        version_here.cache_clear()  # as another process would find it
-        keys.append(world.pool_key(fit="claims:fit"))
-    version_here.cache_clear()
-    assert keys[0] == keys[1] != keys[2]
-
-
 @pytest.fixture
-def installed(world: CodeWorld) -> str:
-    """A package that was built from a folder, whose version never changes."""
+def installed(world: CodeWorld) -> Iterator[str]:
+    """Where packages of an environment lie."""
     place = world.root / "env" / "site-packages"
     sys.path.insert(0, str(place))
-    return "env/site-packages"
+    yield "env/site-packages"
+    version_here.cache_clear()
 
 
-def install(world: CodeWorld, where: str, files: Mapping[str, str]) -> None:
+def install(
+    world: CodeWorld,
+    where: str,
+    files: Mapping[str, str],
+    version: str = "1.0",
+    index: bool = False,
+) -> None:
+    """Put a package there, as `pip` does from a folder, or from an index."""
     about = f"{where}/house_tools-1.0.dist-info"
     for name, text in files.items():
         world.write(f"{where}/{name}", text)
-    world.write(f"{about}/METADATA", "Metadata-Version: 2.1\nName: house-tools\nVersion: 1.0\n")
-    world.write(f"{about}/direct_url.json", '{"url": "file:///src", "dir_info": {}}')
+    described = f"Metadata-Version: 2.1\nName: house-tools\nVersion: {version}\n"
+    world.write(f"{about}/METADATA", described)
+    if not index:
+        world.write(f"{about}/direct_url.json", '{"url": "file:///src", "dir_info": {}}')
     lines = [f"{name},sha256={digest(text)},{len(text)}" for name, text in files.items()]
     world.write(f"{about}/RECORD", "\n".join(lines) + "\n")
+
+
+def test_packages_that_train_are_in_the_key_by_major_and_minor_version(
+    world: CodeWorld, installed: str
+):
+    world.write("claims.py", "import house_tools, sklearn.ensemble, json\nLEVEL = 0.5\n" + TOP)
+    keys = []
+    for version in ("1.4.2", "1.4.3+cpu", "1.5.0"):
+        install(world, installed, {"house_tools.py": ""}, version, index=True)
+        version_here.cache_clear()  # as another process would find it
+        assert set(packages("claims:fit", "fit")) == {"house-tools", "numpy", "scikit-learn"}
+        keys.append(world.pool_key(fit="claims:fit"))
+    assert keys[0] == keys[1] != keys[2]
 
 
 @pytest.mark.parametrize("reference", ["claims:fit", "house_tools.levels:fit"])
@@ -365,3 +373,20 @@ def test_a_gate_does_not_answer_for_models_of_other_code(
     (tmp_path / "gated_sizes.py").write_text("WIDTH = 2\n")
     code, said = project.gate()
     assert (code, said["verdict"]) == (5, "not audited")
+
+
+def test_texts_that_are_no_names_are_passed_over(world: CodeWorld):
+    odd = ["a" * 290, "\\0.py", "あ" * 120 + ".py", "/", "..", "*", "a\\nb.py", "", " .py"]
+    texts = ", ".join(f"'{text}'" for text in odd)
+    world.write("claims.py", f"import sys\nsys.path\nimport importlib\nODD = [{texts}]\n" + TOP)
+    assert set(code_files("claims:fit", "fit")) == {"claims:fit"}
+
+
+def test_code_that_cannot_be_parsed_counts_by_its_bytes(world: CodeWorld):
+    world.write(
+        "claims.py", "try:\n    import broken\nexcept SyntaxError:\n    LEVEL = 0.5\n" + TOP
+    )
+    world.write("broken.py", "LEVEL = (\n")
+    before = world.pool_key(fit="claims:fit")
+    world.write("broken.py", "LEVEL = [\n")
+    assert world.pool_key(fit="claims:fit") != before
