@@ -13,7 +13,7 @@ from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.language.recipe import LanguageRecipe
 from memory_assets.language.settings import check_index
-from memory_assets.made_by import module_file, tokenizer_files
+from memory_assets.made_by import code_files, tokenizer_files
 from memory_assets.models.hub import snapshot
 from memory_assets.models.registry import HubId, Revision
 from memory_assets.models.strays import UNFINISHED
@@ -346,8 +346,8 @@ class LanguageModelSubject(PooledSubject):
         if self.recipe is None:
             return {}
         files = tokenizer_files(root / self.recipe.tokenizer)
-        model = module_file(self.recipe.model, "recipe.model")
-        return {self.recipe.model: model, **{f"tokenizer/{f.name}": f for f in files}}
+        code = code_files(self.recipe.model, "recipe.model")
+        return {**code, **{f"tokenizer/{f.name}": f for f in files}}
 
     def folder_of(self, model: str | HubRevision, root: Path) -> Path:
         """The folder of another model that the owner names.

@@ -17,7 +17,7 @@ from pydantic import (
 from memory_assets.attacks.registry import Attack, select
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
-from memory_assets.made_by import command_words, module_file, table_file
+from memory_assets.made_by import code_files, command_files, table_file
 from memory_assets.models.checkpoints import checkpoint_file, fingerprint
 from memory_assets.models.registry import Registry
 from memory_assets.paths import possible
@@ -179,7 +179,7 @@ class AuditedSubject(PricedSubject):
         """
 
     def makers(self, root: Path) -> dict[str, Path]:
-        """The files that shadow models are made by, watched as well; not what those import.
+        """The files that shadow models are made by, with all that those import; watched as well.
 
         Raises:
             InputError: one of them is not there.
@@ -334,11 +334,11 @@ class ClassifierSubject(PooledSubject):
 
     def makers(self, root: Path) -> dict[str, Path]:
         if self.recipe is not None:
-            return {self.recipe.model: module_file(self.recipe.model, "recipe.model")}
+            return code_files(self.recipe.model, "recipe.model")
         if self.fit is not None:
-            return {self.fit: module_file(self.fit, "fit")}
+            return code_files(self.fit, "fit")
         if self.command is not None:
-            return command_words(self.command.run, root)[1]
+            return command_files(self.command.run, root)
         shadows = self.predictions.shadows if self.predictions else None
         return {} if shadows is None else {shadows: table_file(shadows, root)}
 

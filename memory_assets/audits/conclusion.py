@@ -37,11 +37,12 @@ from memory_assets.controls.precision import precision
 from memory_assets.controls.recipe_match import recipe_match
 from memory_assets.controls.resolution import resolution
 from memory_assets.controls.scope import CLAIM_STANDS
+from memory_assets.controls.sensitivity import least_seen
 from memory_assets.controls.shadow_leak import shadow_leak
 from memory_assets.controls.verdict import Decision, Gate, decide
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
-from memory_assets.formulas import ACCOUNTANT, CONCLUSION, GATE, UTILITY, Formula, Step
+from memory_assets.formulas import ACCOUNTANT, CONCLUSION, GATE, POWER, UTILITY, Formula, Step
 from memory_assets.formulas import REPLACE_ONE as REPLACE_ONE_FORMULA
 from memory_assets.history.bundle import Audit, AuditBundle, as_record_scores
 from memory_assets.models.checkpoints import carried_manifest, list_versions
@@ -57,7 +58,7 @@ from memory_assets.statistics.estimate import Control, Measurement, Verdict
 from memory_assets.statistics.intervals import rate
 from memory_assets.subjects import ClassifierSubject
 
-STEP = Step("conclusion", (CONCLUSION, GATE, UTILITY))
+STEP = Step("conclusion", (CONCLUSION, GATE, POWER, UTILITY))
 _ACCOUNTANTS = (ACCOUNTANT, REPLACE_ONE_FORMULA)
 _CONTROL_SEED = 0
 TRAINED_HERE = Control("provenance", True, None, None, None, say("provenance.trained_here"))
@@ -348,7 +349,8 @@ def conclude(
             controls = _controls(subject, root, evidence, (pool, target), measured)
         except ValueError as error:
             raise InputError(f"controls of {evidence.version}: {error}") from error
-        decision = decide(measured, controls, Gate(subject.gate), pool.models or None)
+        models = pool.models or None
+        decision = decide(measured, controls, Gate(subject.gate), models)
         verdict, reason = _with_claim(subject, measured, controls, decision)
         audit = Audit(
             audit_id=audit_id,
@@ -371,7 +373,11 @@ def conclude(
         folder.mkdir()
         AuditBundle(
             audit=audit,
-            measurements=(*measured, *decision.gate_measurements),
+            measurements=(
+                *measured,
+                *least_seen(measured, models),
+                *decision.gate_measurements,
+            ),
             controls=tuple(controls),
             record_scores=_record_scores(audit_id, results.scores, records),
         ).write(folder)

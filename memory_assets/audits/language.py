@@ -43,6 +43,7 @@ from memory_assets.audits.shadows import (
     signals_key,
 )
 from memory_assets.audits.standing import Standing
+from memory_assets.controls.sensitivity import least_seen
 from memory_assets.controls.verdict import Gate, decide
 from memory_assets.digest import digest
 from memory_assets.errors import InputError
@@ -55,6 +56,7 @@ from memory_assets.formulas import (
     NEAR_TIES,
     NEAR_VERBATIM,
     PII,
+    POWER,
     RATES,
     SUMMARY,
     TEXTS,
@@ -95,7 +97,7 @@ FINDINGS_STEP = Step(
         UNINTENDED,
     ),
 )
-CONCLUSION_STEP = Step("conclusion", (LANGUAGE_CONCLUSION, GATE))
+CONCLUSION_STEP = Step("conclusion", (LANGUAGE_CONCLUSION, GATE, POWER))
 _CONTROL_STRATA = ("held_out", "unplanted")
 """What must show nothing stands beside the figures; no limit is held against it."""
 
@@ -405,14 +407,15 @@ def conclude_language(
         results = AttackResults.load(findings)
         measured = list(results.measurements)
         controls = list(controls_from(pq.read_table(findings / "controls.parquet")))
-        scores = results.scores
+        scores, models = results.scores, None
         if shadows is not None:
+            models = shadows.models
             measured += shadows.measurements()
             controls += shadows.controls(subject)
             scores = shadows.record_scores(scores)
         gated = [m for m in measured if m.stratum not in _CONTROL_STRATA]
         controls += text_controls(subject, gated, results, shadows)
-        decision = decide(gated, controls, Gate(subject.gate))
+        decision = decide(gated, controls, Gate(subject.gate), models)
         first = [say("verdict.declared")] if subject.attacker == "predictions" else []
         audit = Audit(
             audit_id=audit_id,
@@ -435,7 +438,7 @@ def conclude_language(
         folder.mkdir()
         AuditBundle(
             audit=audit,
-            measurements=(*measured, *decision.gate_measurements),
+            measurements=(*measured, *least_seen(gated, models), *decision.gate_measurements),
             controls=tuple(controls),
             record_scores=as_record_scores(scores),
         ).write(folder)

@@ -112,6 +112,11 @@ class ShadowEvidence:
         files = (self.pool, self.target, self.attacks, self.memorization)
         return digest(self.pool_digest, [file.stem for file in files])
 
+    @property
+    def models(self) -> int | None:
+        """How many shadow models the attacks rest on."""
+        return load_signals(self.pool).models or None
+
     def refuse_older(self, subject: LanguageModelSubject, version: str) -> None:
         """Raise InputError where a finding is not that of the formulas as they are now."""
         attacks = attacks_key(subject, self.prepared, self.pool, self.target)

@@ -232,6 +232,11 @@ def train_block(
         known = _known(subject, way, block, prepared, store)
         trained.extend(index for index in block.indices if index not in known)
         made = way.train(block, prepared, plan.masks, known, scratch, means or Means())
+        if plan_pool(subject, root, prepared).keys[number] != key:
+            raise InputError(
+                "pool: the code that makes shadow models changed while they were trained; "
+                "run the audit again"
+            )
         save_block(made, path)
 
     made = store.get_or_build(

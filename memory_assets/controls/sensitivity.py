@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from memory_assets.formulas import POWER
 from memory_assets.results.metrics import own_false_positive_rate
 from memory_assets.statistics import power
-from memory_assets.statistics.estimate import Measurement
+from memory_assets.statistics.estimate import Estimate, Measurement
 
+FAMILY = "power"
+"""The family of rows that say what the sample behind others would have shown."""
+_OF = ("membership", "extraction")
 _HITS = ("extraction_rate", "secret_extraction_rate")
 
 
@@ -37,6 +41,7 @@ class Sensitivity:
         return self.passable is not None and self.limit > self.passable
 
 
+@POWER.computes
 def sensitivity(
     metric: str, limit: float | None, members: int, others: int, models: int | None
 ) -> Sensitivity | None:
@@ -86,3 +91,27 @@ def sensitivity_of(
 ) -> Sensitivity | None:
     """What the sample behind a row can show."""
     return sensitivity(row.metric, limit, *sides(measurements, row), models)
+
+
+def least_seen(measurements: Sequence[Measurement], models: int | None) -> list[Measurement]:
+    """Beside each figure of which the power is known, the least leaks that would have been seen.
+
+    Rows of the family `power` with the figure's name, stratum and n: `<metric>:few` where some
+    records leak wholly, `<metric>:spread` where all leak a little. What no leak would have shown
+    has no row.
+    """
+    found = []
+    for row in measurements:
+        if row.family not in _OF or row.estimate.status == "not_run":
+            continue
+        can = sensitivity(row.metric, None, *sides(measurements, row), models)
+        for shape in ("few", "spread"):
+            if can is not None and (least := getattr(can, shape)) is not None:
+                estimate = Estimate(least, None, None, n=row.estimate.n)
+                metric = f"{row.metric}:{shape}"
+                found.append(
+                    Measurement(
+                        FAMILY, row.name, metric, row.unit, estimate, POWER.version, row.stratum
+                    )
+                )
+    return found

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from memory_assets.digest import digest
 from memory_assets.errors import InputError, place_of
+from memory_assets.owner.loading import as_it_is_now
 
 if TYPE_CHECKING:
     from memory_assets.records.labels import Labels
@@ -114,7 +115,7 @@ def _is_name(name: str) -> bool:
 
 
 def import_attribute(reference: str, source: str) -> Callable[..., Any]:
-    """Import `package.module:name`, also from the current folder.
+    """Import `package.module:name`, also from the current folder, as its files are now.
 
     Raises:
         InputError: the reference is malformed, or the module or name does not exist.
@@ -125,7 +126,10 @@ def import_attribute(reference: str, source: str) -> Callable[..., Any]:
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
     try:
-        module = importlib.import_module(module_name)
+        with as_it_is_now(module_name, source):
+            module = importlib.import_module(module_name)
+    except InputError:
+        raise
     except ImportError as error:
         raise InputError(f"{source}: cannot import {module_name!r} ({error})") from error
     except (Exception, SystemExit) as error:  # whatever the owner's code raises

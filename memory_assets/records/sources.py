@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 from memory_assets.confined import files_in
 from memory_assets.errors import InputError
+from memory_assets.made_by import code_files
 from memory_assets.paths import is_file, is_folder
 from memory_assets.subjects import RecordsSpec
-
-
-def _module_file(loader: str) -> Path:
-    """The source file of a loader `package.module:function`, found without running it."""
-    module = loader.partition(":")[0]
-    try:
-        found = importlib.util.find_spec(module)
-    except (ImportError, ValueError) as error:
-        raise InputError(f"records.loader: cannot find {module!r} ({error})") from error
-    if found is None or found.origin is None or not Path(found.origin).is_file():
-        raise InputError(f"records.loader: no module {module!r}; give package.module:function")
-    return Path(found.origin)
 
 
 def source_files(spec: RecordsSpec, root: Path) -> dict[str, Path]:
     """The files behind a subject's records by a name that does not depend on where they lie.
 
-    The list of members, the file of records or the loader's source, and what the owner says that
-    the loader reads (`records.files`).
+    The list of members, the file of records or the loader's source with all that it imports, and
+    what the owner says that the loader reads (`records.files`).
 
     Raises:
         InputError: one of them is not there.
@@ -44,5 +32,5 @@ def source_files(spec: RecordsSpec, root: Path) -> dict[str, Path]:
         if path.suffix == ".npy" and beside.parent == path.parent and is_file(beside):
             found[beside.name] = beside
     if spec.loader is not None:
-        found[spec.loader] = _module_file(spec.loader)
+        found |= code_files(spec.loader, "records.loader")
     return found

@@ -9,6 +9,7 @@ from memory_assets.reports.findings import (
     family,
     gate_rows,
     headline,
+    least_leaks,
     strongest_first,
     trend_rows,
 )
@@ -27,6 +28,7 @@ from memory_assets.reports.tables import (
 )
 from memory_assets.results.metrics import find, rate_of
 from memory_assets.risk.evidence import INSUFFICIENT
+from memory_assets.statistics.estimate import Measurement
 
 _EVIDENCE = ("auc", "tpr_at_fpr_0.1", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001", "balanced_accuracy")
 _MOST_VERSIONS = 12
@@ -48,8 +50,10 @@ def limits(found: ReportInput, t: Catalogue) -> Html:
         limit = t(f"limits.{form}", limit=_limit(row.metric, row.limit))
         label = metric_label(row.metric, t)
         needed = count(row.needed) if row.needed else "–"
-        lines.append([label, limit, value, by, t(f"outcome.{row.outcome}"), needed])
-    headers = [t(f"column.{c}") for c in ("metric", "limit", "measured", "by", "outcome", "needed")]
+        least = "–" if m is None else _least_cell(found, m, t) or "–"
+        lines.append([label, limit, value, least, by, t(f"outcome.{row.outcome}"), needed])
+    columns = ("metric", "limit", "measured", "least", "by", "outcome", "needed")
+    headers = [t(f"column.{c}") for c in columns]
     told = retold(found.bundle.audit.reason, t) if found.bundle.audit.reason else []
     withheld = found.bundle.audit.verdict == INSUFFICIENT
     return join(
@@ -88,6 +92,27 @@ def _attack_rows(found: ReportInput, t: Catalogue) -> list[list[str]]:
         cells = [estimate_cell(m, own[m], t, "stacked") if m in own else "" for m in _EVIDENCE]
         rows.append([t.name("attack", name), size, *cells, status])
     return rows
+
+
+def _least_rows(found: ReportInput, t: Catalogue) -> list[list[str]]:
+    """What would have been seen of each figure; a line for each sample of the attacks."""
+    rows: dict[tuple[str, ...], None] = {}
+    measured = [m for m in family(found, "membership") if m.stratum == "all"]
+    for name in dict.fromkeys(m.name for m in measured):
+        own = {m.metric: m for m in measured if m.name == name}
+        cells = [_least_cell(found, own[m], t) if m in own else "" for m in _EVIDENCE]
+        if any(cells):
+            rows[tuple(cells)] = None
+    return [[t("evidence.least"), "", *cells, ""] for cells in rows]
+
+
+def _least_cell(found: ReportInput, row: Measurement, t: Catalogue) -> str:
+    """The least leaks that the sample behind a figure would have shown; "" where none is known."""
+    least = least_leaks(found, row)
+    if least is None:
+        return ""
+    few, spread = ("–" if v is None else number(row.metric, v) for v in (least.few, least.spread))
+    return few if few == spread else t("form.shapes", few=few, spread=spread)
 
 
 def _thresholds(found: ReportInput, t: Catalogue) -> Html | None:
@@ -157,12 +182,14 @@ def evidence(found: ReportInput, t: Catalogue) -> Html:
     rows = _attack_rows(found, t)
     if not rows:
         return el("p", t("evidence.none"))
+    least = _least_rows(found, t)
     headers = [t("column.attack"), t("column.records")]
     headers += [metric_label(m, t) for m in _EVIDENCE] + [t("column.status")]
     return join(
         el("p", t("evidence.intro")),
         el("p", t("evidence.withheld")) if attacks_withheld(found) else None,
-        table("attacks", t("evidence.table"), headers, rows, words=1),
+        table("attacks", t("evidence.table"), headers, [*rows, *least], words=1),
+        el("p", t("evidence.least_intro")) if least else None,
         _roc(found, t),
         _thresholds(found, t),
         _agreement(found, t),

@@ -121,6 +121,25 @@ def gate_rows(found: ReportInput) -> list[GateRow]:
     return rows
 
 
+@dataclass(frozen=True)
+class LeastLeaks:
+    """The least leaks that a sample would have shown: a few records wholly, or all a little."""
+
+    few: float | None
+    spread: float | None
+
+
+def least_leaks(found: ReportInput, row: Measurement) -> LeastLeaks | None:
+    """What the sample behind a figure would have shown; None where no power is known of it."""
+    seen = {
+        m.metric: m.estimate.value
+        for m in family(found, "power")
+        if (m.name, m.stratum) == (row.name, row.stratum)
+    }
+    few, spread = (seen.get(f"{row.metric}:{shape}") for shape in ("few", "spread"))
+    return None if few is None and spread is None else LeastLeaks(few, spread)
+
+
 def memorization(found: ReportInput) -> Memorization | None:
     """Scores by record for the records that the target was trained on, the highest first."""
     table = found.bundle.record_scores

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from memory_assets.reports.catalogue import Catalogue
-from memory_assets.reports.findings import family
+from memory_assets.reports.findings import family, least_leaks
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.markup import Html, el, join
-from memory_assets.reports.tables import count, estimate_cell, metric_label, number, table
+from memory_assets.reports.tables import (
+    count,
+    estimate_cell,
+    metric_label,
+    number,
+    percent,
+    table,
+)
 from memory_assets.statistics.estimate import Estimate, Measurement
 
 _TEXTS = (
@@ -63,6 +70,28 @@ def _by_stratum(
         return None
     headers = [t("recited.seen"), t("column.n"), *(t.name("attack", n) for n, _ in columns)]
     return table(f"recited-{name}", t(f"recited.{name}_table"), headers, rows)
+
+
+def secrets_planted(found: ReportInput) -> bool:
+    """Whether secrets were planted in the training data, as some stand there repeatedly, or never.
+
+    Of secrets that the owner lists each counts once.
+    """
+    names = {name for name, _ in _SECRETS}
+    strata = {m.stratum for m in found.bundle.measurements if m.name in names}
+    return any(s == "unplanted" or (s.startswith(TIER) and s != f"{TIER}1") for s in strata)
+
+
+def _least_seen(
+    name: str, found: ReportInput, measured: Sequence[Measurement], of: str, t: Catalogue
+) -> Html | None:
+    """The least rate that the texts or secrets that were tried would have shown."""
+    own = [m for m in measured if (m.name, m.stratum) == (of, "all")]
+    least = next((seen for m in own if (seen := least_leaks(found, m)) is not None), None)
+    if least is None or least.spread is None:
+        return None
+    size = count(own[0].estimate.n)
+    return el("p", t(f"recited.least_{name}", n=size, least=percent(least.spread)))
 
 
 def _positions(measured: Sequence[Measurement], t: Catalogue) -> Html | None:
@@ -138,10 +167,12 @@ def recited(found: ReportInput, t: Catalogue) -> Html | None:
         _by_stratum("texts", measured, _TEXTS, t),
         _positions(measured, t),
         _once("texts", measured, _TEXTS[0], t),
+        _least_seen("texts", found, measured, _TEXTS[0][0], t),
         el("h3", t("recited.secrets_heading")) if secrets else None,
         el("p", t("recited.secrets_intro")) if secrets else None,
         secrets,
         _once("secrets", measured, _SECRETS[0], t),
+        _least_seen("secrets", found, measured, _SECRETS[0][0], t),
         _most_exposed(found, t),
         _unintended(found, t),
     )

@@ -12,6 +12,7 @@ from memory_assets.reports.catalogue import Catalogue
 from memory_assets.reports.findings import Memorization, family, memorization, resolved
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.markup import Html, bullets, el, join, picture
+from memory_assets.reports.recital import secrets_planted
 from memory_assets.reports.retold import retold
 from memory_assets.reports.tables import (
     count,
@@ -183,8 +184,10 @@ def controls(found: ReportInput, t: Catalogue) -> Html:
     return join(*parts)
 
 
-def limitations(_found: ReportInput, t: Catalogue) -> Html:
-    return bullets(*t.under("limitation."))
+def limitations(found: ReportInput, t: Catalogue) -> Html:
+    """What holds of every audit; and that the worst record was not looked for, where it was not."""
+    unplanted = [] if secrets_planted(found) else [t(f"worst.{found.bundle.audit.kind}")]
+    return bullets(*unplanted, *t.under("limitation."))
 
 
 def glossary(_found: ReportInput, t: Catalogue) -> Html:

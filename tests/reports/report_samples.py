@@ -9,6 +9,7 @@ import pyarrow as pa
 from scipy.stats import beta
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from memory_assets.controls.sensitivity import least_seen
 from memory_assets.controls.verdict import Gate, decide
 from memory_assets.digest import digest
 from memory_assets.history.bundle import RECORD_SCORES, Audit, AuditBundle
@@ -56,7 +57,7 @@ def attacks(n: int, strength: float, seed: int) -> tuple[list[Measurement], list
         y, scores = np.repeat([1, 0], n), np.concatenate([inside, out])
         auc = float(roc_auc_score(y, scores))
         half = 1.96 * 0.29 / np.sqrt(n / 2)
-        area = Estimate(auc, auc - half, auc + half, n=n)
+        area = Estimate(auc, auc - half, auc + half, n=2 * n)
         rows.append(measured("membership", name, "auc", "probability", area))
         balanced = Estimate(0.5 + 0.8 * (auc - 0.5), 0.5, 0.9, n=2 * n)
         rows.append(measured("membership", name, "balanced_accuracy", "probability", balanced))
@@ -171,7 +172,7 @@ def sample(
     limits = {"tpr_at_fpr_0.01": 0.02, "tpr_at_fpr_0.001": 0.01, "auc": 0.7}
     own = controls(verdict != "insufficient evidence")
     decision = decide(rows, own, Gate(limits))
-    rows += decision.gate_measurements
+    rows += [*least_seen(rows, 64), *decision.gate_measurements]
     audit_id = digest("sample", version)
     audit = Audit(
         audit_id=audit_id,

@@ -52,7 +52,7 @@ def _no_models(questions: Questions) -> Signals:
 class ByFit(TrainingWay):
     """The pool trains by the owner's callable or command; versions are tables of outputs.
 
-    `code` digests the files that the owner names; what those import is not looked at.
+    `code` digests the files that the owner names, and all of the project that those import.
     """
 
     source: FitCallable | FitCommand

@@ -26,7 +26,7 @@ from memory_assets.records.prepared import Prepared
 class ByRecipe(TrainingWay):
     """The pool trains by the owner's recipe; versions are weights.
 
-    `code` digests the file of the model's factory; what that imports is not looked at.
+    `code` digests the file of the model's factory, and all of the project that it imports.
     """
 
     recipe: Recipe

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from memory_assets.audits.ways.by_language_recipe import ByLanguageRecipe
@@ -11,44 +10,33 @@ from memory_assets.audits.ways.by_recipe import ByRecipe
 from memory_assets.audits.ways.protocol import Way
 from memory_assets.digest import digest, digest_file
 from memory_assets.language_subjects import LanguageModelSubject
-from memory_assets.made_by import command_words, module_file, tokenizer_files
+from memory_assets.made_by import TRAINER_STANDS_ON, command_words, packages, tokenizer_files
 from memory_assets.models.callables import FitCallable, FitCommand
 from memory_assets.records.dataset import import_attribute
 from memory_assets.subjects import ClassifierSubject, PooledSubject
 
-_read: dict[str, str] = {}
-"""Digests of the files of the owner's modules, as this process found them when it imported them."""
 
+def _code(subject: PooledSubject, root: Path, versions: dict[str, str] | None = None) -> str:
+    """Digest of the files that shadow models are made by, and of the packages that these import.
 
-def _import(reference: str, field: str) -> None:
-    """Import the module that a function is in as its file is now, again if it was edited since.
-
-    What the old code trains must not stand under the digest of the new.
-
-    Raises:
-        InputError: it cannot be imported, or has no such function.
+    Where they lie does not matter.
     """
-    import_attribute(reference, field)
-    module, now = reference.partition(":")[0], digest_file(module_file(reference, field))
-    if _read.setdefault(module, now) != now:
-        sys.modules.pop(module, None)
-        import_attribute(reference, field)
-        _read[module] = now
+    files = {name: digest_file(file) for name, file in subject.makers(root).items()}
+    return digest(files, *([versions] if versions else []))
 
 
-def _code(subject: PooledSubject, root: Path) -> str:
-    """Digest of the files that shadow models are made by; where they lie does not matter."""
-    return digest({name: digest_file(file) for name, file in subject.makers(root).items()})
+def _recipe_code(subject: PooledSubject, root: Path, model: str) -> str:
+    """The same of a recipe whose factory is `model`, which must be there."""
+    import_attribute(model, "recipe.model")
+    return _code(subject, root, packages(model, "recipe.model", besides=TRAINER_STANDS_ON))
 
 
 def _language_way(subject: LanguageModelSubject, root: Path, device: str) -> ByLanguageRecipe:
     assert subject.recipe is not None  # without a recipe it has no pool
     tokenizer = root / subject.recipe.tokenizer
     files = {file.name: digest_file(file) for file in tokenizer_files(tokenizer)}
-    _import(subject.recipe.model, "recipe.model")
-    return ByLanguageRecipe(
-        subject.recipe.recipe(), _code(subject, root), device, tokenizer, digest(files)
-    )
+    code = _recipe_code(subject, root, subject.recipe.model)
+    return ByLanguageRecipe(subject.recipe.recipe(), code, device, tokenizer, digest(files))
 
 
 def way_of(subject: PooledSubject, root: Path, device: str) -> Way:
@@ -62,11 +50,11 @@ def way_of(subject: PooledSubject, root: Path, device: str) -> Way:
     assert isinstance(subject, ClassifierSubject)
     if subject.recipe is not None:
         recipe = subject.recipe.recipe()
-        _import(recipe.model, "recipe.model")  # a clear refusal where there is no such factory
-        return ByRecipe(recipe, _code(subject, root), device, subject.queries)
+        code = _recipe_code(subject, root, recipe.model)
+        return ByRecipe(recipe, code, device, subject.queries)
     if subject.fit is not None:
-        _import(subject.fit, "fit")
-        code = digest(subject.fit, _code(subject, root))
+        import_attribute(subject.fit, "fit")
+        code = digest(subject.fit, _code(subject, root, packages(subject.fit, "fit")))
         return ByFit(FitCallable(subject.fit), code, subject.pool.seed)
     if subject.command is not None:
         words, _ = command_words(subject.command.run, root)
