@@ -190,9 +190,10 @@ threshold some always lie above it by luck, and the whole interval lay above the
 INFORMATION = Formula("information", 1)
 SCORE_CHANNEL = Formula("score channel", 1)
 
-FINDINGS = Formula("language findings", 6)
+FINDINGS = Formula("language findings", 7)
 """3 compared texts and secrets as they are written, used weights that did not fit, and had a blind
-baseline by a bag of words alone; 4 knew no prompts, 5 no chat templates."""
+baseline by a bag of words alone; 4 knew no prompts, 5 no chat templates; 6 read no
+manifest of a version."""
 EXTRACTION = Formula("extraction", 2)
 """1 asked at one place of each window, and missed what stood behind a header or over a border."""
 NEAR_VERBATIM = Formula("near-verbatim extraction", 3)

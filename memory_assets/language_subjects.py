@@ -296,6 +296,11 @@ class LanguageModelSubject(PooledSubject):
                 "attacker: predictions has no shadow models, and a recipe trains some; leave one "
                 "of the two out"
             )
+        if not any(attack.sides for attack in self.attacks_on(self.models)):
+            raise ValueError(
+                "attacks: loss reads no shadow model and is a score of every text already; name an "
+                "attack that reads them, or leave attacks out"
+            )
         return self
 
     @property

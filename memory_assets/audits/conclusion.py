@@ -34,6 +34,7 @@ from memory_assets.controls.member_list import member_list
 from memory_assets.controls.negative import negative_control
 from memory_assets.controls.positive import positive_control
 from memory_assets.controls.precision import precision
+from memory_assets.controls.provenance import provenance
 from memory_assets.controls.recipe_match import recipe_match
 from memory_assets.controls.resolution import resolution
 from memory_assets.controls.scope import CLAIM_STANDS
@@ -135,13 +136,7 @@ def _provenance(path: Path | None, prepared: Prepared) -> Control:
         told = {"wrong": wrong, "records": len(rows)} if wrong else {}
         detail = say(f"provenance.{key}", **told)
         return Control("provenance", not wrong, None, None, None, detail)
-    manifest = carried_manifest(path)
-    if manifest is None:
-        return Control("provenance", True, None, None, None, say("provenance.no_manifest"))
-    if manifest.members_digest != prepared.members_digest:
-        return Control("provenance", False, None, None, None, say("provenance.other_members"))
-    found = "same_data" if manifest.data_digest == prepared.data.digest else "data_changed"
-    return Control("provenance", True, None, None, None, say(f"provenance.{found}"))
+    return provenance(carried_manifest(path), prepared.members_digest, prepared.data.digest)
 
 
 def _controls(

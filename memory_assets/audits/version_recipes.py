@@ -96,7 +96,7 @@ def _recipe_of(subject: PooledSubject) -> AnyRecipe | None:
     return None if spec is None else spec.recipe()
 
 
-def _manifest_of(subject: PooledSubject, path: Path | None) -> Manifest | None:
+def manifest_of(subject: PooledSubject, path: Path | None) -> Manifest | None:
     """What a version says of itself; a folder of a language model may hold several files."""
     if not isinstance(subject, LanguageModelSubject) or path is None:
         return carried_manifest(path)
@@ -117,7 +117,7 @@ def recipe_of(subject: S, root: Path, version: str) -> VersionRecipe[S]:
     declared = subject.recipes[version].changes() if version in subject.recipes else {}
     own = replace(usual, **declared)
     path = list_versions(root / subject.checkpoints).get(version)
-    manifest = _manifest_of(subject, path)
+    manifest = manifest_of(subject, path)
     said = manifest.recipe if manifest else {}
     said = {name: value for name, value in said.items() if name not in _elsewhere(subject)}
     if not said:

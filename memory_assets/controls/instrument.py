@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from memory_assets.controls.scope import concerns
 from memory_assets.controls.shadow_leak import ShadowLeak
 from memory_assets.controls.verdict import Gate, decide, gated
 from memory_assets.sentences import say
@@ -56,11 +57,17 @@ def instrument(
         return found(True, "not_asked")
     if shadows:
         passes = decide(measurements, (), gate).verdict == "pass"
-        if passes and (theirs := leak()) is not None:
-            return found(False, "unlike", **vars(theirs))
+        if passes and (exceeded := leak()) is not None:
+            return found(False, "unlike", **vars(exceeded))
         return found(True, "shadows")
     if declared:
         return found(True, "declared")
-    if decide(measurements, (), gate).verdict == "fail":
+    missing = found(False, "missing_texts" if of_texts else "missing", metric=asked[0])
+    theirs = {
+        metric: limit
+        for metric, limit in gate.thresholds.items()
+        if concerns(missing, gated(measurements, metric))
+    }
+    if decide(measurements, (), Gate(theirs)).verdict == "fail":
         return found(True, "settled")
-    return found(False, "missing_texts" if of_texts else "missing", metric=asked[0])
+    return missing

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from language_world import MODELS, RECIPE, World, control, make_world
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.language.model import load_language_model
 from memory_assets.models.checkpoints import Manifest, add_manifest, read_manifest
+from memory_assets.records.prepared import members_digest
 from memory_assets.sentences import read_back
 
 EARLY = replace(RECIPE, epochs=RECIPE.epochs // 2)
@@ -33,12 +35,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return world
 
 
+def listed(world: World) -> str:
+    return members_digest(np.array(world.members.ids))
+
+
 def says(world: World, version: str, recipe: dict[str, Any]) -> None:
     """A copy of `silent` whose weights say `recipe`."""
     folder = world.root / "versions" / version
     if not folder.exists():
         shutil.copytree(world.root / "versions" / "silent", folder)
-    add_manifest(folder / "model.safetensors", Manifest(recipe, "members", "data"))
+    add_manifest(folder / "model.safetensors", Manifest(recipe, listed(world), "data"))
 
 
 def figures(bundle: AuditBundle) -> dict[tuple[str, ...], object]:

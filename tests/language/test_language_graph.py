@@ -128,6 +128,7 @@ def test_the_bundle_is_whole(first):
         "untrained_model",
         "blind_baseline",
         "unplanted_canaries",
+        "provenance",
     }
     assert {"membership", "extraction", "exposure", "memorization", "gate"} <= {
         m.family for m in bundle.measurements
