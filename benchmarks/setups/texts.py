@@ -39,10 +39,11 @@ _known: dict[str, Path] = {}
 
 
 def limits(members: int, others: int) -> dict[str, float]:
-    """Twice as far from guessing as a model without a leak passes; and next to nothing recited."""
+    """Three times as far from guessing as the least that a model without a leak passes, for every
+    reading of a text leaves a little; and next to nothing recited."""
     least = power.passable_auc(members, others)
     assert least is not None
-    return {"auc": round(2 * least - 0.5, 3), "extraction_rate": 0.2}
+    return {"auc": round(0.5 + 3 * (least - 0.5), 3), "extraction_rate": 0.2}
 
 
 @cache
