@@ -210,7 +210,7 @@ UTILITY = Formula("utility", 1)
 GATE = Formula("gate", 3)
 """1 took every limit for the most that may pass, and asked for as many records as settle half of
 all samples; 2 withheld every limit for a control on which it did not rest."""
-CONCLUSION = Formula("conclusion", 5)
+CONCLUSION = Formula("conclusion", 6)
 """2 had no accuracy on training records; 3 passed on attacks without shadow models, trusted the
 list of members, read no manifest of a folder, and compared accuracy and loss alone; 4 compared
 every version with shadow models of the subject's recipe, tested no claim where they did not fit,
