@@ -37,10 +37,11 @@ LANGUAGE_CONTROLS = {
     "untrained_model": "The same architecture with random weights tells nothing.",
     "blind_baseline": "Members and held-out texts cannot be told apart without the model.",
     "unplanted_canaries": "Secrets that were never planted are exposed no more than chance.",
+    **{name: CONTROLS[name] for name in ("instrument", "member_list")},
     "provenance": "The version's manifest, if it carries one, names the listed texts.",
 }
 
-_OF_SHADOWS = ("negative", "positive", "recipe_match", "instrument")
+_OF_SHADOWS = ("negative", "positive", "recipe_match")
 
 
 def language_controls(shadows: bool) -> dict[str, str]:

@@ -30,7 +30,6 @@ _UNKNOWABLE = (
     "half of the list swapped",
     "model of another draw of members",
     "model of other data",
-    "labels permuted",
     "records inverted",
     "records on another scale",
     "columns in another order",

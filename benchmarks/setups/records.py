@@ -66,7 +66,7 @@ def _table(rng: np.random.Generator) -> tuple[NDArray, NDArray, int]:
 def _digits(rng: np.random.Generator) -> tuple[NDArray, NDArray, int]:
     from sklearn.datasets import load_digits
 
-    x, y = load_digits(return_X_y=True)
+    x, y = (np.asarray(part) for part in load_digits(return_X_y=True))
     order = rng.permutation(len(y))[:RECORDS]
     return x[order].reshape(-1, 8, 8) / 16, y[order], 10
 

@@ -38,11 +38,12 @@ Damage = Callable[[Path], None]
 _known: dict[str, Path] = {}
 
 
-def limits(members: int, others: int) -> dict[str, float]:
-    """Twice as far from guessing as a model without a leak passes; and next to nothing recited."""
+def limits(members: int, others: int, far: float = 2) -> dict[str, float]:
+    """So many times as far from guessing as the least that a model without a leak passes; and next
+    to nothing recited."""
     least = power.passable_auc(members, others)
     assert least is not None
-    return {"auc": round(2 * least - 0.5, 3), "extraction_rate": 0.2}
+    return {"auc": round(0.5 + far * (least - 0.5), 3), "extraction_rate": 0.2}
 
 
 @cache
@@ -147,11 +148,13 @@ def remembering() -> TextCase:
 
 
 def cautious(seed: int, recipe: bool) -> TextCase:
-    """A model that read its members a few times."""
+    """A model that read its members three times, which leaves a little: its limit is wider."""
     members = sentences("m", HONEST, 10 + seed)
     held_out = sentences("h", HONEST + 60, 20 + seed)
     shadows = CAUTIOUS if recipe else None
-    return TextCase(members, held_out, CAUTIOUS, shadow_recipe=shadows, gate=limits(HONEST, HONEST))
+    return TextCase(
+        members, held_out, CAUTIOUS, shadow_recipe=shadows, gate=limits(HONEST, HONEST, 3)
+    )
 
 
 def shares(case: TextCase, share: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -173,7 +173,14 @@ def _controls(
             leak=lambda: shadow_leak(ran, pool, gate),
         ),
         member_list({**listed, "loss": ATTACKS["loss"].score}, pool, target),
-        class_order(_labels(target), prepared.data.y[asked], prepared.data.classes, _CONTROL_SEED),
+        class_order(
+            _labels(target),
+            prepared.data.y[asked],
+            prepared.data.classes,
+            _CONTROL_SEED,
+            # Models that are trained here learn these labels: `recipe_match` compares with those.
+            2 * np.arange(len(pairs)) + side if subject.way == "predictions" else None,
+        ),
         precision(pool, target),
     ]
 

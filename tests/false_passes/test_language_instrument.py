@@ -13,9 +13,13 @@ from pydantic import ValidationError
 from benchmarks.setups import text_faults, texts
 from benchmarks.setups.texts import RECIPE, TextCase, sentences
 from memory_assets.artifacts import ArtifactStore
+from memory_assets.controls.instrument import instrument
 from memory_assets.controls.member_list import member_list_of_texts
+from memory_assets.controls.verdict import Gate, decide
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.sentences import read_back
+from memory_assets.statistics.estimate import Measurement
+from memory_assets.statistics.intervals import rate
 from memory_assets.statistics.roc import Roc
 
 pytestmark = pytest.mark.xdist_group("verdicts")
@@ -109,3 +113,22 @@ def test_scores_of_a_right_list_never_contradict_it() -> None:
     # Scores that are no loss may lie below by what they are; the loss decides where there is one.
     assert member_list_of_texts({"loss": alike[0], "recall": wrong["loss"]}).passed
     assert not member_list_of_texts({"recall": wrong["loss"]}).passed
+
+
+def test_a_limit_on_recitation_that_fails_settles_none_on_membership() -> None:
+    """It fails all the same, and what membership scores found is withheld beside."""
+    rows = [
+        Measurement("extraction", "recited", "extraction_rate", "probability", rate(90, 99), 1),
+        Measurement("membership", "loss", "tpr_at_fpr_0.1", "probability", rate(9, 99), 1),
+    ]
+    gate = Gate({"extraction_rate": 0.05, "tpr_at_fpr_0.1": 0.5})
+    found = instrument(rows, gate, shadows=False, declared=False, of_texts=True)
+    assert not found.passed
+    assert decide(rows, [found], gate).verdict == "fail"
+
+
+def test_a_recipe_with_attacks_that_read_no_shadow_model_is_refused() -> None:
+    subject = texts.cautious(0, recipe=True)._subject()
+    given = subject.model_dump(exclude_unset=True) | {"attacks": ["loss"]}
+    with pytest.raises(ValidationError, match="loss reads no shadow model"):
+        type(subject).model_validate(given)

@@ -21,6 +21,11 @@ from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
+from benchmarks.setups.cases import Case
+from benchmarks.setups.faults import labels_permuted
+from benchmarks.setups.records import draw
+from memory_assets.artifacts import ArtifactStore
+from memory_assets.controls.class_order import class_order
 from memory_assets.errors import InputError
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.page import render
@@ -209,6 +214,32 @@ def test_outputs_in_another_order_than_the_labels(tmp_path: Path) -> None:
     assert wrong.audit.verdict == "insufficient evidence"
     assert "class_order" in failed(wrong)
     assert "do not stand in the order of the labels" in wrong.audit.reason
+
+
+def test_labels_that_belong_to_other_records_hide_no_leak(tmp_path: Path) -> None:
+    """Neither a model nor its shadow models show by them what they remember: AUC .57 for .81."""
+    case = Case("outputs", "digits", draw("digits", 0), "nearest")
+    verdicts = {}
+    for name, brought in (("right", case), ("permuted", labels_permuted(case))):
+        (tmp_path / name).mkdir()
+        bundle = brought.audit(tmp_path / name, ArtifactStore(tmp_path / "home"))
+        verdicts[name] = bundle.audit.verdict, "class_order" in failed(bundle)
+    assert verdicts == {"right": ("fail", False), "permuted": ("insufficient evidence", True)}
+    assert "have nothing to do with the labels" in bundle.audit.reason
+    assert read_back(bundle.audit.reason) is not None
+
+
+def test_who_answers_always_the_same_says_nothing_of_labels() -> None:
+    labels = np.arange(200) % 2
+    own = np.arange(100)
+    for predicted, passes in (
+        (np.zeros(200, dtype=int), True),
+        (labels, True),
+        (np.where(np.arange(200) % 3 > 0, labels, 1 - labels), True),
+        (np.random.default_rng(0).integers(0, 2, 200), False),
+    ):
+        assert class_order(predicted, labels, 2, 0, own).passed is passes
+        assert class_order(predicted, labels, 2, 0).passed
 
 
 def confident(x, y, seed):

@@ -128,6 +128,8 @@ def test_the_bundle_is_whole(first):
         "untrained_model",
         "blind_baseline",
         "unplanted_canaries",
+        "instrument",
+        "member_list",
         "provenance",
     }
     assert {"membership", "extraction", "exposure", "memorization", "gate"} <= {
