@@ -257,7 +257,7 @@ def leakage_version(subject: LanguageModelSubject) -> str:
     """Formula versions, and everything the owner chose that decides numbers or verdict."""
     chosen = digest(subject.model_dump(include={"probes", "reference", "base"}))
     found = FINDINGS_STEP.code_version(*sought(subject))
-    concluded = CONCLUSION_STEP.code_version(*_attacks(subject))
+    concluded = CONCLUSION_STEP.code_version(*_controlled(subject))
     return f"{found}.{concluded}.{chosen[:8]}.{subject.config_digest[:8]}"
 
 
@@ -268,8 +268,15 @@ def sought(subject: LanguageModelSubject) -> list[Formula]:
 
 
 def _attacks(subject: LanguageModelSubject) -> list[Formula]:
-    """The formulas of the attacks by shadow models, where there are any."""
+    """The formulas of what is asked of shadow models' answers, where there are any."""
     return attack_formulas(subject) if subject.recipe is not None else []
+
+
+def _controlled(subject: LanguageModelSubject) -> list[Formula]:
+    """The formulas of the attacks that read shadow models, which controls ask again."""
+    if subject.recipe is None:
+        return []
+    return [attack.revision for attack in subject.attacks_on(subject.models)]
 
 
 def computed_by(subject: LanguageModelSubject) -> str:
@@ -278,7 +285,7 @@ def computed_by(subject: LanguageModelSubject) -> str:
     if subject.recipe is not None:
         steps += [step.in_words() for step in (PAIRS_STEP, pool_step(subject), SIGNALS_STEP)]
         steps += [ATTACKS_STEP.in_words(*_attacks(subject)), MEMORIZATION_STEP.in_words()]
-    return "; ".join([*steps, CONCLUSION_STEP.in_words(*_attacks(subject))])
+    return "; ".join([*steps, CONCLUSION_STEP.in_words(*_controlled(subject))])
 
 
 def _digest_of(subject: LanguageModelSubject, folder: Path | None) -> str:
@@ -386,7 +393,7 @@ def audit_key(
 ) -> str:
     """The id of the audit that `conclude_language` makes, `texts` being the key of the texts and
     `config` as `language_config` says."""
-    versions = CONCLUSION_STEP.versions(*_attacks(subject))
+    versions = CONCLUSION_STEP.versions(*_controlled(subject))
     return digest(subject.subject, version, weights, texts, config, versions)
 
 
@@ -410,7 +417,7 @@ def conclude_language(
     if shadows is not None:
         shadows.refuse_older(subject, version)
     config = language_config(subject, findings, shadows)
-    attacks = _attacks(subject)
+    attacks = _controlled(subject)
     audit_id = audit_key(subject, version, weights, texts.name, config)
 
     @CONCLUSION_STEP.at_work(*attacks)

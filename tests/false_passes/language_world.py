@@ -81,6 +81,21 @@ class World:
             shadows.train_block(subject, self.root, prepared, number, self.store)
         return version_pool(subject, self.root, prepared, version, self.store)
 
+    def alone(self, **attributes: Any) -> LanguageModelSubject:
+        """The subject without a recipe, so without shadow models."""
+        mine = self.subject().model_dump(exclude={"recipe", "pool", "attacks", "attacker"})
+        return LanguageModelSubject.model_validate(mine | attributes)
+
+    def audit_alone(self, version: str, **attributes: Any) -> AuditBundle:
+        """All the steps of an audit without shadow models."""
+        subject, store = self.alone(**attributes), self.store
+        texts = language.prepare_texts(subject, self.root, store).path
+        found, weights = language.language_findings(subject, self.root, texts, version, store)
+        made = language.conclude_language(
+            subject, version, weights, texts, found.path, datetime.now(UTC), store
+        )
+        return AuditBundle.read(made.path)
+
     def audit(self, version: str, subject: LanguageModelSubject | None = None) -> AuditBundle:
         """All the steps of an audit, one after the other, as the lineage graph runs them."""
         subject = subject or self.subject()

@@ -48,7 +48,8 @@ def killed(run: Run, phase: str, after: float) -> str:
     return run.last_phase if code == -9 and run.last_phase != "end" else ""
 
 
-def test_killed_at_a_hundred_random_moments(warm: Warm, tmp_path: Path, tally, capsys) -> None:
+@pytest.mark.parametrize("kills", [30, pytest.param(100, marks=pytest.mark.long)])
+def test_killed_at_random_moments(warm: Warm, tmp_path: Path, tally, capsys, kills: int) -> None:
     """Every phase of the audit is met equally often; one audit in five goes on to its report."""
     rng = random.Random(8)
     warm.run(tmp_path / "first", "steps", "tiny", "v1")
@@ -63,8 +64,8 @@ def test_killed_at_a_hundred_random_moments(warm: Warm, tmp_path: Path, tally, c
     }
     met: Counter[str] = Counter()
     home = tmp_path / "home"
-    for attempt in range(200):
-        if met.total() == 100:
+    for attempt in range(2 * kills):
+        if met.total() == kills:
             break
         aimed = PHASES[attempt % len(PHASES)]
         run = warm.start(home, "steps", "tiny", "v1")
@@ -86,9 +87,9 @@ def test_killed_at_a_hundred_random_moments(warm: Warm, tmp_path: Path, tally, c
         shutil.rmtree(home)
     with capsys.disabled():
         print(f"\nkilled in {dict(met)}")
-    assert met.total() == 100
-    assert all(met[phase] >= 5 for phase in PHASES), met
-    tally("faults: kills of an audit, each followed by a whole one", 100)
+    assert met.total() == kills
+    assert all(met[phase] >= kills // 20 for phase in PHASES), met
+    tally("faults: kills of an audit, each followed by a whole one", kills)
 
 
 def unfinished_runs(home: Path) -> list[tuple[str, str]]:
