@@ -126,6 +126,7 @@ def main(each: bool = False) -> int:
             _report("Models that leak, as they should be brought", good, "source", "kind")
             bad = _told(audit_all(wrong(), store), each)
             _report("Models that leak, brought wrongly", bad, "fault", "source")
+            _report("The same by source", bad, "source")
             fair = _told(audit_all(honest(), store), each)
             _report("Models that do not leak", fair, "source", "kind")
         finally:

@@ -43,11 +43,12 @@ def same(values: Any) -> Any:
 
 
 def limits() -> dict[str, float]:
-    """A gate twice as far from guessing as the least that a model without a leak passes."""
-    least = power.passable_auc(PAIRS, PAIRS), power.passable_tpr(PAIRS, PAIRS, 0.1)
-    assert least[0] is not None
-    assert least[1] is not None
-    return {"auc": round(2 * least[0] - 0.5, 3), "tpr_at_fpr_0.1": round(2 * least[1] - 0.1, 3)}
+    """A gate at least twice as far from guessing as what a model without a leak passes."""
+    auc, tpr = power.passable_auc(PAIRS, PAIRS), power.passable_tpr(PAIRS, PAIRS, 0.1)
+    assert auc is not None
+    assert tpr is not None
+    wide = {"auc": 0.5 + 2 * (auc - 0.5), "tpr_at_fpr_0.1": 0.1 + 2.5 * (tpr - 0.1)}
+    return {metric: round(limit, 3) for metric, limit in wide.items()}
 
 
 @dataclass(frozen=True)
