@@ -68,7 +68,7 @@ CALLED: dict[Formula, set[str]] = {
     formulas.SIGNALS: both("shadow_signals") | options("shadow_signals", "target_signals"),
     formulas.RATES: both("attack_scores") | {"texts/leakage"} | options("leakage"),
     formulas.EPSILON: both("attack_scores") | options("leakage"),
-    ATTACKS["loss"].revision: {"tiny/attack_scores", "tiny/leakage"} | options("leakage"),
+    ATTACKS["loss"].revision: both("attack_scores") | {"tiny/leakage"} | options("leakage"),
     ATTACKS["bavaria"].revision: {"texts/attack_scores", "texts/leakage"},
     ATTACKS["quantile"].revision: set(),
     formulas.PER_RECORD: {"tiny/memorization"} | options("memorization"),
