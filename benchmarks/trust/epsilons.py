@@ -79,7 +79,7 @@ def sharp(rng: np.random.Generator, pairs: int = 1000) -> Iterator[Trial]:
     scores = np.stack([-out, out], axis=-1)
     bound = split_epsilon({"seen": scores}, side).estimate
     world = f"randomized response, seen whole, {pairs:,} pairs"
-    yield Trial("Clopper-Pearson bound, threshold from a split", world, bound.ci_low, None, EPSILON)
+    yield Trial("`split_lower_bound`", world, bound.ci_low, None, EPSILON)
     for share in (0.1, 1.0):
         run = one_run_from_pairs(scores, side, share).estimate
         figure = f"one-run bound, {share:.0%} guessed"

@@ -40,6 +40,7 @@ DERIVED = {
     "epsilon_ceiling": "computed, not estimated",
     "gaussian_dp_ceiling": "computed, not estimated",
     "one_run_ceiling": "computed, not estimated",
+    "split_ceiling": "computed, not estimated",
 } | {
     f"{metric}_0.001": "simulated at 0.1 and 0.01; here it takes 1,000 non-members to be resolved"
     for metric in (
