@@ -12,7 +12,7 @@ from memory_assets.audits.version_pool import VersionPool, own_findings, version
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.records.prepared import AuditSet, Prepared, PreparedTexts
-from memory_assets.subjects import ClassifierSubject, PooledSubject
+from memory_assets.subjects import ClassifierSubject
 
 
 def prepare(subject: ClassifierSubject, root: Path, store: ArtifactStore) -> Prepared:
@@ -20,19 +20,16 @@ def prepare(subject: ClassifierSubject, root: Path, store: ArtifactStore) -> Pre
     return Prepared.load(classifier.prepare_records(subject, root, store).path)
 
 
-def train_pool(subject: PooledSubject, root: Path, prepared: AuditSet, store: ArtifactStore) -> str:
-    """Train the subject's shadow models, and return the digest of their pool."""
-    plan = shadows.plan_pool(subject, root, prepared)
-    for number in range(len(plan.blocks)):
-        shadows.train_block(subject, root, prepared, number, store)
-    return shadows.as_trained(plan, store).key
-
-
 def pool_of(
-    subject: ClassifierSubject, root: Path, prepared: Prepared, version: str, store: ArtifactStore
+    subject: ClassifierSubject | LanguageModelSubject,
+    root: Path,
+    prepared: AuditSet,
+    version: str,
+    store: ArtifactStore,
 ) -> VersionPool:
     """The subject's pool, and then the one that this version is compared with."""
-    train_pool(subject, root, prepared, store)
+    for number in range(len(shadows.plan_pool(subject, root, prepared).blocks)):
+        shadows.train_block(subject, root, prepared, number, store)
     return version_pool(subject, root, prepared, version, store)
 
 
@@ -85,14 +82,15 @@ def _beside(
     version: str,
     store: ArtifactStore,
 ) -> language_pool.ShadowEvidence:
-    digest = train_pool(subject, root, prepared, store)
-    pool = shadows.shadow_signals(subject, root, prepared, store).path
+    pool = pool_of(subject, root, prepared, version, store)
+    signals = pool.signals.path
     target = shadows.target_signals(subject, root, prepared, version, store)[0].path
     return language_pool.ShadowEvidence(
-        pool_digest=digest,
+        pool_digest=pool.pool_digest,
         prepared=prepared,
-        pool=pool,
+        pool=signals,
         target=target,
-        attacks=shadows.attack_scores(subject, prepared, pool, target, store).path,
-        memorization=language_pool.text_memorization(prepared, pool, store).path,
+        attacks=shadows.attack_scores(subject, prepared, signals, target, store).path,
+        memorization=language_pool.text_memorization(prepared, signals, store).path,
+        withheld=pool.recipe.withheld,
     )

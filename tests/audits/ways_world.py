@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
+from benchmarks.setups.audits import audit_classifier, prepare
 from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits import classifier, pool_findings, shadows
-from memory_assets.audits.conclusion import Evidence, conclude
+from memory_assets.audits import shadows
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.pool.blocks import train_rows
 from memory_assets.pool.masks import draw_masks
@@ -95,7 +94,7 @@ class World:
         return ClassifierSubject.model_validate(base | attributes)
 
     def prepared(self, subject: ClassifierSubject) -> Prepared:
-        return Prepared.load(classifier.prepare_records(subject, self.root, self.store).path)
+        return prepare(subject, self.root, self.store)
 
     def write_outputs(self, name: str = "v1", **change: Any) -> Path:
         """What the owner's model, trained on the members, answers about every record."""
@@ -136,24 +135,7 @@ class World:
 
     def audit(self, subject: ClassifierSubject, version: str = "v1") -> AuditBundle:
         """All the steps of an audit, one after the other."""
-        self.train(subject)
-        prepared, store = self.prepared(subject), self.store
-        pool = shadows.shadow_signals(subject, self.root, prepared, store)
-        target, weights = shadows.target_signals(subject, self.root, prepared, version, store)
-        attacks = shadows.attack_scores(subject, prepared, pool.path, target.path, store)
-        evidence = Evidence(
-            version=version,
-            weights=weights,
-            pool_digest=self.pool_key(subject),
-            prepared=prepared,
-            pool=pool.path,
-            target=target.path,
-            attacks=attacks.path,
-            memorization=pool_findings.memorization(prepared, pool.path, store).path,
-            information=pool_findings.informativeness(prepared, pool.path, store).path,
-            started_at=datetime.now(UTC),
-        )
-        return AuditBundle.read(conclude(subject, self.root, evidence, store).path)
+        return audit_classifier(subject, self.root, version, self.store)
 
 
 def make_world(root: Path) -> World:

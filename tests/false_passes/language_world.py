@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from reciting_model import sentences
 
+from benchmarks.setups.audits import audit_language, pool_of
 from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits import language, language_pool, shadows
-from memory_assets.audits.version_pool import VersionPool, version_pool
+from memory_assets.audits import language
+from memory_assets.audits.version_pool import VersionPool
 from memory_assets.examples.notes import NotesRecipe, train, train_tokenizer
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.language.recipe import LanguageRecipe
@@ -69,17 +69,11 @@ class World:
             manifest = Manifest(says, members_digest(np.array(texts.ids)), texts.digest)
             add_manifest(folder / "model.safetensors", manifest)
 
-    def pairs(self, subject: LanguageModelSubject) -> tuple[Path, PreparedTexts]:
-        texts = language.prepare_texts(subject, self.root, self.store).path
-        pairs = language.prepare_pairs(subject, texts, self.store).path
-        return texts, PreparedTexts.load(pairs)
-
     def pool(self, subject: LanguageModelSubject, version: str) -> VersionPool:
         """The subject's pool, and then the one that this version is compared with."""
-        _, prepared = self.pairs(subject)
-        for number in range(len(shadows.plan_pool(subject, self.root, prepared).blocks)):
-            shadows.train_block(subject, self.root, prepared, number, self.store)
-        return version_pool(subject, self.root, prepared, version, self.store)
+        texts = language.prepare_texts(subject, self.root, self.store).path
+        prepared = PreparedTexts.load(language.prepare_pairs(subject, texts, self.store).path)
+        return pool_of(subject, self.root, prepared, version, self.store)
 
     def alone(self, **attributes: Any) -> LanguageModelSubject:
         """The subject without a recipe, so without shadow models."""
@@ -88,36 +82,11 @@ class World:
 
     def audit_alone(self, version: str, **attributes: Any) -> AuditBundle:
         """All the steps of an audit without shadow models."""
-        subject, store = self.alone(**attributes), self.store
-        texts = language.prepare_texts(subject, self.root, store).path
-        found, weights = language.language_findings(subject, self.root, texts, version, store)
-        made = language.conclude_language(
-            subject, version, weights, texts, found.path, datetime.now(UTC), store
-        )
-        return AuditBundle.read(made.path)
+        return self.audit(version, self.alone(**attributes))
 
     def audit(self, version: str, subject: LanguageModelSubject | None = None) -> AuditBundle:
         """All the steps of an audit, one after the other, as the lineage graph runs them."""
-        subject = subject or self.subject()
-        store, root = self.store, self.root
-        texts, prepared = self.pairs(subject)
-        pool = self.pool(subject, version)
-        signals = pool.signals.path
-        target, _ = shadows.target_signals(subject, root, prepared, version, store)
-        evidence = language_pool.ShadowEvidence(
-            pool_digest=pool.pool_digest,
-            prepared=prepared,
-            pool=signals,
-            target=target.path,
-            attacks=shadows.attack_scores(subject, prepared, signals, target.path, store).path,
-            memorization=language_pool.text_memorization(prepared, signals, store).path,
-            withheld=pool.recipe.withheld,
-        )
-        found, weights = language.language_findings(subject, root, texts, version, store)
-        made = language.conclude_language(
-            subject, version, weights, texts, found.path, datetime.now(UTC), store, evidence
-        )
-        return AuditBundle.read(made.path)
+        return audit_language(subject or self.subject(), self.root, version, self.store)
 
 
 def make_world(root: Path, members: int = 60, held_out: int = 110) -> World:
