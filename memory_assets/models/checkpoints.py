@@ -262,14 +262,19 @@ def carried_manifest(version: Path | None) -> Manifest | None:
     return read_manifest(version)
 
 
+def _as_metadata(manifest: Manifest) -> dict[str, str]:
+    """A manifest as safetensors keeps it."""
+    from dataclasses import asdict
+
+    return {_MANIFEST_KEY: json.dumps(asdict(manifest), sort_keys=True)}
+
+
 def add_manifest(file: Path, manifest: Manifest) -> None:
     """Write a manifest into a safetensors file that is there, whole or not at all.
 
     Raises:
         InputError: not a safetensors file.
     """
-    from dataclasses import asdict
-
     from safetensors import SafetensorError, safe_open
     from safetensors.torch import save_file
 
@@ -280,23 +285,19 @@ def add_manifest(file: Path, manifest: Manifest) -> None:
     except (SafetensorError, OSError) as error:
         raise _unreadable(file, error) from error
     temporary = file.with_name(f".{file.name}.tmp")
-    text = json.dumps(asdict(manifest), sort_keys=True)
-    save_file(tensors, temporary, metadata=metadata | {_MANIFEST_KEY: text})
+    save_file(tensors, temporary, metadata=metadata | _as_metadata(manifest))
     temporary.chmod(file.stat().st_mode & 0o777)
     temporary.replace(file)
 
 
 def save_checkpoint(path: Path, state: dict[str, np.ndarray], manifest: Manifest) -> None:
     """Write weights and manifest as one safetensors file, whole or not at all."""
-    from dataclasses import asdict
-
     from safetensors.numpy import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     tensors = {name: np.ascontiguousarray(value) for name, value in state.items()}
-    text = json.dumps(asdict(manifest), sort_keys=True)
-    save_file(tensors, temporary, metadata={_MANIFEST_KEY: text})
+    save_file(tensors, temporary, metadata=_as_metadata(manifest))
     temporary.replace(path)
 
 
