@@ -13,12 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from memory_assets.artifacts import Artifact, ArtifactStore
-from memory_assets.audits.language_controls import text_controls
+from memory_assets.audits.language_controls import text_controls, text_provenance
 from memory_assets.audits.language_pool import (
     MEMORIZATION_STEP,
     PAIRS_KIND,
@@ -44,8 +43,6 @@ from memory_assets.audits.shadows import (
     signals_key,
 )
 from memory_assets.audits.standing import Standing
-from memory_assets.audits.version_recipes import manifest_of
-from memory_assets.controls.provenance import provenance
 from memory_assets.controls.sensitivity import least_seen
 from memory_assets.controls.verdict import Gate, decide
 from memory_assets.digest import digest
@@ -78,12 +75,11 @@ from memory_assets.language.folders import base_of
 from memory_assets.language.scores import FORMULAS as SCORES
 from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.models.checkpoints import fingerprint, list_versions
-from memory_assets.records.prepared import PreparedTexts, members_digest
+from memory_assets.records.prepared import PreparedTexts
 from memory_assets.records.texts import Texts, load_texts
 from memory_assets.reports.inputs import RocCurve
 from memory_assets.reports.recited import RecitedSecret, save_recited
 from memory_assets.sentences import say
-from memory_assets.statistics.estimate import Control
 
 if TYPE_CHECKING:  # brings Faker along, which listing the graph need not wait for
     from memory_assets.records.secrets import Manifest
@@ -292,13 +288,6 @@ def _digest_of(subject: LanguageModelSubject, folder: Path | None) -> str:
     return "" if folder is None else fingerprint(subject.weights(folder))
 
 
-def _provenance(subject: LanguageModelSubject, path: Path, members: Texts) -> Control:
-    """Does the version say itself that it was trained on the listed texts?"""
-    ids = members_digest(np.array(members.ids))
-    named = subject.members.id is not None
-    return provenance(manifest_of(subject, path), ids, members.digest, named=named)
-
-
 def language_findings(
     subject: LanguageModelSubject,
     root: Path,
@@ -360,7 +349,7 @@ def language_findings(
             sizes = roc.members.size, roc.non_members.size
             curves.append(RocCurve(name, curve.fpr, curve.tpr, *sizes))
         AttackResults(found.record_scores, found.measurements, tuple(curves)).save(folder)
-        controls = (*found.controls, _provenance(subject, path, given.members))
+        controls = (*found.controls, text_provenance(subject, path, given.members))
         pq.write_table(controls_table(controls), folder / "controls.parquet")
         (folder / "notices.json").write_text(
             json.dumps(found.notices, ensure_ascii=False), encoding="utf-8"

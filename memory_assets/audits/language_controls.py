@@ -1,17 +1,35 @@
-"""Controls that stand at the end of a language model's audit, when all was measured."""
+"""Controls of a language model's audit that rest on its owner's word or on all measurements."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
 
 from memory_assets.audits.language_pool import ShadowEvidence
 from memory_assets.audits.results import AttackResults
+from memory_assets.audits.version_recipes import manifest_of
 from memory_assets.controls.instrument import FAMILY, instrument
 from memory_assets.controls.member_list import member_list_of_texts
+from memory_assets.controls.provenance import provenance
 from memory_assets.controls.verdict import Gate
 from memory_assets.language_subjects import LanguageModelSubject
+from memory_assets.records.prepared import members_digest
+from memory_assets.records.texts import Texts
 from memory_assets.statistics.estimate import Control, Measurement
 from memory_assets.statistics.roc import Roc
+
+
+def text_provenance(subject: LanguageModelSubject, version: Path, members: Texts) -> Control:
+    """Does a version say itself that it was trained on the listed texts?
+
+    Raises:
+        InputError: a manifest that cannot be read.
+    """
+    ids = members_digest(np.array(members.ids))
+    named = subject.members.id is not None
+    return provenance(manifest_of(subject, version), ids, members.digest, named=named)
 
 
 def text_controls(
