@@ -18,6 +18,7 @@ from os.path import relpath
 from pathlib import Path
 
 import memory_assets
+from memory_assets.errors import InputError
 from memory_assets.owner.imports import Mentions, mentions, script_mentions
 from memory_assets.paths import is_file, is_folder
 
@@ -151,13 +152,25 @@ def _step(part: str, places: Sequence[Path]) -> tuple[Path | None, Places]:
 
 
 def _hooked(name: str) -> tuple[Path | None, Places]:
-    """The same of a top-level name that an import hook finds, as of a package under development."""
+    """The same of a top-level name that an import hook finds, as of a package under development.
+
+    Raises:
+        InputError: code of the owner's within an archive, which is not read.
+    """
     for finder in sys.meta_path:
         with suppress(Exception):  # a hook may do anything
             if (spec := finder.find_spec(name, None)) is not None:
                 file = Path(spec.origin).absolute() if spec.origin and spec.has_location else None
-                return file, tuple(map(Path, spec.submodule_search_locations or ()))
-    return None, ()
+                within = tuple(map(Path, spec.submodule_search_locations or ()))
+                break
+    else:
+        return None, ()
+    if file is not None and is_owners(file) and not is_file(file):
+        raise InputError(
+            f"{name}: its code lies in an archive ({file}), where changes are not followed; "
+            "unpack it, or install it as a package"
+        )
+    return file, within
 
 
 def _modules_in(folder: Path, deep: bool) -> Iterator[str]:

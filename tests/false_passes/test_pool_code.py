@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -390,3 +391,14 @@ def test_code_that_cannot_be_parsed_counts_by_its_bytes(world: CodeWorld):
     before = world.pool_key(fit="claims:fit")
     world.write("broken.py", "LEVEL = [\n")
     assert world.pool_key(fit="claims:fit") != before
+
+
+def test_code_in_an_archive_is_refused_by_name(world: CodeWorld):
+    """Its changes would go unseen: the models of old code would stand for the new."""
+    with zipfile.ZipFile(world.root / "tools.zip", "w") as archive:
+        archive.writestr("levels.py", LEVEL.format(0.25))
+    world.write(
+        "claims.py", "import sys\nsys.path.append('tools.zip')\nfrom levels import LEVEL\n" + TOP
+    )
+    with pytest.raises(InputError, match=r"levels: its code lies in an archive .*tools\.zip"):
+        world.train(fit="claims:fit")
