@@ -19,7 +19,7 @@ ui: $(VENV)/.installed $(MODELS)  ## lineage graph on 127.0.0.1:3000
 	$(BIN)/memory-assets ui
 
 test: $(VENV)/.installed-dev  ## the tests, slow ones too, all but the long ones
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 check: $(VENV)/.installed-dev  ## lint, types, the graph loads, dependencies without known flaws
 	$(BIN)/ruff check .

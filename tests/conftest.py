@@ -21,6 +21,26 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_COUNTS] = Counter()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of a file run in one process, which makes what they share once; slow ones first.
+
+    A file that says `xdist_group` itself runs together with all others of that group.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Without their groups tests that build on each other run apart, and fail now and then."""
+    if hasattr(session.config, "workerinput") and session.config.getoption("dist") == "loadgroup":
+        apart = [item.nodeid for item in session.items if "@" not in item.nodeid]
+        assert not apart, f"pytest-xdist lost the group of {len(apart)} tests, as {apart[0]}"
+
+
 @pytest.fixture(scope="session")
 def tally(pytestconfig: pytest.Config) -> Tally:
     """`tally("faults: kills of an audit", 100)` adds to a line of the summary.

@@ -26,7 +26,7 @@ from memory_assets.subjects import ClassifierSubject
 
 COMMAND = """
 import json, os, sys, numpy as np
-sys.path.insert(0, {folder!r})
+sys.path[:0] = {folders!r}
 from ways_world import fit
 task = json.load(open(os.environ["MEMORY_ASSETS_TASK"]))
 x, y, ask = (np.load(f"{{n}}.npy") for n in ("x", "y", "ask"))
@@ -36,6 +36,8 @@ with open("predictions.csv", "w") as f:
     for i, row in zip(json.load(open("ask_ids.json")), p):
         print(i, *row, sep=",", file=f)
 """
+FOLDERS = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+"""Where the command finds this world and what it is built from."""
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def test_a_training_callable(world: World) -> None:
 
 def test_a_callable_and_a_command_that_do_the_same_give_the_same_signals(world: World) -> None:
     program = world.root / "train.py"
-    program.write_text(COMMAND.format(folder=str(Path(__file__).parent)))
+    program.write_text(COMMAND.format(folders=FOLDERS))
     command = world.subject(command={"run": f"{sys.executable} train.py", "time_limit": 60})
     called = world.subject(fit="ways_world:fit")
     signals = []
