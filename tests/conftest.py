@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Without their groups tests that build on each other run apart, and fail now and then."""
-    if hasattr(session.config, "workerinput") and session.config.getoption("dist") == "loadgroup":
+    if hasattr(session.config, "workerinput") and session.config.getvalue("loadgroup"):
         apart = [item.nodeid for item in session.items if "@" not in item.nodeid]
         assert not apart, f"pytest-xdist lost the group of {len(apart)} tests, as {apart[0]}"
 
