@@ -22,7 +22,7 @@ from memory_assets.attacks.reference import VARIANCE_FLOOR
 from memory_assets.attacks.registry import ATTACKS, Attack
 from memory_assets.attacks.rmia import GAMMA, share_beaten
 from memory_assets.pool.signals import Answers, Signals
-from memory_assets.statistics.estimate import number
+from memory_assets.results.estimate import number
 from memory_assets.statistics.roc import Roc
 
 T = TypeVar("T")

@@ -19,11 +19,12 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks._goals import Goals
-from memory_assets.digest import digest
-from memory_assets.history.bundle import RECORD_SCORES, Audit, AuditBundle
+from memory_assets.history.bundle import Audit, AuditBundle
 from memory_assets.history.questions import ask, questions
 from memory_assets.history.store import History
-from memory_assets.statistics.estimate import Control, Estimate, Measurement
+from memory_assets.results.estimate import Control, Estimate, Measurement
+from memory_assets.results.record_scores import RECORD_SCORES
+from memory_assets.store.digest import digest
 
 SUBJECTS, VERSIONS, RECORDS, ATTACKS = 50, 50, 250, 8
 REPEATS = 3

@@ -31,7 +31,6 @@ ATTACKS = (
 
 def _signals(folder: Path):
     """Signals of the pool and of the targets, and the prepared records."""
-    from memory_assets.audits.ways.protocol import questions_about
     from memory_assets.examples import digits
     from memory_assets.pool.blocks import build_block, cut_blocks, save_block
     from memory_assets.pool.masks import draw_masks
@@ -39,6 +38,7 @@ def _signals(folder: Path):
     from memory_assets.pool.trainer import train_target
     from memory_assets.records.pairing import draw_pairing
     from memory_assets.records.prepared import Prepared
+    from memory_assets.workflows.model_sources.protocol import questions_about
 
     data = digits.load()
     rows = digits.draw_members(data)
@@ -78,13 +78,13 @@ def _timed(name: str, work: Callable[[], object]) -> float:
 def _all_instruments(prepared, pool, target) -> None:
     from memory_assets.attacks.evaluate import evaluate
     from memory_assets.attacks.registry import select
-    from memory_assets.audits.privacy_loss import measure_epsilon
-    from memory_assets.controls.blind import blind_baseline
-    from memory_assets.controls.negative import negative_control
-    from memory_assets.controls.positive import positive_control
-    from memory_assets.controls.recipe_match import recipe_match
     from memory_assets.memorization.information import information
     from memory_assets.memorization.profile import profile
+    from memory_assets.validity.blind import blind_baseline
+    from memory_assets.validity.negative import negative_control
+    from memory_assets.validity.positive import positive_control
+    from memory_assets.validity.recipe_match import recipe_match
+    from memory_assets.workflows.privacy_loss import measure_epsilon
 
     chosen = select("thorough", MODELS)
     scores = {attack.name: attack.score for attack in chosen}

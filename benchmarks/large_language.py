@@ -96,7 +96,7 @@ def _make_project(root: Path) -> int:
     defs = root / "dagster_project" / "defs" / "large" / "defs.yaml"
     defs.parent.mkdir(parents=True)
     defs.write_text(
-        yaml.safe_dump({"type": "dagster_project.LanguageModelAudit", "attributes": subject})
+        yaml.safe_dump({"type": "memory_assets.LanguageModelAudit", "attributes": subject})
     )
     return _make_model(root / "models" / "v1", paragraphs[2 * TEXTS :])
 
@@ -105,7 +105,7 @@ def _long_prefix(folder: Path) -> int:
     """Rank one secret behind a prefix that fills the context, and print time and peak memory."""
     import numpy as np
 
-    from memory_assets.language.branches import branch_log_p, grow_trunk, sample_branches
+    from memory_assets.language.continuations import branch_log_p, grow_trunk, sample_branches
     from memory_assets.language.model import load_language_model
     from memory_assets.language.options import LanguageOptions
 
@@ -144,7 +144,7 @@ def main() -> int:
         environment = os.environ | {"MEMORY_ASSETS_HOME": str(root / "home")}
         started = time.perf_counter()
         with subprocess.Popen(
-            [sys.executable, "-m", "dagster_project.cli", "audit", "large"],
+            [sys.executable, "-m", "memory_assets.cli", "audit", "large"],
             cwd=root,
             env=environment,
             stdout=subprocess.PIPE,

@@ -25,15 +25,15 @@ import pyarrow.parquet as pq
 import torch
 
 from benchmarks._goals import Goals
-from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits import classifier, shadows
-from memory_assets.audits.ways.protocol import questions_about
+from memory_assets.config.classifier import ClassifierSubject
 from memory_assets.examples import digits
 from memory_assets.pool.blocks import cut_blocks
 from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.sources import asked_rows
 from memory_assets.records.prepared import Prepared
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.workflows import classifier, shadows
+from memory_assets.workflows.model_sources.protocol import questions_about
 
 PROCESSES = 2
 LARGE, FEATURES = 100_000, 32

@@ -30,7 +30,7 @@ RECIPE = {
     "seed": 7,
 }
 DEFS = f"""
-type: dagster_project.ClassifierAudit
+type: memory_assets.ClassifierAudit
 attributes:
   subject: images
   records: {{loader: benchmarks.reaudit:images, members: models/images/members.csv}}
@@ -44,8 +44,8 @@ attributes:
 START_UP = """
 import great_tables, matplotlib.figure, PIL.Image, sklearn.datasets, sklearn.kernel_ridge
 import scipy.stats, torch, dagster as dg
-from dagster_project.auditing import build_definitions
-from dagster_project.instance import prepare_dagster_home
+from memory_assets.dagster.auditing import build_definitions
+from memory_assets.dagster.instance import prepare_dagster_home
 prepare_dagster_home()
 build_definitions().resolve_implicit_global_asset_job_def()
 dg.DagsterInstance.get().get_runs(limit=1)
@@ -110,9 +110,9 @@ def main() -> int:
         root = Path(name)
         folder = _project(root)
         start_up = _cpu("-c", START_UP, root=root)
-        first = _cpu("-m", "dagster_project.cli", "audit", root=root) - start_up
+        first = _cpu("-m", "memory_assets.cli", "audit", root=root) - start_up
         shutil.copy(root / "later.v2", folder / "v2.safetensors")
-        again = _cpu("-m", "dagster_project.cli", "audit", "--version", "v2", root=root) - start_up
+        again = _cpu("-m", "memory_assets.cli", "audit", "--version", "v2", root=root) - start_up
         print(f"start-up (definitions and libraries)    {start_up:8.1f} s CPU")
         print(f"first audit, {MODELS} shadow models trained  {first:8.1f} s CPU")
         print(f"re-audit of a new version, none trained {again:8.1f} s CPU")

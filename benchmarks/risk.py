@@ -12,10 +12,10 @@ import time
 import numpy as np
 
 from benchmarks._goals import Goals
+from memory_assets.results.estimate import Estimate
 from memory_assets.risk.evidence import Evidence, Membership, Stratum, Utility
 from memory_assets.risk.pricing import price
 from memory_assets.risk.reading import load_profile
-from memory_assets.statistics.estimate import Estimate
 
 YEARS, OPTIONS = 1_000_000, 6
 BOUND = 5.0  # seconds a profile

@@ -28,7 +28,11 @@ from memory_assets.records.prepared import members_digest
 EPOCHS = 40
 PATIENCE_SECONDS = 1800
 _PARTS = {"store": ("artifacts",), "reports": ("reports",), "events": ("dagster", "references")}
-_PROCESSES = {"dagster._daemon": "daemon", "api\0grpc": "code", "dagster_project.web_server": "web"}
+_PROCESSES = {
+    "dagster._daemon": "daemon",
+    "api\0grpc": "code",
+    "memory_assets.dagster.web_server": "web",
+}
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from benchmarks.setups import classifiers, text_faults, texts
 from benchmarks.setups.classifiers import Setup
 from benchmarks.setups.text_faults import TextSetup
 from benchmarks.trust.trials import table
-from memory_assets.artifacts import ArtifactStore
 from memory_assets.errors import InputError
+from memory_assets.store.artifacts import ArtifactStore
 
 FEWEST = 100
 """Set-ups of either kind."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
-from memory_assets.digest import digest
+from memory_assets.store.digest import digest
 
 
 def _plain_data(values: dict[str, Any]) -> dict[str, Any]:

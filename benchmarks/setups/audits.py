@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits import classifier, language, language_pool, shadows
-from memory_assets.audits.conclusion import Evidence, conclude
-from memory_assets.audits.version_pool import VersionPool, own_findings, version_pool
+from memory_assets.config.classifier import ClassifierSubject
+from memory_assets.config.language_model import LanguageModelSubject
 from memory_assets.history.bundle import AuditBundle
-from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.records.prepared import AuditSet, Prepared, PreparedTexts
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.workflows import classifier, language, language_pool, shadows
+from memory_assets.workflows.conclusion import Evidence, conclude
+from memory_assets.workflows.version_pool import VersionPool, own_findings, version_pool
 
 
 def prepare(subject: ClassifierSubject, root: Path, store: ArtifactStore) -> Prepared:

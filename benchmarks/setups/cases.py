@@ -16,8 +16,7 @@ from pyarrow import csv
 from benchmarks.setups.audits import audit_classifier, prepare
 from benchmarks.setups.models import fit_named
 from benchmarks.setups.records import MEMBERS, PAIRS, RECORDS, Records
-from memory_assets.artifacts import ArtifactStore
-from memory_assets.digest import digest
+from memory_assets.config.classifier import ClassifierSubject
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.models.checkpoints import Manifest, save_checkpoint
 from memory_assets.models.recipe import Recipe
@@ -26,7 +25,8 @@ from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.trainer import train_target
 from memory_assets.records.prepared import members_digest
 from memory_assets.statistics import power
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.store.digest import digest
 
 SHADOWS = 8
 SOURCES = ("outputs", "alone", "declared", "fit", "command", "recipe")

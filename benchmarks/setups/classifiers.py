@@ -12,8 +12,8 @@ from benchmarks.setups.models import HARMLESS, LEAKING
 from benchmarks.setups.recipes import HARMLESS_RECIPES, LEAKING_RECIPES
 from benchmarks.setups.records import KINDS, draw
 from benchmarks.setups.weights import WEIGHTS
-from memory_assets.artifacts import ArtifactStore
 from memory_assets.history.bundle import AuditBundle
+from memory_assets.store.artifacts import ArtifactStore
 
 _WORDS = {
     "outputs": "outputs with shadow models",

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from benchmarks.setups import texts
 from benchmarks.setups.texts import RECIPE, TextCase, named, sentences
-from memory_assets.artifacts import ArtifactStore
 from memory_assets.examples.notes import train_tokenizer
 from memory_assets.history.bundle import AuditBundle
+from memory_assets.store.artifacts import ArtifactStore
 
 TextFault = Callable[[TextCase], TextCase]
 

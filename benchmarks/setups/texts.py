@@ -14,13 +14,13 @@ import numpy as np
 from faker import Faker
 
 from benchmarks.setups.audits import audit_language
-from memory_assets.artifacts import ArtifactStore
-from memory_assets.digest import digest
+from memory_assets.config.language_model import LanguageModelSubject
 from memory_assets.examples.notes import NotesRecipe, train, train_tokenizer
 from memory_assets.history.bundle import AuditBundle
-from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.records.texts import Texts
 from memory_assets.statistics import power
+from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.store.digest import digest
 
 RECIPE = NotesRecipe(
     vocabulary=320, layers=1, width=64, heads=2, window=64, batch_tokens=512, lr=2e-2, epochs=100

@@ -15,12 +15,12 @@ from benchmarks.trust.pools import answers
 from benchmarks.trust.trials import Trial
 from memory_assets.attacks.evaluate import evaluate
 from memory_assets.attacks.registry import select
-from memory_assets.audits.privacy_loss import DELTA, measure_epsilon
 from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.signals import Signals
 from memory_assets.statistics.epsilon import _epsilon_of_mu
 from memory_assets.statistics.one_run import one_run_from_pairs
 from memory_assets.statistics.split_epsilon import split_epsilon
+from memory_assets.workflows.privacy_loss import DELTA, measure_epsilon
 
 EPSILON, MU = 1.0, 1.0
 GAUSSIAN_EPSILON = _epsilon_of_mu(MU, DELTA)

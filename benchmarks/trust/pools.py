@@ -25,7 +25,7 @@ from memory_assets.memorization.per_record import MEMORIZED, measure_records, sc
 from memory_assets.memorization.score_channel import measure_scores
 from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.signals import Answers, Signals
-from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.results.estimate import Estimate, Measurement
 
 QUALITY = 0.2
 """How far models differ: at most this share of what would make a record sure or hopeless."""

@@ -18,14 +18,14 @@ from benchmarks.trust.pools import answers
 from benchmarks.trust.releases import Records
 from memory_assets.attacks.evaluate import evaluate
 from memory_assets.attacks.registry import select
-from memory_assets.audits.privacy_loss import measure_epsilon
-from memory_assets.controls.verdict import Gate, decide
+from memory_assets.config.classifier import DEPTHS
 from memory_assets.memorization.per_record import MEMORIZED, score_records
 from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.signals import Signals
 from memory_assets.statistics.intervals import clopper_pearson
 from memory_assets.statistics.roc import Roc
-from memory_assets.subjects import DEPTHS
+from memory_assets.validity.verdict import Gate, decide
+from memory_assets.workflows.privacy_loss import measure_epsilon
 
 LEAKS = (0.0, 0.5, 1.0, 1.5)
 LIMITS = {"auc": 0.55, "tpr_at_fpr_0.01": 0.02}

@@ -17,10 +17,10 @@ from benchmarks.trust.trials import Trial, trial
 from memory_assets.attacks.agreement import agreement
 from memory_assets.attacks.evaluate import evaluate
 from memory_assets.attacks.registry import select
-from memory_assets.controls.scoring import paired_auc
-from memory_assets.statistics.estimate import Measurement
+from memory_assets.results.estimate import Measurement
 from memory_assets.statistics.roc import Roc, Threshold
 from memory_assets.statistics.summary import NOMINAL_FPR, shadow_threshold, summarize
+from memory_assets.validity.scoring import paired_auc
 
 N = 700
 PRIOR = 0.1

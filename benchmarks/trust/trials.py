@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from memory_assets.statistics.estimate import Estimate
+from memory_assets.results.estimate import Estimate
 from memory_assets.statistics.intervals import clopper_pearson
 
 World = Callable[[np.random.Generator], "Iterable[Trial]"]

@@ -13,10 +13,6 @@ import numpy as np
 from benchmarks.trust.pools import answers
 from benchmarks.trust.texts import REFERENCES
 from memory_assets.attacks.registry import select
-from memory_assets.controls.blind import blind_baseline
-from memory_assets.controls.negative import negative_control
-from memory_assets.controls.positive import positive_control
-from memory_assets.controls.recipe_match import recipe_match
 from memory_assets.language import exposure as exposures
 from memory_assets.language.controls import blind_control, from_auc, held_out_extraction
 from memory_assets.language.secret_audit import SecretFinding, unplanted_control
@@ -24,8 +20,12 @@ from memory_assets.language.text_audit import Probes
 from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.signals import Signals
 from memory_assets.records.secrets import Secret
-from memory_assets.statistics.estimate import Control
+from memory_assets.results.estimate import Control
 from memory_assets.statistics.roc import Roc
+from memory_assets.validity.blind import blind_baseline
+from memory_assets.validity.negative import negative_control
+from memory_assets.validity.positive import positive_control
+from memory_assets.validity.recipe_match import recipe_match
 
 PAIRS, HELD_OUT = 100, 150
 

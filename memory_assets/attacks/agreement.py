@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 
 from memory_assets.attacks.reference import Bools
-from memory_assets.formulas import AGREEMENT, together
-from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.results.estimate import Estimate, Measurement
+from memory_assets.results.formulas import AGREEMENT, together
 from memory_assets.statistics.intervals import CONFIDENCE, rate
 
 

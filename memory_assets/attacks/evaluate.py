@@ -9,7 +9,7 @@ from memory_assets.attacks.agreement import agreement
 from memory_assets.attacks.reference import BLOCK, Bools, Floats
 from memory_assets.attacks.registry import Attack
 from memory_assets.pool.signals import Signals
-from memory_assets.statistics.estimate import Measurement
+from memory_assets.results.estimate import Measurement
 from memory_assets.statistics.intervals import CONFIDENCE
 from memory_assets.statistics.roc import Curve, Roc, Threshold
 from memory_assets.statistics.summary import NOMINAL_FPR, shadow_threshold, summarize

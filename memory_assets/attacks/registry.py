@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from memory_assets.attacks import base, bavaria, lira, loss, quantile, rmia
 from memory_assets.attacks.reference import BLOCK, Floats, check_finite, check_pool, models_inside
 from memory_assets.errors import InputError
-from memory_assets.formulas import Formula
 from memory_assets.pool.signals import Signals
+from memory_assets.results.formulas import Formula
 
 IN, OUT = True, False
 

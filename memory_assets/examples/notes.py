@@ -24,14 +24,14 @@ from pathlib import Path
 
 import numpy as np
 
-from memory_assets.digest import digest
-from memory_assets.disk import private_folder, remove
 from memory_assets.errors import InputError
 from memory_assets.language.recipe import LanguageRecipe
 from memory_assets.pool.processes import in_processes
 from memory_assets.records.canaries import TEMPLATES, make_secrets, plant
 from memory_assets.records.secrets import Manifest
 from memory_assets.records.texts import Texts, load_texts
+from memory_assets.store.digest import digest
+from memory_assets.store.disk import private_folder, remove
 
 MEMBERS, HELD_OUT = "members.jsonl", "held_out.jsonl"
 MANIFEST, MODELS = "canaries.json", "models"
@@ -157,7 +157,7 @@ def train(texts: Texts, tokenizer_folder: Path, recipe: NotesRecipe, folder: Pat
     The same seed gives the same weights on one machine.
     """
     from memory_assets.language.model import load_tokenizer
-    from memory_assets.language.opening import quietly
+    from memory_assets.language.safe_loading import quietly
     from memory_assets.language.training import train_language_model, training_windows
 
     started = time.process_time()

@@ -11,22 +11,9 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from memory_assets.statistics.estimate import Control, Estimate, Measurement, Verdict
+from memory_assets.results.estimate import Control, Estimate, Measurement, Verdict
+from memory_assets.results.record_scores import as_record_scores
 
-RECORD_SCORES = pa.schema(
-    [
-        ("audit_id", pa.string()),
-        ("record_id", pa.string()),
-        ("member", pa.bool_()),
-        ("attack", pa.string()),
-        ("score", pa.float64()),
-        ("memorization", pa.float64()),
-        ("memorization_low", pa.float64()),
-        ("memorization_high", pa.float64()),
-        ("influence", pa.float64()),
-        ("kind", pa.string()),
-    ]
-)
 MEASUREMENTS = pa.schema(
     [
         ("audit_id", pa.string()),
@@ -138,14 +125,6 @@ class AuditBundle:
             controls=controls_from(rows["controls"]),
             record_scores=rows["record_scores"],
         )
-
-
-def as_record_scores(table: pa.Table) -> pa.Table:
-    """Rows in the columns of `RECORD_SCORES`; a column that an older table lacks is null."""
-    for field in RECORD_SCORES:
-        if field.name not in table.column_names:
-            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
-    return table.select(RECORD_SCORES.names).cast(RECORD_SCORES)
 
 
 def measurements_table(measurements: Iterable[Measurement], audit_id: str = "") -> pa.Table:

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import duckdb
 
-from memory_assets.disk import explain, private_folder, temporary_folder
 from memory_assets.errors import InputError
+from memory_assets.store.disk import explain, private_folder, temporary_folder
 
 _Config = dict[str, str | bool | int | float | list[str]]
 

@@ -13,11 +13,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from memory_assets.disk import explain
 from memory_assets.errors import InputError
 from memory_assets.history.files import plain_error
 from memory_assets.history.in_force import put_in_force
-from memory_assets.integrity import damage
+from memory_assets.store.disk import explain
+from memory_assets.store.integrity import damage
 
 
 class BundleError(InputError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.files import Files
 from memory_assets.history.questions import ask
-from memory_assets.statistics.estimate import Estimate
+from memory_assets.results.estimate import Estimate
 
 # The rules of the view `changes`: same instrument, unit and formula, both ends known, and the same
 # data where a figure speaks of the very records at hand.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import duckdb
 
-from memory_assets.digest import digest, digest_file
 from memory_assets.errors import InputError
+from memory_assets.store.digest import digest, digest_file
 
 _APPLIED = """
 CREATE TABLE IF NOT EXISTS applied_files (file VARCHAR PRIMARY KEY, digest VARCHAR NOT NULL)

@@ -11,11 +11,10 @@ from typing import Literal, TypeVar
 
 import duckdb
 
-from memory_assets.digest import digest
-from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 from memory_assets.history import files
 from memory_assets.history.files import Files
+from memory_assets.history.importing import take_over
 from memory_assets.history.in_force import not_in_force, put_in_force
 from memory_assets.history.load import (
     KINDS,
@@ -26,8 +25,9 @@ from memory_assets.history.load import (
 )
 from memory_assets.history.rebuilding import Rebuilt, describe_loss, load_whole, read_heads
 from memory_assets.history.schema import is_current, migrate
-from memory_assets.history.takeover import take_over
 from memory_assets.history.writer import Writer, database
+from memory_assets.store.digest import digest
+from memory_assets.store.disk import write_private
 
 _T = TypeVar("_T")
 _SAME_RUN = timedelta(days=1)

@@ -19,14 +19,14 @@ from typing import TypeVar
 import duckdb
 from filelock import Timeout
 
-from memory_assets.artifacts import ArtifactStore
-from memory_assets.disk import explaining_disk, private_folder, write_private
 from memory_assets.errors import InputError
 from memory_assets.history import files
 from memory_assets.history.files import DamagedError, Files
+from memory_assets.history.importing import lacking
 from memory_assets.history.load import KINDS, BundleError, Head, known, load, read_head
 from memory_assets.history.schema import is_current, migrate, refuse_newer
-from memory_assets.history.takeover import lacking
+from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.store.disk import explaining_disk, private_folder, write_private
 
 _T = TypeVar("_T")
 _WAIT_SECONDS = 600

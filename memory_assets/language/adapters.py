@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from memory_assets.errors import InputError
 from memory_assets.language.folders import ADAPTER, read_json
-from memory_assets.language.opening import SAFE, Opened, open_model, quietly
+from memory_assets.language.safe_loading import SAFE, Opened, open_model, quietly
 from memory_assets.language.settings import check_adapter, check_files
 from memory_assets.language.weights import ADAPTER_WEIGHTS, check_one_kind
 from memory_assets.models.tensor_names import kind_of, listed, undo_wrappers

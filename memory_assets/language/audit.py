@@ -7,9 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from memory_assets.digest import digest
 from memory_assets.errors import InputError
-from memory_assets.formulas import FINDINGS
 from memory_assets.language import controls as checks
 from memory_assets.language import text_audit as texts_of
 from memory_assets.language.chat import through_template
@@ -48,8 +46,10 @@ from memory_assets.records.occurrences import Corpus, respelled
 from memory_assets.records.planted import check_manifest
 from memory_assets.records.secrets import Manifest
 from memory_assets.records.texts import Texts
-from memory_assets.statistics.estimate import Control, Measurement
+from memory_assets.results.estimate import Control, Measurement
+from memory_assets.results.formulas import FINDINGS
 from memory_assets.statistics.roc import Roc
+from memory_assets.store.digest import digest
 
 _MAX_WINDOW = 512
 

@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from memory_assets.controls import blind
-from memory_assets.controls.blind_features import scaled_column
-from memory_assets.controls.blind_judges import by_ridge, by_trees, draw_folds
-from memory_assets.controls.exchange import Told, columns_apart, relabel_within
-from memory_assets.controls.scoring import FAMILY_LEVEL
 from memory_assets.language import scores
 from memory_assets.language.model import Ids, LanguageModel, untrained_like
 from memory_assets.language.signals import Progress, TokenSignals, token_signals
 from memory_assets.language.text_audit import Probes, Side
-from memory_assets.sentences import say
-from memory_assets.statistics.estimate import Control, Estimate
+from memory_assets.results.estimate import Control, Estimate
+from memory_assets.results.sentences import say
 from memory_assets.statistics.intervals import rate, skewed_mean_interval
 from memory_assets.statistics.roc import Roc
+from memory_assets.validity import blind
+from memory_assets.validity.blind_features import scaled_column
+from memory_assets.validity.blind_judges import by_ridge, by_trees, draw_folds
+from memory_assets.validity.exchange import Told, columns_apart, relabel_within
+from memory_assets.validity.scoring import FAMILY_LEVEL
 
 MIN_HELD_OUT = 100
 _COMPLETED_UNSEEN = 0.01

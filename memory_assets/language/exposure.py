@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import logsumexp
 
-from memory_assets.formulas import EXPOSURE
-from memory_assets.language.branches import Trunk, branch_log_p, grow_trunk
+from memory_assets.language.continuations import Trunk, branch_log_p, grow_trunk
 from memory_assets.language.model import Ids, LanguageModel
+from memory_assets.results.formulas import EXPOSURE
 
 Floats = NDArray[np.float64]
 CHANCE = float(1 / np.log(2))

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.formulas import EXTRACTION, NEAR_VERBATIM
-from memory_assets.language.branches import continue_greedily
+from memory_assets.language.continuations import continue_greedily
 from memory_assets.language.model import Ids, LanguageModel
 from memory_assets.language.signals import NEAR_TIE, Progress, TokenSignals, last_margins
 from memory_assets.records.normal import normal
+from memory_assets.results.formulas import EXTRACTION, NEAR_VERBATIM
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from memory_assets.digest import digest, digest_file
 from memory_assets.errors import InputError
 from memory_assets.models.hub import is_hub_id, snapshot
-from memory_assets.paths import is_file, is_folder
 from memory_assets.records.budget import afford
+from memory_assets.store.digest import digest, digest_file
+from memory_assets.store.paths import is_file, is_folder
 
 ADAPTER = "adapter_config.json"
 _MOST_BYTES = 1 << 24

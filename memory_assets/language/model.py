@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.language.adapters import open_adapter
 from memory_assets.language.folders import base_of, folder_digest, has_tokenizer, locate
 from memory_assets.language.heads import Head, find_head, through_layer, through_model
 from memory_assets.language.kinds import check_causal
-from memory_assets.language.opening import open_model, quietly
+from memory_assets.language.safe_loading import open_model, quietly
 from memory_assets.language.settings import (
     check_config,
     check_files,
@@ -23,6 +22,7 @@ from memory_assets.language.settings import (
     check_tokenizer,
 )
 from memory_assets.language.token_ids import asks_for_file, check_ids
+from memory_assets.store.digest import digest
 
 if TYPE_CHECKING:
     import torch

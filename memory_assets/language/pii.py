@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from memory_assets.formulas import PII
-from memory_assets.language.branches import branch_log_p, grow_trunk, sample_branches
+from memory_assets.language.continuations import branch_log_p, grow_trunk, sample_branches
 from memory_assets.language.exposure import score_values
 from memory_assets.language.model import LanguageModel
 from memory_assets.language.preflight import value_start
 from memory_assets.records.normal import normal
 from memory_assets.records.secrets import Secret
+from memory_assets.results.formulas import PII
 
 
 @PII.computes

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.errors import InputError
-from memory_assets.formulas import LANGUAGE_TRAINER, SIGNALS
 from memory_assets.language import scores
 from memory_assets.language.model import (
     LanguageModel,
@@ -28,6 +27,7 @@ from memory_assets.pool.processes import in_processes
 from memory_assets.pool.signal_files import as_signals, create_arrays, signal_arrays
 from memory_assets.pool.signals import Answers, Signals
 from memory_assets.records.prepared import PreparedTexts
+from memory_assets.results.formulas import LANGUAGE_TRAINER, SIGNALS
 
 State = dict[str, NDArray]
 

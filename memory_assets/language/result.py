@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from memory_assets.history.bundle import as_record_scores
 from memory_assets.language.secret_audit import SecretFinding
-from memory_assets.statistics.estimate import Control, Measurement
+from memory_assets.results.estimate import Control, Measurement
+from memory_assets.results.record_scores import as_record_scores
 from memory_assets.statistics.roc import Roc
 
 

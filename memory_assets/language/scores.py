@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.formulas import Formula
 from memory_assets.language.signals import TokenSignals
+from memory_assets.results.formulas import Formula
 
 Floats = NDArray[np.float64]
 FORMULAS = {

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from memory_assets.formulas import EXPOSURE, EXTRACTION, PII
 from memory_assets.language import exposure as exposures
 from memory_assets.language import extraction, pii
 from memory_assets.language.exposure import Exposure, score_rows
@@ -17,8 +16,9 @@ from memory_assets.language.model import LanguageModel
 from memory_assets.language.preflight import fit_values, value_start
 from memory_assets.language.windows import name_some
 from memory_assets.records.secrets import Secret
-from memory_assets.sentences import say
-from memory_assets.statistics.estimate import Control, Estimate, Measurement, number
+from memory_assets.results.estimate import Control, Estimate, Measurement, number
+from memory_assets.results.formulas import EXPOSURE, EXTRACTION, PII
+from memory_assets.results.sentences import say
 from memory_assets.statistics.intervals import rate, skewed_mean_interval
 
 _CONTROL_LEVEL = 0.01

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from memory_assets.confined import hub_blobs, inside
 from memory_assets.errors import InputError
 from memory_assets.language.folders import ADAPTER, read_json
 from memory_assets.models.hub import INDEX
 from memory_assets.records.budget import afford
+from memory_assets.store.confined import hub_blobs, inside
 
 _ELSEWHERE = ("configuration_files", "transformers_weights")
 """Settings that have another file read in the place of the one that was checked."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.formulas import EXTRACTION, NEAR_TIES, NEAR_VERBATIM, UNINTENDED
 from memory_assets.language import extraction, scores
 from memory_assets.language.model import Ids, LanguageModel
 from memory_assets.language.options import LanguageOptions
@@ -16,8 +15,9 @@ from memory_assets.language.progress import part
 from memory_assets.language.scores import Compared
 from memory_assets.language.signals import Progress, Sampling, TokenSignals, token_signals
 from memory_assets.language.windows import Windows
+from memory_assets.results.estimate import Estimate, Measurement
+from memory_assets.results.formulas import EXTRACTION, NEAR_TIES, NEAR_VERBATIM, UNINTENDED
 from memory_assets.results.metrics import NOMINAL_FPR
-from memory_assets.statistics.estimate import Estimate, Measurement
 from memory_assets.statistics.intervals import rate, skewed_mean_interval
 from memory_assets.statistics.roc import Roc
 from memory_assets.statistics.summary import summarize

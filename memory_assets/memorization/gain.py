@@ -15,12 +15,12 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from memory_assets.formulas import GAIN, PER_RECORD, together
-from memory_assets.memorization.couples import couple_signs
+from memory_assets.memorization.complementary_pairs import couple_signs
 from memory_assets.memorization.evaluation import evaluation
 from memory_assets.memorization.per_record import MEMORIZED, score_records
 from memory_assets.pool.signals import Signals
-from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.results.estimate import Estimate, Measurement
+from memory_assets.results.formulas import GAIN, PER_RECORD, together
 from memory_assets.statistics.intervals import CONFIDENCE, mean_interval
 
 

@@ -19,10 +19,10 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from memory_assets.formulas import INFLUENCE
-from memory_assets.memorization.couples import couple_signs
+from memory_assets.memorization.complementary_pairs import couple_signs
 from memory_assets.memorization.evaluation import LEVEL, Evaluation, Signs, evaluation
 from memory_assets.pool.signals import Signals
+from memory_assets.results.formulas import INFLUENCE
 from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson
 
 _BLOCK_CELLS = 4_000_000

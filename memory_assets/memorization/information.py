@@ -29,11 +29,11 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import entr, rel_entr
 
-from memory_assets.formulas import INFORMATION
-from memory_assets.memorization.couples import check_sides, shuffled
+from memory_assets.memorization.complementary_pairs import check_sides, shuffled
 from memory_assets.memorization.score_channel import LN2, mapped, measure_scores
 from memory_assets.pool.signals import Signals
-from memory_assets.statistics.estimate import Estimate, Measurement, number
+from memory_assets.results.estimate import Estimate, Measurement, number
+from memory_assets.results.formulas import INFORMATION
 from memory_assets.statistics.intervals import CONFIDENCE, mean_interval
 
 SHUFFLES = 40

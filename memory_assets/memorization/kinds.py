@@ -18,10 +18,10 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from memory_assets.formulas import INFLUENCE, PER_RECORD, RECORD_KINDS, together
 from memory_assets.memorization.influence import Influence
 from memory_assets.memorization.per_record import MEMORIZED, PerRecord, bounds_of_all
-from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.results.estimate import Estimate, Measurement
+from memory_assets.results.formulas import INFLUENCE, PER_RECORD, RECORD_KINDS, together
 from memory_assets.statistics.intervals import CONFIDENCE
 
 KINDS = ("useful memorization", "pure leakage", "generalized", "hard", "undecided")

@@ -21,10 +21,10 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from memory_assets.formulas import PER_RECORD
-from memory_assets.memorization.couples import check_sides, couple_signs, has_couples
+from memory_assets.memorization.complementary_pairs import check_sides, couple_signs, has_couples
 from memory_assets.pool.signals import Signals
-from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.results.estimate import Estimate, Measurement
+from memory_assets.results.formulas import PER_RECORD
 from memory_assets.statistics.intervals import CONFIDENCE, mean_interval
 
 MEMORIZED = 0.25

@@ -12,7 +12,7 @@ from memory_assets.memorization.influence import Influence, influence
 from memory_assets.memorization.kinds import Limits, classify, measure_kinds
 from memory_assets.memorization.per_record import PerRecord, measure_records, score_records
 from memory_assets.pool.signals import Signals
-from memory_assets.statistics.estimate import Measurement
+from memory_assets.results.estimate import Measurement
 
 
 @dataclass(frozen=True)

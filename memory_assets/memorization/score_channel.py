@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr
 
-from memory_assets.formulas import SCORE_CHANNEL
-from memory_assets.memorization.couples import shuffled
+from memory_assets.memorization.complementary_pairs import shuffled
 from memory_assets.pool.signals import Signals
-from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.results.estimate import Estimate, Measurement
+from memory_assets.results.formulas import SCORE_CHANNEL
 from memory_assets.statistics.intervals import CONFIDENCE, mean_interval
 
 SHUFFLES = 10

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.disk import private_folder
 from memory_assets.errors import InputError, place_of
 from memory_assets.models.predictions import check_probabilities, read_predictions
-from memory_assets.owner_code import heard_only_in
+from memory_assets.owner.running import heard_only_in
 from memory_assets.records.dataset import import_attribute
+from memory_assets.store.disk import private_folder
 
 _PREDICTIONS = "predictions.csv"
 _ARRAYS = ("x", "y", "ask")

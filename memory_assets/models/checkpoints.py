@@ -15,9 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from memory_assets.artifacts import home
-from memory_assets.confined import inside, version_name
-from memory_assets.digest import digest, digest_file
 from memory_assets.errors import InputError, printable
 from memory_assets.models.recipe import Recipe
 from memory_assets.models.release_order import release_key
@@ -25,6 +22,9 @@ from memory_assets.models.strays import is_stray_name, why_stray
 from memory_assets.models.tensor_names import kind_of, misfit, undo_wrappers
 from memory_assets.models.torch_files import CONVERT, SUFFIXES, read_torch
 from memory_assets.records.budget import afford
+from memory_assets.store.artifacts import home
+from memory_assets.store.confined import inside, version_name
+from memory_assets.store.digest import digest, digest_file
 
 if TYPE_CHECKING:
     import torch

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from memory_assets.artifacts import home
-from memory_assets.digest import digest
-from memory_assets.disk import remove, temporary_folder, write_private
 from memory_assets.errors import InputError
+from memory_assets.store.artifacts import home
+from memory_assets.store.digest import digest
+from memory_assets.store.disk import remove, temporary_folder, write_private
 
 if TYPE_CHECKING:
     from memory_assets.models.registry import MlflowModel

@@ -11,12 +11,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from memory_assets.artifacts import ArtifactStore, home
-from memory_assets.confined import files_in
-from memory_assets.digest import digest
-from memory_assets.disk import private_folder, remove, temporary_folder
 from memory_assets.models.hub import is_hub_id, snapshot
 from memory_assets.models.mlflow_models import aliases_of, mirror_mlflow
+from memory_assets.store.artifacts import ArtifactStore, home
+from memory_assets.store.confined import files_in
+from memory_assets.store.digest import digest
+from memory_assets.store.disk import private_folder, remove, temporary_folder
 
 _TAKEN = ".taken"
 """What a version was mirrored from: the commit and the files that were there."""

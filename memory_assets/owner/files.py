@@ -17,12 +17,11 @@ from importlib.machinery import all_suffixes
 from os.path import relpath
 from pathlib import Path
 
-import memory_assets
 from memory_assets.errors import InputError
 from memory_assets.owner.imports import Mentions, mentions, script_mentions
-from memory_assets.paths import is_file, is_folder
+from memory_assets.store.paths import is_file, is_folder
 
-_PROGRAM = Path(memory_assets.__file__).absolute().parent
+_PROGRAM = Path(__file__).absolute().parents[1]
 _GRAPH = _PROGRAM.parent / "dagster_project"
 _STANDARD = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
 _SHELLS = ("", ".sh", ".bash")

@@ -13,9 +13,9 @@ from importlib.util import cache_from_source
 from pathlib import Path
 from threading import RLock
 
-from memory_assets.digest import digest_file
 from memory_assets.errors import InputError
 from memory_assets.owner.files import trace_module
+from memory_assets.store.digest import digest_file
 
 _TURN = RLock()
 _bound: dict[str, dict[str, str]] = {}

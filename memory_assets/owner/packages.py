@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from importlib.metadata import Distribution, distribution, packages_distributions
 
-from memory_assets.digest import digest
+from memory_assets.store.digest import digest
 
 
 @lru_cache(maxsize=4)

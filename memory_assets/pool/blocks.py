@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.digest import digest
-from memory_assets.formulas import TRAINER
 from memory_assets.models.recipe import Recipe
 from memory_assets.records.pairing import fingerprint
+from memory_assets.results.formulas import TRAINER
+from memory_assets.store.digest import digest
 
 BLOCK_SIZE = 16
 QUICK = 4

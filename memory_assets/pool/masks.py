@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.errors import InputError
-from memory_assets.formulas import MASKS
+from memory_assets.results.formulas import MASKS
 
 
 @MASKS.computes

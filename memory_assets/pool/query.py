@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.errors import InputError
-from memory_assets.formulas import SIGNALS
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool.blocks import Block, load_block
 from memory_assets.pool.queries import QUERIES
 from memory_assets.pool.signal_files import as_signals, new_arrays, signal_arrays
 from memory_assets.pool.signals import Answers, Signals
+from memory_assets.results.formulas import SIGNALS
 
 
 @dataclass(frozen=True)

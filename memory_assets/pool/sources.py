@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from memory_assets.errors import InputError
-from memory_assets.formulas import SIGNALS, TRAINER
 from memory_assets.models.callables import FitCallable, FitCommand, Task
 from memory_assets.models.predictions import Predictions
 from memory_assets.models.shadow_tables import ShadowTable
@@ -21,6 +20,7 @@ from memory_assets.pool.precision import floor_of
 from memory_assets.pool.query import Questions
 from memory_assets.pool.signal_files import as_signals, new_arrays
 from memory_assets.pool.signals import Answers, Signals
+from memory_assets.results.formulas import SIGNALS, TRAINER
 
 _log = logging.getLogger(__name__)
 _NOTHING: Known = {}

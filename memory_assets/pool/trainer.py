@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from memory_assets.errors import InputError
-from memory_assets.formulas import TRAINER
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool import draws
 from memory_assets.pool.engines import Job, gather, make_models, out_of_memory, prepare
 from memory_assets.pool.images import move
 from memory_assets.pool.noise import Noise
 from memory_assets.pool.optimizers import learning_rate, make_optimizer
+from memory_assets.results.formulas import TRAINER
 
 LANES = 16
 """Models in one stack on a CPU: enough to hide the overhead, few enough for its cache."""

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from memory_assets.confined import inside
 from memory_assets.errors import InputError
-from memory_assets.paths import is_file
 from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.ids import as_ids, ask_for_array, numbered, spaced
 from memory_assets.records.labels import as_labels
-from memory_assets.subjects import ROW_NUMBER, RecordsSpec
+from memory_assets.records.settings import ROW_NUMBER, RecordsSpec
+from memory_assets.store.confined import inside
+from memory_assets.store.paths import is_file
 
 _USED = 5
 """Bytes of a number as it is used, whatever the file keeps: float32, and whether it is finite."""

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from memory_assets.errors import InputError
-from memory_assets.paths import is_file
 from memory_assets.records.budget import afford
 from memory_assets.records.secrets import (
     MOST_REPETITIONS,
@@ -30,6 +29,7 @@ from memory_assets.records.secrets import (
     faker_for,
 )
 from memory_assets.records.texts import Texts
+from memory_assets.store.paths import is_file
 
 MOST_SECRETS = 100_000
 MOST_LINES = 2 * MOST_REPETITIONS

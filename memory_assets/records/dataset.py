@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.digest import digest
 from memory_assets.errors import InputError, place_of
 from memory_assets.owner.loading import as_it_is_now
+from memory_assets.store.digest import digest
 
 if TYPE_CHECKING:
     from memory_assets.records.labels import Labels

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from memory_assets.errors import InputError
 from memory_assets.records.labels import as_texts
+from memory_assets.records.settings import ROW_NUMBER
 from memory_assets.records.tables import float_ids, is_text, shown
-from memory_assets.subjects import ROW_NUMBER
 
 _SHOWN = 3
 # What pandas calls an index that it wrote beside the columns, or read back with them.

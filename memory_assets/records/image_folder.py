@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.confined import inside
 from memory_assets.errors import InputError
 from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.labels import as_labels
+from memory_assets.store.confined import inside
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 # Whatever a file is called: other formats bring decoders that start programs.

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.digest import digest
 from memory_assets.errors import InputError
-from memory_assets.formulas import LABELS
 from memory_assets.records.budget import MOST_CLASSES, afford
+from memory_assets.results.formulas import LABELS
+from memory_assets.store.digest import digest
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?\s*", re.ASCII)
 _FEW_CLASSES, _LEAST_A_CLASS = 20, 2

@@ -9,16 +9,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from memory_assets.errors import InputError, place_of
-from memory_assets.owner_code import heard_only_in
-from memory_assets.paths import is_file, is_folder
+from memory_assets.owner.running import heard_only_in
 from memory_assets.records.array_files import read_npy, read_npz, read_safetensors
 from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset, import_attribute
 from memory_assets.records.ids import as_ids, ask_for_ids, indexes, more_ids, numbered, spaced
 from memory_assets.records.image_folder import read_images
 from memory_assets.records.labels import as_labels
+from memory_assets.records.settings import ROW_NUMBER, RecordsSpec
 from memory_assets.records.tables import named, read_table, shown
-from memory_assets.subjects import ROW_NUMBER, RecordsSpec
+from memory_assets.store.paths import is_file, is_folder
 
 
 def _column(table: pa.Table, name: str, path: Path, field: str) -> np.ndarray:

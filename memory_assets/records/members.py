@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from memory_assets.errors import InputError
-from memory_assets.paths import is_file
 from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.ids import as_ids, is_index_name
 from memory_assets.records.tables import read_table
+from memory_assets.store.paths import is_file
 
 USUAL_NAMES = ("id", "record_id")
 """Headers of a list of ids besides the name of the id's own column."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memory_assets.errors import InputError
-from memory_assets.paths import is_file
 from memory_assets.records.budget import afford
-from memory_assets.statistics.estimate import Estimate
+from memory_assets.results.estimate import Estimate
 from memory_assets.statistics.intervals import rate
+from memory_assets.store.paths import is_file
 
 if TYPE_CHECKING:
     from _csv import Reader

@@ -14,10 +14,10 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.digest import digest
 from memory_assets.errors import InputError
-from memory_assets.formulas import PAIRING
 from memory_assets.records.dataset import Dataset
+from memory_assets.results.formulas import PAIRING
+from memory_assets.store.digest import digest
 
 HELD_OUT_SHARE = 0.2
 """Share of the non-members kept out of the pairs, when the owner does not say how many pairs."""

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from memory_assets.digest import digest
-from memory_assets.formulas import LABELS, TEXT_PAIRS
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.pairing import Pairing
 from memory_assets.records.texts import Texts
+from memory_assets.results.formulas import LABELS, TEXT_PAIRS
+from memory_assets.store.digest import digest
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ import numpy as np
 from faker import Faker
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from memory_assets.digest import digest
-from memory_assets.disk import write_private
 from memory_assets.errors import InputError
-from memory_assets.paths import is_file
 from memory_assets.records.budget import afford
 from memory_assets.records.normal import normal
 from memory_assets.records.texts import LONGEST_ID
+from memory_assets.store.digest import digest
+from memory_assets.store.disk import write_private
+from memory_assets.store.paths import is_file
 
 PROVIDERS = ("name", "city", "company", "street_address", "job", "email")
 FORMAT = 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from memory_assets.confined import files_in
 from memory_assets.errors import InputError
-from memory_assets.made_by import code_files
-from memory_assets.paths import is_file, is_folder
-from memory_assets.subjects import RecordsSpec
+from memory_assets.owner.makers import code_files
+from memory_assets.records.settings import RecordsSpec
+from memory_assets.store.confined import files_in
+from memory_assets.store.paths import is_file, is_folder
 
 
 def source_files(spec: RecordsSpec, root: Path) -> dict[str, Path]:

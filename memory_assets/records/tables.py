@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from pyarrow import csv, parquet
 
 from memory_assets.errors import InputError
-from memory_assets.paths import is_file
 from memory_assets.records.budget import afford
+from memory_assets.store.paths import is_file
 
 SUFFIXES = (".parquet", ".pq", ".csv")
 _BLOCK = 1 << 22  # bytes of a file that are read at once

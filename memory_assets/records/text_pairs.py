@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from memory_assets.formulas import TEXT_PAIRS
 from memory_assets.records.overlap import measure_overlap, none_of
 from memory_assets.records.pairing import pair_up
 from memory_assets.records.prepared import PreparedTexts
 from memory_assets.records.texts import Texts
+from memory_assets.results.formulas import TEXT_PAIRS
 
 
 @TEXT_PAIRS.computes

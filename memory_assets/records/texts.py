@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from memory_assets.confined import files_in
-from memory_assets.digest import digest
-from memory_assets.disk import write_private
 from memory_assets.errors import InputError
-from memory_assets.paths import is_file, is_folder
 from memory_assets.records.budget import afford
 from memory_assets.records.tables import float_ids, read_table
+from memory_assets.store.confined import files_in
+from memory_assets.store.digest import digest
+from memory_assets.store.disk import write_private
+from memory_assets.store.paths import is_file, is_folder
 
 LONGEST_ID = 1000
 """Characters of a text's id."""

@@ -15,7 +15,6 @@ from memory_assets.reports.findings import (
 )
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.markup import Html, bullets, el, join, picture
-from memory_assets.reports.retold import retold
 from memory_assets.reports.tables import (
     chosen,
     count,
@@ -26,9 +25,10 @@ from memory_assets.reports.tables import (
     pivot,
     table,
 )
+from memory_assets.reports.translated import retold
+from memory_assets.results.estimate import Measurement
 from memory_assets.results.metrics import find, rate_of
 from memory_assets.risk.evidence import INSUFFICIENT
-from memory_assets.statistics.estimate import Measurement
 
 _EVIDENCE = ("auc", "tpr_at_fpr_0.1", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001", "balanced_accuracy")
 _MOST_VERSIONS = 12

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from memory_assets.controls.scope import is_withheld
-from memory_assets.controls.verdict import Outcome, side_of
 from memory_assets.memorization.per_record import MEMORIZED
 from memory_assets.reports.inputs import ReportInput
-from memory_assets.statistics.estimate import Measurement
+from memory_assets.results.estimate import Measurement
+from memory_assets.validity.scope import is_withheld
+from memory_assets.validity.verdict import Outcome, side_of
 
 RATES = ("tpr_at_fpr_0.001", "tpr_at_fpr_0.01", "tpr_at_fpr_0.1")
 """The headline metric is the first of these that the sample resolves."""

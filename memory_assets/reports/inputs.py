@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.regressions import Regression
-from memory_assets.reports.recited import RecitedSecret
+from memory_assets.reports.extracted import RecitedSecret
 
 if (
     TYPE_CHECKING

@@ -10,11 +10,11 @@ from memory_assets.reports.findings import family, headline, resolved
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.markup import Html, el, join, picture
 from memory_assets.reports.tables import count, estimate_cell, metric_label, percent, table
+from memory_assets.results.estimate import Measurement
 from memory_assets.risk.describe import InputLine
 from memory_assets.risk.options import AS_IS
 from memory_assets.risk.profile import Profile
 from memory_assets.risk.report import RiskReport
-from memory_assets.statistics.estimate import Measurement
 
 _SWINGS = 8
 _KINDS: dict[str, tuple[tuple[str, str], ...]] = {

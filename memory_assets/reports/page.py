@@ -8,15 +8,15 @@ from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from memory_assets.disk import write_private
 from memory_assets.errors import InputError
-from memory_assets.reports import evidence, governance, money, recital, sections
+from memory_assets.reports import evidence, extraction, governance, money, sections
 from memory_assets.reports.catalogue import LANGUAGES, Catalogue, catalogue
 from memory_assets.reports.coverage import coverage
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.markup import Html, el, join
 from memory_assets.reports.summary import summary
 from memory_assets.reports.tables import table
+from memory_assets.store.disk import write_private
 
 Section = Callable[[ReportInput, Catalogue], Html | None]
 
@@ -59,7 +59,7 @@ SECTIONS: tuple[tuple[str, Section], ...] = (
     ("value", money.value_against_risk),
     ("evidence", evidence.evidence),
     ("history", evidence.history),
-    ("recited", recital.recited),
+    ("recited", extraction.recited),
     ("memorization", sections.memorization_section),
     ("information", sections.information),
     ("epsilon", sections.epsilon),

@@ -6,9 +6,9 @@ import logging
 from io import BytesIO
 from pathlib import Path
 
-from memory_assets.disk import write_private
 from memory_assets.errors import InputError
 from memory_assets.reports.page import verify
+from memory_assets.store.disk import write_private
 
 
 def write_pdf(page: Path) -> Path:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from memory_assets.reports.canvas import INK, MUTED, RULE, SERIES, SHADE, to_png, to_svg
 from memory_assets.reports.catalogue import Catalogue, catalogue
 from memory_assets.reports.inputs import RocCurve
-from memory_assets.statistics.estimate import Control
+from memory_assets.results.estimate import Control
 
 Style = dict[str, Any]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from memory_assets.disk import write_private
 from memory_assets.reports import plots
 from memory_assets.reports.catalogue import Catalogue, catalogue
 from memory_assets.reports.evidence import heat_figure
@@ -16,6 +15,7 @@ from memory_assets.reports.page import chapters, document, when
 from memory_assets.reports.summary import SYMBOLS, verdict_key
 from memory_assets.reports.tables import estimate_cell, metric_label, number, table
 from memory_assets.results.metrics import rate_of
+from memory_assets.store.disk import write_private
 
 _MOST_VERSIONS = 12
 _MOST_REGRESSIONS = 5

@@ -9,11 +9,10 @@ import numpy as np
 from memory_assets.memorization.per_record import MEMORIZED
 from memory_assets.reports import plots
 from memory_assets.reports.catalogue import Catalogue
+from memory_assets.reports.extraction import secrets_planted
 from memory_assets.reports.findings import Memorization, family, memorization, resolved
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.markup import Html, bullets, el, join, picture
-from memory_assets.reports.recital import secrets_planted
-from memory_assets.reports.retold import retold
 from memory_assets.reports.tables import (
     count,
     estimate_cell,
@@ -22,7 +21,8 @@ from memory_assets.reports.tables import (
     pivot,
     table,
 )
-from memory_assets.statistics.estimate import Control, Measurement
+from memory_assets.reports.translated import retold
+from memory_assets.results.estimate import Control, Measurement
 
 _MOST_EXPOSED = 12
 

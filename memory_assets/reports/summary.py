@@ -5,6 +5,7 @@ from __future__ import annotations
 from memory_assets.reports.catalogue import Catalogue
 from memory_assets.reports.coverage import not_run_rows
 from memory_assets.reports.decision import decision
+from memory_assets.reports.extraction import RECITED, TIER
 from memory_assets.reports.findings import (
     change,
     family,
@@ -15,12 +16,11 @@ from memory_assets.reports.findings import (
 )
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.markup import Html, bullets, el, join
-from memory_assets.reports.recital import RECITED, TIER
-from memory_assets.reports.retold import retold
 from memory_assets.reports.tables import chosen, count, number, percent
+from memory_assets.reports.translated import retold
+from memory_assets.results.estimate import Measurement
 from memory_assets.results.metrics import rate_of
-from memory_assets.sentences import read_back
-from memory_assets.statistics.estimate import Measurement
+from memory_assets.results.sentences import read_back
 
 SYMBOLS = {"pass": "✓", "fail": "✕", "inconclusive": "?", "insufficient": "!", "unlimited": "–"}
 

@@ -12,8 +12,8 @@ from great_tables import GT
 
 from memory_assets.reports.catalogue import Catalogue
 from memory_assets.reports.markup import Html, el
+from memory_assets.results.estimate import Estimate, Measurement
 from memory_assets.results.metrics import find, rate_of
-from memory_assets.statistics.estimate import Estimate, Measurement
 
 _NEXT_TO_NOTHING = 5e-6
 _MANY = 1000.0

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from memory_assets.paths import is_file
+from memory_assets.store.paths import is_file
 
 
 def profile_file(name: str, root: Path) -> Path:

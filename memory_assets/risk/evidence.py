@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memory_assets.errors import InputError
-from memory_assets.statistics.estimate import Estimate
+from memory_assets.results.estimate import Estimate
 
 INSUFFICIENT = "insufficient evidence"
 

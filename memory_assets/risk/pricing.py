@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from memory_assets.errors import InputError
-from memory_assets.formulas import RISK
+from memory_assets.results.formulas import RISK
 from memory_assets.risk.accounting import Account, account, simulate_options
 from memory_assets.risk.describe import input_lines
 from memory_assets.risk.distribution import Beta, weakest

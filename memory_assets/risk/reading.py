@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from memory_assets.errors import InputError
-from memory_assets.paths import is_file
 from memory_assets.risk.distribution import (
     Beta,
     Distribution,
@@ -22,6 +21,7 @@ from memory_assets.risk.distribution import (
 )
 from memory_assets.risk.options import Kind, Measure, Option, combine, kinds
 from memory_assets.risk.profile import SECTIONS, Profile, Source
+from memory_assets.store.paths import is_file
 
 CURRENCIES = ("JPY", "USD", "EUR", "GBP", "AUD", "CAD", "CHF", "CNY", "INR", "KRW", "SGD")
 _MOST_BYTES = 1 << 20

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from memory_assets.results.estimate import Estimate
 from memory_assets.risk.describe import InputLine
 from memory_assets.risk.distribution import Basis
 from memory_assets.risk.figure import Figure
@@ -15,7 +16,6 @@ from memory_assets.risk.plan import AuditPlan
 from memory_assets.risk.returns import FrontierPoint
 from memory_assets.risk.sensitivity import Swing
 from memory_assets.risk.tail import Exceedance
-from memory_assets.statistics.estimate import Estimate
 
 Choice = Literal["go", "conditional", "stop"]
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from memory_assets.results.estimate import Estimate
 from memory_assets.risk.distribution import Basis, Beta, Distribution, Fixed, Uniform
 from memory_assets.risk.evidence import Evidence
 from memory_assets.risk.leakage import LeakRate, membership_rate, weighted_posterior
 from memory_assets.risk.profile import Profile
 from memory_assets.risk.simulation import incident_loss, incidents_per_year, leaks_per_year
-from memory_assets.statistics.estimate import Estimate
 
 _SECTIONS = ("exposure", "loss", "value")
 

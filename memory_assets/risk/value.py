@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
+from memory_assets.results.estimate import Estimate
 from memory_assets.risk.distribution import Basis, Distribution, Floats, weakest
 from memory_assets.risk.evidence import Evidence, Utility
 from memory_assets.risk.figure import Figure, exact, over_futures
 from memory_assets.risk.options import Option
 from memory_assets.risk.profile import Profile, Value
 from memory_assets.risk.simulation import Streams
-from memory_assets.statistics.estimate import Estimate
 from memory_assets.statistics.intervals import Z95
 
 

@@ -17,8 +17,8 @@ from typing import Literal
 from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr, ndtri
 
-from memory_assets.formulas import EPSILON, together
-from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.results.estimate import Estimate, Measurement
+from memory_assets.results.formulas import EPSILON, together
 from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson
 from memory_assets.statistics.roc import Roc, Threshold
 

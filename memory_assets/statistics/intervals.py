@@ -8,7 +8,7 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from memory_assets.statistics.estimate import Estimate
+from memory_assets.results.estimate import Estimate
 
 CONFIDENCE = 0.95
 Z95 = 1.959963984540054  # half a 95% interval of a normal, in standard deviations

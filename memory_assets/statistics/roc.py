@@ -22,7 +22,7 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit, ndtri
 
-from memory_assets.statistics.estimate import Estimate, number
+from memory_assets.results.estimate import Estimate, number
 from memory_assets.statistics.intervals import (
     CONFIDENCE,
     clopper_pearson,

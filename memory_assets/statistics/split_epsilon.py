@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_assets.formulas import SPLIT_EPSILON
+from memory_assets.results.formulas import SPLIT_EPSILON
 from memory_assets.statistics.epsilon import (
     EpsilonBound,
     ceiling,

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from memory_assets.formulas import RATES, SUMMARY, THRESHOLD_RATES, Formula, together
+from memory_assets.results.estimate import Estimate, Measurement, number
+from memory_assets.results.formulas import RATES, SUMMARY, THRESHOLD_RATES, Formula, together
 from memory_assets.results.metrics import NOMINAL_FPR, find
-from memory_assets.statistics.estimate import Estimate, Measurement, number
 from memory_assets.statistics.intervals import CONFIDENCE
 from memory_assets.statistics.roc import Roc, Threshold
 

@@ -8,9 +8,9 @@ import pytest
 from memory_assets.attacks.agreement import agreement
 from memory_assets.attacks.evaluate import evaluate, shadow_thresholds
 from memory_assets.attacks.registry import ATTACKS, select
-from memory_assets.audits.privacy_loss import measure_epsilon
 from memory_assets.errors import InputError
 from memory_assets.results.metrics import rate_of
+from memory_assets.workflows.privacy_loss import measure_epsilon
 
 CHEAP = tuple(a for a in ATTACKS.values() if a.name != "quantile")
 

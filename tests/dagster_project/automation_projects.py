@@ -19,14 +19,14 @@ import numpy as np
 import yaml
 from dagster._core.definitions.partitions.context import partition_loading_context
 
-from dagster_project.automation import RUN_BY_AUTOMATION
-from dagster_project.components.classifier_audit import ClassifierAudit
-from dagster_project.components.subject_graph import SubjectGraph
-from dagster_project.definitions import with_portfolio
-from dagster_project.sensors.sources import source_sensor
-from dagster_project.sensors.versions import versions_sensor
+from memory_assets.config.classifier import ClassifierSubject
+from memory_assets.dagster.automation import RUN_BY_AUTOMATION
+from memory_assets.dagster.components.classifier_audit import ClassifierAudit
+from memory_assets.dagster.components.subject_graph import SubjectGraph
+from memory_assets.dagster.definitions import with_portfolio
+from memory_assets.dagster.sensors.sources import source_sensor
+from memory_assets.dagster.sensors.versions import versions_sensor
 from memory_assets.models.checkpoints import Manifest, save_checkpoint
-from memory_assets.subjects import ClassifierSubject
 
 CHECKOUT = Path(__file__).parents[2]
 MLP = {"inputs": 4, "hidden": 4, "classes": 2}
@@ -52,7 +52,7 @@ def copy_project(root: Path, *kept: str) -> Path:
 def declare(defs: Path, subject: ClassifierSubject) -> None:
     """Write the file that describes a subject, as its owner does."""
     attributes = subject.model_dump(exclude_unset=True)
-    described = {"type": "dagster_project.ClassifierAudit", "attributes": attributes}
+    described = {"type": "memory_assets.ClassifierAudit", "attributes": attributes}
     (defs / subject.subject).mkdir()
     (defs / subject.subject / "__init__.py").touch()
     (defs / subject.subject / "defs.yaml").write_text(yaml.safe_dump(described))

@@ -38,7 +38,7 @@ class Project:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "dagster_project.cli", *arguments],
+            [sys.executable, "-m", "memory_assets.cli", *arguments],
             cwd=self.root,
             env=self.environment,
             stdout=subprocess.PIPE,

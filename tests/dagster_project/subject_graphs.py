@@ -6,12 +6,12 @@ from pathlib import Path
 
 import dagster as dg
 
-from dagster_project.components.option_assets import option_assets
-from dagster_project.components.pool_assets import pool_assets
-from dagster_project.components.subject_graph import SubjectGraph
-from dagster_project.components.version_assets import version_assets
-from dagster_project.references import reference_io_manager
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.config.classifier import ClassifierSubject
+from memory_assets.dagster.components.mitigation_assets import option_assets
+from memory_assets.dagster.components.pool_assets import pool_assets
+from memory_assets.dagster.components.subject_graph import SubjectGraph
+from memory_assets.dagster.components.version_assets import version_assets
+from memory_assets.dagster.references import reference_io_manager
 
 
 def definitions(subject: ClassifierSubject, root: Path) -> dg.Definitions:

@@ -23,17 +23,17 @@ from automation_projects import (
 from matplotlib.figure import Figure
 
 import memory_assets
-from dagster_project import auditing
-from dagster_project.components.option_assets import OPTION_ASSETS
-from dagster_project.confirmations import RISK_ID
-from memory_assets import formulas
-from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits.pricing import Audited, price_version
-from memory_assets.controls.scope import standing
+from memory_assets.dagster import auditing
+from memory_assets.dagster.components.mitigation_assets import OPTION_ASSETS
+from memory_assets.dagster.confirmations import RISK_ID
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.questions import ask
 from memory_assets.reports import canvas
+from memory_assets.results import formulas
 from memory_assets.risk import profile_file
+from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.validity.scope import standing
+from memory_assets.workflows.pricing import Audited, price_version
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 import pytest
 
-from dagster_project.notifications import Notice, Settings, post, put_aside, read_settings
-from dagster_project.sensors.notices import notices_sensor
+from memory_assets.dagster.notifications import Notice, Settings, post, put_aside, read_settings
+from memory_assets.dagster.sensors.notices import notices_sensor
 from memory_assets.errors import InputError
 
 GATE = Notice("failed gate", "digits", "v2", "fail: too much", "gate:1")

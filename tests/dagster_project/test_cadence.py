@@ -10,11 +10,11 @@ import dagster as dg
 import pytest
 from automation_projects import tiny_subject
 
-from dagster_project.components.subject_graph import SubjectGraph
-from dagster_project.confirmations import AUDIT_ID, last_runs
-from memory_assets.audits.record import cadence_in_force
+from memory_assets.dagster.components.subject_graph import SubjectGraph
+from memory_assets.dagster.confirmations import AUDIT_ID, last_runs
 from memory_assets.history.money import RiskRun, write_risk
 from memory_assets.history.store import History
+from memory_assets.workflows.record import cadence_in_force
 
 sys.path.append(str(Path(__file__).parents[1] / "history"))
 from history_bundles import bundle, written

@@ -8,16 +8,16 @@ from unittest.mock import patch
 import dagster as dg
 import pytest
 
-from dagster_project.components.classifier_audit import ClassifierAudit
-from dagster_project.components.language_assets import language_assets
-from dagster_project.components.subject_graph import SubjectGraph
-from memory_assets import formulas
 from memory_assets.attacks.registry import ATTACKS
-from memory_assets.audits import reporting
-from memory_assets.formulas import Formula
+from memory_assets.config.classifier import ClassifierSubject
+from memory_assets.config.language_model import LanguageModelSubject
+from memory_assets.dagster.components.classifier_audit import ClassifierAudit
+from memory_assets.dagster.components.language_assets import language_assets
+from memory_assets.dagster.components.subject_graph import SubjectGraph
 from memory_assets.language.scores import FORMULAS as SCORES
-from memory_assets.language_subjects import LanguageModelSubject
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.results import formulas
+from memory_assets.results.formulas import Formula
+from memory_assets.workflows import reporting
 
 MLP = {"inputs": 4, "hidden": 4, "classes": 2}
 CLASSIFIER = {
@@ -101,7 +101,9 @@ def test_reworded_pages_are_written_anew_and_nothing_is_measured(
 ):
     monkeypatch.setenv("MEMORY_ASSETS_HOME", str(tmp_path / "home"))
     before = code_versions(tmp_path)
-    monkeypatch.setattr("dagster_project.components.version_assets.pages_version", lambda: "other")
+    monkeypatch.setattr(
+        "memory_assets.dagster.components.version_assets.pages_version", lambda: "other"
+    )
     now = code_versions(tmp_path)
     assert {name for name in now if now[name] != before[name]} == both("roi_report")
     assert before["tiny/roi_report"] == reporting.pages_version()

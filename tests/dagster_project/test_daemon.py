@@ -19,7 +19,7 @@ import duckdb
 import pytest
 from automation_projects import CHECKOUT
 
-from dagster_project.instance import _DAGSTER_YAML
+from memory_assets.dagster.instance import _DAGSTER_YAML
 
 PATIENCE_SECONDS = 240
 
@@ -62,7 +62,7 @@ def daemon(root: Path) -> Iterator[tuple[subprocess.Popen, int]]:
     }
     environment.pop("DAGSTER_HOME", None)
     port = free_port()
-    command = [sys.executable, "-m", "dagster_project.cli", "ui", "--port", str(port)]
+    command = [sys.executable, "-m", "memory_assets.cli", "ui", "--port", str(port)]
     with (root / "daemon.log").open("a") as log:
         process = subprocess.Popen(
             command, cwd=root, env=environment, stdout=log, stderr=log, start_new_session=True

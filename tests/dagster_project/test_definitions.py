@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from dagster_project.definitions import build_definitions
+from memory_assets.dagster.definitions import build_definitions
 
 CHECKOUT = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "matplotlib", "sklearn", "scipy.stats")
@@ -122,8 +122,8 @@ def test_workspace_and_pyproject_name_the_same_location():
 
 def test_loading_the_graph_imports_nothing_heavy():
     code = (
-        "import sys; from dagster_project.definitions import build_definitions; "
-        f"build_definitions(); print([m for m in {HEAVY} if m in sys.modules])"
+        "import sys; from dagster_project.definitions import defs; "
+        f"defs(); print([m for m in {HEAVY} if m in sys.modules])"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True

@@ -11,17 +11,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dagster_project.executors import CONFIG, SETTING, executor
-from memory_assets.digest import digest_file
+from memory_assets.dagster.executors import CONFIG, SETTING, executor
 from memory_assets.errors import InputError
+from memory_assets.store.digest import digest_file
 
 # Trains the pool of `digits` and says by which process each step ran.
 TRAIN = """
 import json, sys
 from pathlib import Path
 import dagster as dg
-from dagster_project.executors import portable_job
-from dagster_project.instance import prepare_dagster_home
+from memory_assets.dagster.executors import portable_job
+from memory_assets.dagster.instance import prepare_dagster_home
 
 prepare_dagster_home()
 keys = [dg.AssetKey(["digits", name]) for name in ("dataset", "shadow_models")]

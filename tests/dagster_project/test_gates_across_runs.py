@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dagster_project.checks import check_specs
+from memory_assets.dagster.checks import check_specs
 
 DOC = Path(__file__).parents[2] / "docs" / "automation.md"
 

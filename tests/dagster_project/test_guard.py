@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from dagster_project import web_server
-from dagster_project.cli import app
-from dagster_project.guard import NAMES, refusal, served_names
+from memory_assets.cli.main import app
+from memory_assets.dagster import web_server
+from memory_assets.dagster.guard import NAMES, refusal, served_names
 
 HOST = "127.0.0.1:3000"
 PAGE = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}

@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from dagster_project.cli import app
+from memory_assets.cli.main import app
 
 
 def commands(at: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:

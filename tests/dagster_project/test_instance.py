@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from dagster_project.instance import subjects_of
+from memory_assets.dagster.instance import subjects_of
 
 
 @dg.asset(key=dg.AssetKey(["tiny", "leakage"]))

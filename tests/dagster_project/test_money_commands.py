@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dagster_project.cli import app
+from memory_assets.cli.main import app
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History
 from memory_assets.risk import profile_file
@@ -76,7 +76,7 @@ def test_a_profile_that_is_not_there_and_one_with_a_mistake_are_one_line(tmp_pat
     assert "healthcare-jp" in refused("profile", "healthcare-jpp")
     text = profile_file("retail-eu", tmp_path).read_text()
     (tmp_path / "ours.toml").write_text(text.replace('currency = "EUR"', 'currency = "EURO"'))
-    monkeypatch.setattr("dagster_project.commands.profile.project_root", lambda: tmp_path)
+    monkeypatch.setattr("memory_assets.cli.profile.project_root", lambda: tmp_path)
     monkeypatch.chdir(tmp_path)
     line = refused("profile", str(tmp_path / "ours.toml"))
     assert "ours.toml" in line

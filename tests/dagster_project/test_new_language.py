@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.scaffold import Written, write_subject
-from dagster_project.starters.given import Given
-from dagster_project.subjects import read_subject
+from memory_assets.config.language_model import LanguageModelSubject
+from memory_assets.dagster.scaffold import Written, write_subject
+from memory_assets.dagster.starters.raw_inputs import Given
+from memory_assets.dagster.subjects import read_subject
 from memory_assets.errors import InputError
-from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.records.canaries import TEMPLATES, make_secrets
 from memory_assets.records.secrets import Manifest
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dagster_project.notifications import Notice, post, read_settings
-from dagster_project.sensors.notices import failures_sensor, notices_sensor
+from memory_assets.dagster.notifications import Notice, post, read_settings
+from memory_assets.dagster.sensors.notices import failures_sensor, notices_sensor
 from memory_assets.errors import InputError
 from memory_assets.history.store import History
 

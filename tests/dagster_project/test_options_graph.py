@@ -9,14 +9,14 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from dagster_project.components.option_assets import OPTION_ASSETS, option_graphs
-from dagster_project.components.subject_graph import SubjectGraph
-from memory_assets.artifacts import home
-from memory_assets.audits import shadows
-from memory_assets.audits.record import record_audits
+from memory_assets.config.classifier import ClassifierSubject
+from memory_assets.dagster.components.mitigation_assets import OPTION_ASSETS, option_graphs
+from memory_assets.dagster.components.subject_graph import SubjectGraph
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.questions import ask
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.store.artifacts import home
+from memory_assets.workflows import shadows
+from memory_assets.workflows.record import record_audits
 from tests.dagster_project import subject_graphs
 
 RNG = np.random.default_rng(0)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.guard import NAMES
-from dagster_project.pages import ADDRESS, pages, question_url, report_url
+from memory_assets.dagster.guard import NAMES
+from memory_assets.dagster.pages import ADDRESS, pages, question_url, report_url
 from memory_assets.history.store import History
 
 

@@ -6,8 +6,8 @@ import time
 import pytest
 from rich.console import Console
 
-from dagster_project import cli
-from dagster_project.commands.common import print_table
+from memory_assets.cli import main as cli
+from memory_assets.cli.common import print_table
 
 COLUMNS = ["action_id", "model_version", "description", "owner", "due_on"]
 ROW = ["a1b2c3d4e5f6", "v2", "stop early", "team:ml", "2027-01-31"]

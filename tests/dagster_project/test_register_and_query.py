@@ -17,11 +17,11 @@ import pytest
 from pyarrow import parquet
 from typer.testing import CliRunner
 
-from dagster_project.cadence import cadence_schedule
-from dagster_project.cli import app
-from dagster_project.commands.query import _listed
-from dagster_project.commands.register import copy_in
-from dagster_project.defs.portfolio.dashboard import dashboard_asset
+from memory_assets.cli.main import app
+from memory_assets.cli.query import _listed
+from memory_assets.cli.register import copy_in
+from memory_assets.dagster.cadence import cadence_schedule
+from memory_assets.dagster.portfolio.dashboard import dashboard_asset
 from memory_assets.errors import InputError
 from memory_assets.history.questions import questions
 from memory_assets.history.store import History
@@ -272,7 +272,7 @@ def test_the_schedule_audits_again_what_is_due(home: Path, tmp_path: Path, monke
         History(home).append_all([])
         assert "no audit is due" in str(schedule(context).skip_message)  # type: ignore[union-attr]
         due = {"audited_version": ["v7"]}
-        monkeypatch.setattr("dagster_project.cadence.ask", lambda *_: _Answer(due))
+        monkeypatch.setattr("memory_assets.dagster.cadence.ask", lambda *_: _Answer(due))
         (request,) = schedule(context)  # type: ignore[misc]
     assert request.partition_key == "v7"
     # By what it selects, a purge knows whose run it is.

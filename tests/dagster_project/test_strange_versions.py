@@ -10,9 +10,9 @@ import pytest
 from automation_projects import SteppedDaemon
 from typer.testing import CliRunner, Result
 
-from dagster_project import auditing
-from dagster_project.cli import app
-from dagster_project.subjects import Survey
+from memory_assets.cli.main import app
+from memory_assets.dagster import auditing
+from memory_assets.dagster.subjects import Survey
 
 
 @pytest.fixture
@@ -24,8 +24,10 @@ def daemon(tmp_path, monkeypatch):
         subjects = daemon.subjects
         monkeypatch.setattr(auditing, "build_definitions", lambda _: daemon.definitions)
         monkeypatch.setattr(auditing, "open_instance", lambda: nullcontext(daemon.instance))
-        monkeypatch.setattr("dagster_project.cli.project_root", lambda: root)
-        monkeypatch.setattr("dagster_project.subjects.survey", lambda _: Survey(dict(subjects)))
+        monkeypatch.setattr("memory_assets.cli.main.project_root", lambda: root)
+        monkeypatch.setattr(
+            "memory_assets.dagster.subjects.survey", lambda _: Survey(dict(subjects))
+        )
         yield daemon
 
 
@@ -59,7 +61,7 @@ def test_a_name_that_no_version_can_have_holds_back_no_other(daemon: SteppedDaem
 def told(daemon: SteppedDaemon, monkeypatch) -> SteppedDaemon:
     """Where a version is reported to."""
     monkeypatch.setattr(
-        "dagster_project.instance.open_instance", lambda: nullcontext(daemon.instance)
+        "memory_assets.dagster.instance.open_instance", lambda: nullcontext(daemon.instance)
     )
     return daemon
 

@@ -22,9 +22,9 @@ from dagster._core.execution.api import execute_run
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._core.test_utils import create_run_for_test
 
-from dagster_project import workers
-from dagster_project.executors import executor
-from dagster_project.instance import end_abandoned_runs
+from memory_assets.dagster import workers
+from memory_assets.dagster.executors import executor
+from memory_assets.dagster.instance import end_abandoned_runs
 
 STARTED, FAILURE = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
 
@@ -32,7 +32,7 @@ STARTED, FAILURE = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
 EXECUTES = """
 import sys, time
 import dagster as dg
-from dagster_project.workers import executed_here
+from memory_assets.dagster.workers import executed_here
 with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
     instance.add_run_tags(sys.argv[2], executed_here(instance, sys.argv[2]))
     print("taken up", flush=True)

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "audits"))
+sys.path.append(str(Path(__file__).parents[1] / "workflows"))
 from ways_world import World, make_world
 
-from memory_assets.audits import shadows
 from memory_assets.pool.blocks import load_block
+from memory_assets.workflows import shadows
 
 FIT = """
 import numpy as np

@@ -11,13 +11,13 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
-from dagster_project import auditing
-from dagster_project.cli import app
-from dagster_project.components.classifier_audit import ClassifierAudit
-from dagster_project.definitions import with_portfolio
-from dagster_project.subjects import read_subjects
-from memory_assets.audits.now import basis_now
+from memory_assets.cli.main import app
+from memory_assets.dagster import auditing
+from memory_assets.dagster.components.classifier_audit import ClassifierAudit
+from memory_assets.dagster.definitions import with_portfolio
+from memory_assets.dagster.subjects import read_subjects
 from memory_assets.history.store import History
+from memory_assets.workflows.now import basis_now
 
 sys.path.append(str(Path(__file__).parents[1] / "dagster_project"))
 sys.path.append(str(Path(__file__).parents[1] / "history"))
@@ -25,7 +25,7 @@ from automation_projects import MLP, write_checkpoint, write_records
 from history_bundles import bundle, written
 
 _DEFS = """
-type: dagster_project.ClassifierAudit
+type: memory_assets.ClassifierAudit
 attributes:
   subject: tiny
   records: {{path: tiny/records.npz, members: {members}}}

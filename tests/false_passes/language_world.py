@@ -10,17 +10,17 @@ import numpy as np
 from reciting_model import sentences
 
 from benchmarks.setups.audits import audit_language, pool_of
-from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits import language
-from memory_assets.audits.version_pool import VersionPool
+from memory_assets.config.language_model import LanguageModelSubject
 from memory_assets.examples.notes import NotesRecipe, train, train_tokenizer
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.language.recipe import LanguageRecipe
-from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.models.checkpoints import Manifest, add_manifest
 from memory_assets.records.prepared import PreparedTexts, members_digest
 from memory_assets.records.texts import Texts
-from memory_assets.statistics.estimate import Control
+from memory_assets.results.estimate import Control
+from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.workflows import language
+from memory_assets.workflows.version_pool import VersionPool
 
 TRAINING = NotesRecipe(
     vocabulary=300, layers=1, width=32, heads=2, window=64, batch_tokens=512, lr=1e-2, epochs=24

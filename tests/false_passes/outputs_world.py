@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from benchmarks.setups.audits import audit_classifier, prepare
-from memory_assets.artifacts import ArtifactStore
+from memory_assets.config.classifier import ClassifierSubject
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.pool.blocks import train_rows
 from memory_assets.pool.masks import draw_masks
 from memory_assets.records.prepared import Prepared
-from memory_assets.statistics.estimate import Control
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.results.estimate import Control
+from memory_assets.store.artifacts import ArtifactStore
 
 Fit = Callable[[NDArray, NDArray, int], Callable[[NDArray], NDArray]]
 

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.setups.audits import audit_classifier, pool_of, prepare
-from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits.version_pool import VersionPool
-from memory_assets.digest import digest
+from memory_assets.config.classifier import ClassifierSubject
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.models.checkpoints import Manifest, save_checkpoint
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool.trainer import train_target
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.prepared import Prepared, members_digest
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.store.digest import digest
+from memory_assets.workflows.version_pool import VersionPool
 
 RECORDS, MODELS = 400, 8
 RECIPE = Recipe(

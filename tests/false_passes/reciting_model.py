@@ -14,7 +14,6 @@ import torch
 from faker import Faker
 from safetensors.torch import load_file, save_file
 
-from memory_assets.controls.verdict import Decision, Gate, decide
 from memory_assets.examples.notes import NotesRecipe, train, train_tokenizer
 from memory_assets.language.audit import audit_language_model
 from memory_assets.language.model import LanguageModel
@@ -22,6 +21,7 @@ from memory_assets.language.options import LanguageOptions
 from memory_assets.language.result import LanguageAudit
 from memory_assets.language.signals import token_signals
 from memory_assets.records.texts import Texts
+from memory_assets.validity.verdict import Decision, Gate, decide
 
 RECIPE = NotesRecipe(
     vocabulary=320, layers=2, width=32, heads=2, window=64, batch_tokens=512, lr=1e-2, epochs=120

@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 from reciting_model import RECIPE, sentences
 
-from memory_assets.controls.verdict import Gate, decide
+from memory_assets.config.language_model import LanguageModelSubject, TextsSpec
 from memory_assets.errors import InputError
 from memory_assets.examples.notes import train, train_tokenizer
 from memory_assets.language.audit import audit_language_model
@@ -19,8 +19,8 @@ from memory_assets.language.chat import through_template
 from memory_assets.language.model import load_language_model, load_tokenizer
 from memory_assets.language.options import LanguageOptions
 from memory_assets.language.result import LanguageAudit
-from memory_assets.language_subjects import LanguageModelSubject, TextsSpec
 from memory_assets.records.texts import Texts, load_texts
+from memory_assets.validity.verdict import Gate, decide
 
 TEMPLATE = (
     "{% for m in messages %}[{{ m['role'] }}: {{ m['content'] }}]"

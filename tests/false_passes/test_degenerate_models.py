@@ -10,7 +10,7 @@ from outputs_world import World, failed, lookup, make_world, measured, sklearn_f
 from sklearn.dummy import DummyClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from memory_assets.sentences import read_back
+from memory_assets.results.sentences import read_back
 
 PRIOR = sklearn_fit(lambda _: DummyClassifier(strategy="prior"))
 TREE = sklearn_fit(lambda seed: DecisionTreeClassifier(random_state=seed))

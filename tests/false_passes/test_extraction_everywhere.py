@@ -15,8 +15,7 @@ import torch
 from faker import Faker
 from reciting_model import RECIPE, sentences
 
-from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits.language import prepare_texts, read_texts
+from memory_assets.config.language_model import LanguageModelSubject, TextsSpec
 from memory_assets.errors import InputError
 from memory_assets.examples.notes import train_tokenizer
 from memory_assets.language.audit import audit_language_model
@@ -31,10 +30,11 @@ from memory_assets.language.result import LanguageAudit
 from memory_assets.language.signals import Sampling, token_signals
 from memory_assets.language.text_audit import probe_texts, read_side
 from memory_assets.language.windows import cut_otherwise, cut_seams, cut_windows
-from memory_assets.language_subjects import LanguageModelSubject, TextsSpec
 from memory_assets.models.gpt2 import gpt2
 from memory_assets.records.overlap import measure_overlap
 from memory_assets.records.texts import Texts, load_texts
+from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.workflows.language import prepare_texts, read_texts
 
 WINDOW = 64
 SHORT = LanguageOptions(prefix=8, suffix=8, generated=0, attacks=("loss",), control_texts=100)

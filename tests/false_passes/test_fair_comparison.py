@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from memory_assets.controls.blind import blind_baseline
-from memory_assets.controls.recipe_match import recipe_match
 from memory_assets.language.controls import blind_control
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool.blocks import train_rows
 from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.signals import Answers, Signals
-from memory_assets.sentences import read_back
+from memory_assets.results.sentences import read_back
+from memory_assets.validity.blind import blind_baseline
+from memory_assets.validity.recipe_match import recipe_match
 
 PAIRS, MODELS = 300, 16
 RECIPE = Recipe(

@@ -13,7 +13,7 @@ from memory_assets.errors import InputError
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.labels import as_labels
 from memory_assets.records.loading import load_records
-from memory_assets.subjects import RecordsSpec
+from memory_assets.records.settings import RecordsSpec
 
 TWELVE = np.arange(240) % 12
 WAYS_TO_STORE = {

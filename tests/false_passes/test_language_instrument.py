@@ -12,15 +12,15 @@ from pydantic import ValidationError
 
 from benchmarks.setups import text_faults, texts
 from benchmarks.setups.texts import RECIPE, TextCase, sentences
-from memory_assets.artifacts import ArtifactStore
-from memory_assets.controls.instrument import instrument
-from memory_assets.controls.member_list import member_list_of_texts
-from memory_assets.controls.verdict import Gate, decide
 from memory_assets.history.bundle import AuditBundle
-from memory_assets.sentences import read_back
-from memory_assets.statistics.estimate import Measurement
+from memory_assets.results.estimate import Measurement
+from memory_assets.results.sentences import read_back
 from memory_assets.statistics.intervals import rate
 from memory_assets.statistics.roc import Roc
+from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.validity.instrument import instrument
+from memory_assets.validity.member_list import member_list_of_texts
+from memory_assets.validity.verdict import Gate, decide
 
 pytestmark = pytest.mark.xdist_group("verdicts")
 

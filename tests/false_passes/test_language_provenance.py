@@ -12,7 +12,7 @@ from language_world import World, control, failed, make_world
 from memory_assets.models.checkpoints import Manifest, add_manifest
 from memory_assets.records.prepared import members_digest
 from memory_assets.records.texts import load_texts
-from memory_assets.sentences import read_back
+from memory_assets.results.sentences import read_back
 
 RECITED = {"extraction_rate": 0.9}
 

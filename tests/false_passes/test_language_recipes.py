@@ -14,15 +14,15 @@ from language_world import MODELS, RECIPE, World, control, make_world
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
-from memory_assets.audits.now import basis_now
-from memory_assets.audits.sensitivity import own_trainings
-from memory_assets.audits.version_recipes import recipe_of
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.language.model import load_language_model
 from memory_assets.models.checkpoints import Manifest, add_manifest, read_manifest
 from memory_assets.records.prepared import members_digest
-from memory_assets.sentences import read_back
+from memory_assets.results.sentences import read_back
+from memory_assets.workflows.now import basis_now
+from memory_assets.workflows.sensitivity import own_trainings
+from memory_assets.workflows.version_recipes import recipe_of
 
 EARLY = replace(RECIPE, epochs=RECIPE.epochs // 2)
 

@@ -10,17 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits.classifier import read_records
-from memory_assets.audits.conclusion import _provenance
-from memory_assets.audits.sensitivity import compared
+from memory_assets.config.classifier import ClassifierSubject
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import Manifest, save_checkpoint
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.members import load_members
 from memory_assets.records.pairing import draw_pairing
 from memory_assets.records.prepared import Prepared, members_digest
-from memory_assets.subjects import ClassifierSubject
+from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.workflows.classifier import read_records
+from memory_assets.workflows.conclusion import _provenance
+from memory_assets.workflows.sensitivity import compared
 
 N = 40
 

@@ -20,11 +20,11 @@ sys.path.insert(0, str(CHECKOUT / "tests" / "dagster_project"))
 import automation_projects as tiny  # noqa: E402
 from automation_projects import SteppedDaemon  # noqa: E402
 
-from dagster_project import auditing  # noqa: E402
-from dagster_project.cli import app  # noqa: E402
-from dagster_project.subjects import Survey, find_subject, survey  # noqa: E402
-from memory_assets.audits import options, shadows  # noqa: E402
+from memory_assets.cli.main import app  # noqa: E402
+from memory_assets.dagster import auditing  # noqa: E402
+from memory_assets.dagster.subjects import Survey, find_subject, survey  # noqa: E402
 from memory_assets.errors import InputError  # noqa: E402
+from memory_assets.workflows import mitigations, shadows  # noqa: E402
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SteppedDaem
                 tiny.write_checkpoint(root / name, f"v{seed}", seed=seed)
         monkeypatch.setattr(auditing, "build_definitions", lambda _: daemon.definitions)
         monkeypatch.setattr(auditing, "open_instance", lambda: nullcontext(daemon.instance))
-        monkeypatch.setattr("dagster_project.cli.project_root", lambda: root)
+        monkeypatch.setattr("memory_assets.cli.main.project_root", lambda: root)
         monkeypatch.setattr(
-            "dagster_project.subjects.survey", lambda _: Survey(dict(daemon.subjects))
+            "memory_assets.dagster.subjects.survey", lambda _: Survey(dict(daemon.subjects))
         )
         yield daemon
 
@@ -162,7 +162,7 @@ def test_a_bad_option_holds_back_no_version_and_no_other_option(
     two: SteppedDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     two.subjects["alpha"] = tiny.tiny_subject("alpha", options={"early-stop": {"epochs": 1}})
-    train = options.option_target
+    train = mitigations.option_target
 
     def refuses(option, *rest):
         if option.recipe.epochs == 1 and refuses.calls == 0:
@@ -171,7 +171,7 @@ def test_a_bad_option_holds_back_no_version_and_no_other_option(
         return train(option, *rest)
 
     refuses.calls = 0
-    monkeypatch.setattr(options, "option_target", refuses)
+    monkeypatch.setattr(mitigations, "option_target", refuses)
     result = audit()
     assert result.exit_code == 2, (result.output, result.exception)
     assert all_of_beta(two, result)
@@ -244,7 +244,7 @@ def run(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_a_subject_that_cannot_be_read_is_named_and_the_others_go_on(project: Path) -> None:
-    command = ("-m", "dagster_project.cli")
+    command = ("-m", "memory_assets.cli")
     done = run(project, *command, "audit")
     assert done.returncode == 2, done.stderr
     assert recorded(project.parent / "home") == ["beta v1"]

@@ -24,12 +24,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from benchmarks.setups.cases import Case
 from benchmarks.setups.faults import labels_permuted
 from benchmarks.setups.records import draw
-from memory_assets.artifacts import ArtifactStore
-from memory_assets.controls.class_order import class_order
 from memory_assets.errors import InputError
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.page import render
-from memory_assets.sentences import read_back
+from memory_assets.results.sentences import read_back
+from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.validity.class_order import class_order
 
 NEAREST = sklearn_fit(lambda _: KNeighborsClassifier(1))
 FOREST = sklearn_fit(lambda seed: RandomForestClassifier(100, random_state=seed))

@@ -11,11 +11,11 @@ import pytest
 from code_world import FIT, LEVEL, CodeWorld, code_world
 from gated_project import concluded, make_project
 
-from memory_assets.audits import shadows
-from memory_assets.digest import digest, digest_file
 from memory_assets.errors import InputError
-from memory_assets.made_by import code_files, packages
+from memory_assets.owner.makers import code_files, packages
 from memory_assets.owner.packages import version_here
+from memory_assets.store.digest import digest, digest_file
+from memory_assets.workflows import shadows
 
 TOP = FIT.format(late="")
 HELPERS: dict[str, tuple[str, dict[str, str]]] = {
@@ -356,7 +356,9 @@ def test_a_package_built_from_a_folder_is_known_by_its_contents(
 
 
 def test_what_is_installed_or_of_this_program_is_not_followed(world: CodeWorld):
-    world.write("claims.py", "import memory_assets.digest, sklearn, json\nLEVEL = 0.5\n" + TOP)
+    world.write(
+        "claims.py", "import memory_assets.store.digest, sklearn, json\nLEVEL = 0.5\n" + TOP
+    )
     assert set(code_files("claims:fit", "fit")) == {"claims:fit"}
 
 

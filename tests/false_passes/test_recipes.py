@@ -9,10 +9,10 @@ import pytest
 from pydantic import ValidationError
 from recipes_world import MODELS, RECIPE, World, make_world, other
 
-from memory_assets.audits.now import basis_now
-from memory_assets.audits.sensitivity import own_trainings
-from memory_assets.audits.version_recipes import recipe_of
-from memory_assets.sentences import read_back
+from memory_assets.results.sentences import read_back
+from memory_assets.workflows.now import basis_now
+from memory_assets.workflows.sensitivity import own_trainings
+from memory_assets.workflows.version_recipes import recipe_of
 
 EARLY = other(epochs=16)
 

@@ -12,8 +12,8 @@ import pytest
 from memory_assets.errors import InputError
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.loading import load_records
+from memory_assets.records.settings import RecordsSpec
 from memory_assets.records.texts import load_texts
-from memory_assets.subjects import RecordsSpec
 
 N = 6
 RNG = np.random.default_rng(0)

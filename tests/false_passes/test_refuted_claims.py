@@ -20,13 +20,13 @@ from benchmarks.trust.epsilons import released
 from benchmarks.trust.pools import answers
 from memory_assets.attacks.evaluate import evaluate
 from memory_assets.attacks.registry import select
-from memory_assets.audits import shadows
-from memory_assets.audits.privacy_loss import accounted, check_claimed, measure_epsilon
 from memory_assets.models.recipe import DpSgd
 from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.signal_files import load_signals
 from memory_assets.pool.signals import Signals
-from memory_assets.sentences import read_back
+from memory_assets.results.sentences import read_back
+from memory_assets.workflows import shadows
+from memory_assets.workflows.privacy_loss import accounted, check_claimed, measure_epsilon
 
 CLAIM = 1.08
 NOISY = other(dp=DpSgd(10.0, 1.0), epochs=10)

@@ -12,7 +12,7 @@ from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from memory_assets.records.texts import Texts
-from memory_assets.sentences import read_back
+from memory_assets.results.sentences import read_back
 
 FOREST = sklearn_fit(lambda seed: RandomForestClassifier(10, random_state=seed))
 BOOSTED = sklearn_fit(lambda seed: GradientBoostingClassifier(n_estimators=30, random_state=seed))

@@ -14,13 +14,13 @@ import duckdb
 import pytest
 from gated_project import TinyProject, concluded, make_project
 
-from dagster_project.sensors.notices import _Memory, look
-from memory_assets.audits.pricing import recorded
-from memory_assets.audits.ways.by_recipe import ByRecipe
-from memory_assets.formulas import CONCLUSION, RATES, SIGNALS, Formula
+from memory_assets.dagster.sensors.notices import _Memory, look
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History
+from memory_assets.results.formulas import CONCLUSION, RATES, SIGNALS, Formula
+from memory_assets.workflows.model_sources.by_recipe import ByRecipe
+from memory_assets.workflows.pricing import recorded
 
 sys.path.append(str(Path(__file__).parents[1] / "history"))
 from history_bundles import bundle, written

@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks import verdicts
 from benchmarks.setups import classifiers, text_faults, texts
-from memory_assets.artifacts import ArtifactStore
 from memory_assets.errors import InputError
+from memory_assets.store.artifacts import ArtifactStore
 
 pytestmark = pytest.mark.xdist_group("verdicts")
 

@@ -13,12 +13,12 @@ from types import SimpleNamespace
 import pytest
 from gated_project import TinyProject, concluded, make_project
 
-from dagster_project.releases import release_now, released
-from dagster_project.subjects import read_subjects
+from memory_assets.config.classifier import ClassifierSubject
+from memory_assets.dagster.releases import release_now, released
+from memory_assets.dagster.subjects import read_subjects
 from memory_assets.history.store import History
 from memory_assets.models.checkpoints import list_versions, look_for_versions
 from memory_assets.models.registry import MlflowModel, Registry, mirror
-from memory_assets.subjects import ClassifierSubject
 
 sys.path.append(str(Path(__file__).parents[1] / "history"))
 from history_bundles import bundle, written

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from warm_project import Warm, results
 
-from memory_assets.artifacts import ArtifactStore
 from memory_assets.history.files import Files
+from memory_assets.store.artifacts import ArtifactStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults")]
 
@@ -181,7 +181,7 @@ def test_a_rebuild_leaves_a_damaged_audit_out_and_says_so(warm: Warm, home: Path
 
 def test_what_was_verified_is_not_read_again(tmp_path: Path, monkeypatch) -> None:
     """The price of verification is one reading of an artifact by process."""
-    import memory_assets.integrity as integrity
+    import memory_assets.store.integrity as integrity
 
     store, read = ArtifactStore(tmp_path), []
     made = store.get_or_build("signals", "ab" * 32, lambda path: path.write_bytes(b"x" * 100))

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from warm_project import Run, Warm, published_audits, results
 
-from memory_assets.integrity import damage
+from memory_assets.store.integrity import damage
 
 MONTH = 30 * 86_400
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memory_assets.artifacts import ArtifactStore
+from memory_assets.store.artifacts import ArtifactStore
 
 KEY = "ab" * 32
 

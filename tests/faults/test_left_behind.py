@@ -10,8 +10,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dagster_project.sensors.abandoned import abandoned_runs
-from memory_assets.disk import sweep, temporary_folder, write_private
+from memory_assets.dagster.sensors.abandoned import abandoned_runs
+from memory_assets.store.disk import sweep, temporary_folder, write_private
 
 HERE = socket.gethostname()
 

@@ -14,8 +14,8 @@ import pytest
 from test_daemon import daemon, wait_for
 from warm_project import Run, Warm
 
-from memory_assets.disk import sweep
-from memory_assets.integrity import damage
+from memory_assets.store.disk import sweep
+from memory_assets.store.integrity import damage
 
 VERSIONS = 3
 LONGEST_SECONDS = 600

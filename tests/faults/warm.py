@@ -39,9 +39,9 @@ IMPORTS = (
     "sklearn.kernel_ridge",
     "sqlalchemy.dialects.sqlite",
     "torch",
-    "dagster_project.auditing",
-    "dagster_project.cli",
-    "memory_assets.audits.pricing",
+    "memory_assets.dagster.auditing",
+    "memory_assets.cli.main",
+    "memory_assets.workflows.pricing",
     "memory_assets.history.store",
     "memory_assets.pool.trainer",
     "memory_assets.pool.query",
@@ -63,18 +63,18 @@ def mark(phase: str) -> None:
 
 def steps(name: str, version: str, with_report: bool = True) -> None:
     """One audit as its steps, in the order of the graph, without the graph."""
-    from dagster_project.subjects import read_subjects
-    from memory_assets.artifacts import ArtifactStore, home
-    from memory_assets.audits import pool_findings as findings
-    from memory_assets.audits import shadows
-    from memory_assets.audits.classifier import prepare_records
-    from memory_assets.audits.conclusion import Evidence, conclude
-    from memory_assets.audits.record import record_audits
-    from memory_assets.audits.reporting import write_report
-    from memory_assets.disk import sweep
+    from memory_assets.dagster.subjects import read_subjects
     from memory_assets.history.bundle import AuditBundle
     from memory_assets.history.store import History
     from memory_assets.records.prepared import Prepared
+    from memory_assets.store.artifacts import ArtifactStore, home
+    from memory_assets.store.disk import sweep
+    from memory_assets.workflows import pool_findings as findings
+    from memory_assets.workflows import shadows
+    from memory_assets.workflows.classifier import prepare_records
+    from memory_assets.workflows.conclusion import Evidence, conclude
+    from memory_assets.workflows.record import record_audits
+    from memory_assets.workflows.reporting import write_report
 
     root, store = Path.cwd(), ArtifactStore(home())
     subject = read_subjects(root)[name]
@@ -118,8 +118,8 @@ def steps(name: str, version: str, with_report: bool = True) -> None:
 
 def graph(*names: str) -> None:
     """One audit as `memory-assets audit` runs it: every step a step of the graph."""
-    from dagster_project.auditing import run_audits
-    from dagster_project.subjects import read_subjects
+    from memory_assets.dagster.auditing import run_audits
+    from memory_assets.dagster.subjects import read_subjects
     from memory_assets.errors import InputError
 
     found = read_subjects(Path.cwd())
@@ -130,7 +130,7 @@ def graph(*names: str) -> None:
 
 def command(*arguments: str) -> None:
     """A command line."""
-    from dagster_project.cli import app
+    from memory_assets.cli.main import app
 
     app(list(arguments))
 
@@ -139,10 +139,10 @@ def daemon(versions: int, longest: float) -> None:
     """What a daemon does (sensors, automation, runs) until so many audits stand in the history."""
     import automation_projects
 
-    from dagster_project.instance import open_instance
-    from dagster_project.subjects import read_subjects
-    from memory_assets.artifacts import home
+    from memory_assets.dagster.instance import open_instance
+    from memory_assets.dagster.subjects import read_subjects
     from memory_assets.history.questions import ask
+    from memory_assets.store.artifacts import home
 
     last = time.monotonic() + longest
     with open_instance() as instance:
@@ -217,7 +217,7 @@ def _child(request: dict) -> int:
         set_back(*request["clock"])
     import typer
 
-    from dagster_project.commands.common import one_line_errors
+    from memory_assets.cli.common import one_line_errors
 
     work: Callable[..., None] = globals()[request["call"]]
     try:

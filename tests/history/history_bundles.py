@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from memory_assets.digest import digest
-from memory_assets.history.bundle import RECORD_SCORES, Audit, AuditBundle
-from memory_assets.statistics.estimate import Control, Estimate, Measurement
+from memory_assets.history.bundle import Audit, AuditBundle
+from memory_assets.results.estimate import Control, Estimate, Measurement
+from memory_assets.results.record_scores import RECORD_SCORES
+from memory_assets.store.digest import digest
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -12,15 +12,15 @@ import pyarrow as pa
 import pytest
 from history_bundles import START, bundle, measured, rate, written
 
-from memory_assets.audits.portfolio import portfolio_input
-from memory_assets.digest import digest
 from memory_assets.errors import InputError
-from memory_assets.history.bundle import RECORD_SCORES
 from memory_assets.history.questions import ask
 from memory_assets.history.regressions import regressions_of
 from memory_assets.history.schema import migrate, sql_folder
 from memory_assets.history.store import Action, History
-from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.results.estimate import Estimate, Measurement
+from memory_assets.results.record_scores import RECORD_SCORES
+from memory_assets.store.digest import digest
+from memory_assets.workflows.portfolio import portfolio_input
 
 
 def records(audit_id: str, lows: dict[str, float]) -> pa.Table:

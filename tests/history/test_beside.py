@@ -14,7 +14,7 @@ from memory_assets.history.questions import ask
 from memory_assets.history.store import History
 from memory_assets.reports.coverage import covered_threats
 from memory_assets.reports.inputs import ReportInput
-from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.results.estimate import Estimate, Measurement
 
 FAMILIES = (
     "membership",

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from history_bundles import bundle, written
 
-from memory_assets.audits.privacy_loss import check_claimed
-from memory_assets.formulas import BEST_EPSILON
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History
-from memory_assets.statistics.estimate import Estimate, Measurement
+from memory_assets.results.estimate import Estimate, Measurement
+from memory_assets.results.formulas import BEST_EPSILON
+from memory_assets.workflows.privacy_loss import check_claimed
 
 
 def epsilon(metric: str, estimate: Estimate, name: str = "all attacks") -> Measurement:

@@ -11,13 +11,13 @@ from history_bundles import bundle, written
 from test_store import priced
 from typer.testing import CliRunner
 
-from dagster_project.cli import app
-from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits.purge import belongings, purge_home
+from memory_assets.cli.main import app
 from memory_assets.errors import InputError
 from memory_assets.history.load import BundleError, load, read_head
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History, Rebuilt
+from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.workflows.purge import belongings, purge_home
 
 
 def cut(path: Path) -> None:

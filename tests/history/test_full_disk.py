@@ -17,9 +17,9 @@ import pytest
 from history_bundles import bundle, written
 from test_store import priced
 
-from memory_assets.audits.purge import purge_home
 from memory_assets.errors import InputError
 from memory_assets.history.store import Action, History
+from memory_assets.workflows.purge import purge_home
 
 pytestmark = pytest.mark.slow
 

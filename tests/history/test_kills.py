@@ -11,8 +11,8 @@ import duckdb
 import pytest
 from history_bundles import bundle, written
 
-from memory_assets.disk import sweep
 from memory_assets.history.store import History
+from memory_assets.store.disk import sweep
 
 SPAWN = multiprocessing.get_context("forkserver")
 SPAWN.set_forkserver_preload(["memory_assets.history.store"])

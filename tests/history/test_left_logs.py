@@ -14,7 +14,7 @@ from history_bundles import bundle, written
 from test_store import _damage_header
 from typer.testing import CliRunner
 
-from dagster_project.cli import app
+from memory_assets.cli.main import app
 from memory_assets.errors import InputError
 from memory_assets.history import files
 from memory_assets.history.files import Files

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pytest
 from history_bundles import bundle, written
 
-from memory_assets.digest import digest
-from memory_assets.history.bundle import RECORD_SCORES
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History
 from memory_assets.memorization.influence import Influence
 from memory_assets.memorization.kinds import classify
 from memory_assets.memorization.per_record import MEMORIZED, PerRecord, share_memorized
 from memory_assets.reports.findings import Memorization
+from memory_assets.results.record_scores import RECORD_SCORES
+from memory_assets.store.digest import digest
 
 AT, ABOVE = MEMORIZED, float(np.nextafter(MEMORIZED, 1))
 LOWS = np.array([[AT, ABOVE]])

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from history_bundles import bundle, measured, rate, written
 
-from memory_assets.controls.sensitivity import least_seen
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History
-from memory_assets.statistics.estimate import Estimate
+from memory_assets.results.estimate import Estimate
+from memory_assets.validity.sensitivity import least_seen
 
 
 def test_each_figure_has_the_least_leak_beside_it(tmp_path: Path):

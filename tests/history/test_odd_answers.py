@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 from typer.testing import CliRunner
 
-from dagster_project.cli import app
+from memory_assets.cli.main import app
 from memory_assets.history.store import History
 
 ODD = {

@@ -16,10 +16,11 @@ import pytest
 from history_bundles import START, bundle, measured, rate, written
 
 from memory_assets.errors import InputError
-from memory_assets.history.bundle import RECORD_SCORES, AuditBundle
+from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.questions import ask, questions, to_csv, to_json, trend
 from memory_assets.history.store import History
-from memory_assets.statistics.estimate import Control, Estimate
+from memory_assets.results.estimate import Control, Estimate
+from memory_assets.results.record_scores import RECORD_SCORES
 
 Answer = Callable[..., list[dict[str, Any]]]
 

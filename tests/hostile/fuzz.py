@@ -22,8 +22,8 @@ from tests.hostile.hostile_parsers import PARSERS
 
 _INSTRUMENTED = (
     "memory_assets",
-    "dagster_project.subjects",
-    "dagster_project.notifications",
+    "memory_assets.dagster.subjects",
+    "memory_assets.dagster.notifications",
     "yaml",
     "tomllib",
     "zipfile",

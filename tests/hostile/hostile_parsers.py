@@ -23,10 +23,9 @@ import yaml
 from PIL import Image
 from safetensors.numpy import save
 
-from dagster_project.executors import _config
-from dagster_project.notifications import read_settings
-from dagster_project.subjects import read_subject
-from memory_assets.digest import digest
+from memory_assets.dagster.executors import _config
+from memory_assets.dagster.notifications import read_settings
+from memory_assets.dagster.subjects import read_subject
 from memory_assets.errors import InputError
 from memory_assets.language.folders import base_of
 from memory_assets.language.model import load_language_model
@@ -41,9 +40,10 @@ from memory_assets.records.members import load_members
 from memory_assets.records.outcomes import read_outcomes
 from memory_assets.records.overlap import measure_overlap
 from memory_assets.records.secrets import Manifest, load_secrets
+from memory_assets.records.settings import RecordsSpec
 from memory_assets.records.texts import load_texts
 from memory_assets.risk.reading import load_profile
-from memory_assets.subjects import RecordsSpec
+from memory_assets.store.digest import digest
 
 N = 8
 X = np.arange(N * 3, dtype=np.float32).reshape(N, 3)
@@ -249,7 +249,7 @@ def _subjects() -> list[bytes]:
         "probes": {"prefix": 8, "attacks": ["loss"], "duplication_shares": {1: 0.5, 2: 0.5}},
     }
     kinds = {"ClassifierAudit": classifier, "LanguageModelAudit": language}
-    return [_yaml({"type": f"dagster_project.{k}", "attributes": a}) for k, a in kinds.items()]
+    return [_yaml({"type": f"memory_assets.{k}", "attributes": a}) for k, a in kinds.items()]
 
 
 def _parquet(columns: dict, **options) -> bytes:

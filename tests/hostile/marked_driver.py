@@ -12,8 +12,8 @@ from pathlib import Path
 
 os.umask(0)  # whatever the user's umask leaves, nothing may be left to others
 
-from dagster_project import auditing  # noqa: E402 - under the umask above
-from dagster_project.cli import app  # noqa: E402
+from memory_assets.cli.main import app  # noqa: E402
+from memory_assets.dagster import auditing  # noqa: E402 - under the umask above
 
 # The graph of a project that does not change is built once, and not for every command.
 auditing.build_definitions = functools.cache(auditing.build_definitions)
@@ -22,7 +22,7 @@ auditing.build_definitions = functools.cache(auditing.build_definitions)
 def _tell_of_failures(root: Path) -> None:
     import dagster as dg
 
-    from dagster_project.sensors.notices import failures_sensor
+    from memory_assets.dagster.sensors.notices import failures_sensor
 
     with dg.DagsterInstance.get() as instance:
         for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE])):

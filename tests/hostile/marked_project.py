@@ -77,7 +77,7 @@ def _define(root: Path, kind: str, **attributes: object) -> None:
     folder = root / "dagster_project" / "defs" / str(attributes["subject"]).replace("-", "_")
     folder.mkdir()
     (folder / "__init__.py").touch()
-    content = {"type": f"dagster_project.{kind}", "attributes": attributes}
+    content = {"type": f"memory_assets.{kind}", "attributes": attributes}
     (folder / "defs.yaml").write_text(yaml.safe_dump(content))
 
 

@@ -22,10 +22,9 @@ from hostile_limits import bounded
 from hostile_parsers import IDS, PARSERS, RECIPE, X, Y, attempt
 from PIL import Image
 
-from memory_assets.confined import files_in
+from memory_assets.config.language_model import LanguageModelSubject
 from memory_assets.errors import InputError
 from memory_assets.language.model import load_language_model
-from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.models.checkpoints import (
     columns,
     list_versions,
@@ -37,9 +36,10 @@ from memory_assets.records.dataset import Dataset
 from memory_assets.records.loading import load_records
 from memory_assets.records.members import load_members
 from memory_assets.records.outcomes import read_outcomes
+from memory_assets.records.settings import RecordsSpec
 from memory_assets.records.tables import named, read_table
 from memory_assets.records.texts import load_texts
-from memory_assets.subjects import RecordsSpec
+from memory_assets.store.confined import files_in
 
 
 def _npy(header: str, body: bytes = b"") -> bytes:

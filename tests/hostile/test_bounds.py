@@ -12,6 +12,7 @@ import pytest
 from hostile_parsers import IDS, X, Y
 from pydantic import ValidationError
 
+from memory_assets.config.classifier import ClassifierSubject
 from memory_assets.errors import InputError
 from memory_assets.records import array_files, canaries, labels, texts
 from memory_assets.records.budget import afford
@@ -21,10 +22,10 @@ from memory_assets.records.loading import load_records
 from memory_assets.records.members import load_members
 from memory_assets.records.outcomes import read_outcomes
 from memory_assets.records.secrets import Manifest, load_secrets
+from memory_assets.records.settings import RecordsSpec
 from memory_assets.records.sources import source_files
 from memory_assets.records.texts import load_texts
 from memory_assets.risk.reading import load_profile
-from memory_assets.subjects import ClassifierSubject, RecordsSpec
 
 MANY = 20_000
 

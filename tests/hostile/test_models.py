@@ -10,10 +10,10 @@ import pytest
 from hostile_limits import bounded
 from hostile_parsers import PARSERS, attempt, language_model, write_model
 
+from memory_assets.config.language_model import LanguageModelSubject
 from memory_assets.errors import InputError
 from memory_assets.language.folders import base_of, folder_digest, locate
 from memory_assets.language.model import load_language_model
-from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.models import hub
 
 INDEX = "model.safetensors.index.json"

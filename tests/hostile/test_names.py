@@ -20,17 +20,18 @@ import pytest
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from dagster_project.cli import app
-from dagster_project.components.concluding import how_it_got_here
-from dagster_project.markdown import as_text
+from memory_assets.cli.main import app
+from memory_assets.config.classifier import ClassifierSubject
+from memory_assets.dagster.components.concluding import how_it_got_here
+from memory_assets.dagster.markdown import as_text
 from memory_assets.errors import InputError, printable
 from memory_assets.history.questions import ask, questions, to_csv, to_json
 from memory_assets.history.store import Action, History
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.records.loading import load_records
+from memory_assets.records.settings import RecordsSpec
 from memory_assets.reports.page import render
 from memory_assets.reports.portfolio import render_portfolio
-from memory_assets.subjects import ClassifierSubject, RecordsSpec
 
 sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("history", "reports")]
 import report_samples

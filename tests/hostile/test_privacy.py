@@ -24,8 +24,8 @@ import pytest
 from marked_project import CELL, CHECKOUT, MARKS, failing, make_project
 from typer.testing import CliRunner
 
-from dagster_project.cli import app
-from memory_assets.artifacts import ArtifactStore
+from memory_assets.cli.main import app
+from memory_assets.store.artifacts import ArtifactStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("privacy")]
 

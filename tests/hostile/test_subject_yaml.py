@@ -8,11 +8,11 @@ import pytest
 from hostile_limits import bounded
 from hostile_parsers import PARSERS
 
-from dagster_project.subjects import read_subject
+from memory_assets.dagster.subjects import read_subject
 from memory_assets.errors import InputError
 
 SUBJECT = """
-type: dagster_project.ClassifierAudit
+type: memory_assets.ClassifierAudit
 attributes:
   subject: claims
   records: {members: m.csv, path: a.csv}

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project import instance, web_server
-from dagster_project.guard import Guard
+from memory_assets.dagster import instance, web_server
+from memory_assets.dagster.guard import Guard
 
 CHECKOUT = Path(__file__).parents[2]
 SOUND = {"name": "a", "version": "1", "vulns": []}
@@ -102,7 +102,7 @@ def test_the_web_server_is_told_to_listen_on_loopback_only(monkeypatch) -> None:
     monkeypatch.setattr(instance.signal, "signal", lambda *_: None)
     assert instance.run_services(3000) == 0
     (command,) = started
-    assert command == [sys.executable, "-m", "dagster_project.services", "3000"]
+    assert command == [sys.executable, "-m", "memory_assets.dagster.services", "3000"]
 
     served: list[tuple[object, dict]] = []
     monkeypatch.setattr(web_server.uvicorn, "run", lambda app, **how: served.append((app, how)))

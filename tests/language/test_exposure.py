@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from tiny_language import TINY
 
-from memory_assets.language import branches as module
-from memory_assets.language.branches import (
+from memory_assets.language import continuations as module
+from memory_assets.language.continuations import (
     branch_log_p,
     continue_greedily,
     grow_trunk,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import GenerationConfig
 
-from memory_assets.language.branches import continue_greedily, grow_trunk, sample_branches
+from memory_assets.language.continuations import continue_greedily, grow_trunk, sample_branches
 from memory_assets.language.extraction import (
     bleu,
     edit_distance,

@@ -13,17 +13,17 @@ import torch
 from huggingface_hub import constants
 from tiny_language import TINY, sentences
 
-from dagster_project.purging import purge
-from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits.language import language_findings, prepare_texts, read_notices
-from memory_assets.audits.results import AttackResults
+from memory_assets.config.language_model import LanguageModelSubject
+from memory_assets.dagster.purging import purge
 from memory_assets.errors import InputError
 from memory_assets.language.folders import base_of
 from memory_assets.language.model import load_language_model
-from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.models.hub import snapshot
 from memory_assets.models.registry import Registry, mirror
+from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.workflows.language import language_findings, prepare_texts, read_notices
+from memory_assets.workflows.results import AttackResults
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 NAME = "some-one/notes"

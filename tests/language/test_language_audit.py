@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from memory_assets.errors import InputError
-from memory_assets.history.bundle import RECORD_SCORES
 from memory_assets.language import pii
 from memory_assets.language.audit import audit_language_model
 from memory_assets.language.options import LanguageOptions
@@ -15,7 +14,8 @@ from memory_assets.language.secret_audit import probe_secrets, reweighted
 from memory_assets.records.canaries import TEMPLATES, make_secrets
 from memory_assets.records.secrets import Manifest, Secret
 from memory_assets.records.texts import Texts
-from memory_assets.statistics.estimate import Estimate
+from memory_assets.results.estimate import Estimate
+from memory_assets.results.record_scores import RECORD_SCORES
 from memory_assets.statistics.intervals import clopper_pearson, rate
 
 OPTIONS = LanguageOptions(

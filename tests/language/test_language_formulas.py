@@ -14,13 +14,13 @@ import pytest
 from tiny_language import TINY
 
 import memory_assets
-from memory_assets.artifacts import ArtifactStore
-from memory_assets.audits import language as audit
-from memory_assets.audits import language_pool, shadows
+from memory_assets.config.language_model import LanguageModelSubject
 from memory_assets.history.bundle import AuditBundle
-from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.records.prepared import PreparedTexts
-from tests.audits.formula_keys import Asked, Made, wrong
+from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.workflows import language as audit
+from memory_assets.workflows import language_pool, shadows
+from tests.workflows.formula_keys import Asked, Made, wrong
 
 READS = {
     "texts": (),

@@ -15,20 +15,21 @@ from click.testing import Result
 from tiny_language import TINY
 from typer.testing import CliRunner
 
-from dagster_project import auditing, cli
-from dagster_project.cli import app
-from dagster_project.components.language_assets import language_assets
-from dagster_project.components.subject_graph import SubjectGraph
-from dagster_project.definitions import with_portfolio
-from dagster_project.subjects import read_subjects
+from memory_assets.cli import main as cli
+from memory_assets.cli.main import app
+from memory_assets.config.classifier import AuditedSubject
+from memory_assets.config.language_model import LanguageModelSubject
+from memory_assets.dagster import auditing
+from memory_assets.dagster.components.language_assets import language_assets
+from memory_assets.dagster.components.subject_graph import SubjectGraph
+from memory_assets.dagster.definitions import with_portfolio
+from memory_assets.dagster.subjects import read_subjects
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
-from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.records.canaries import TEMPLATES, make_secrets
 from memory_assets.records.secrets import Manifest
 from memory_assets.records.texts import load_texts
 from memory_assets.reports.page import verify
-from memory_assets.subjects import AuditedSubject
 
 # They share one audit, so they belong on one worker.
 GROUP = pytest.mark.xdist_group("language graph")
@@ -99,7 +100,7 @@ def make(folder: Path, trained, **changes: object) -> Notes:
     } | changes
     file = folder / "dagster_project" / "defs" / "tiny" / "defs.yaml"
     file.parent.mkdir(parents=True)
-    component = {"type": "dagster_project.LanguageModelAudit", "attributes": attributes}
+    component = {"type": "memory_assets.LanguageModelAudit", "attributes": attributes}
     file.write_text(yaml.safe_dump(component))
     return Notes(folder, folder / "home")
 

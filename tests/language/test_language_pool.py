@@ -10,6 +10,7 @@ import pytest
 from tiny_language import TINY, sentences
 
 from memory_assets.attacks.registry import ATTACKS
+from memory_assets.config.language_model import LanguageModelSubject
 from memory_assets.errors import InputError
 from memory_assets.examples.notes import train_tokenizer
 from memory_assets.language.pool import (
@@ -19,7 +20,6 @@ from memory_assets.language.pool import (
     target_text_signals,
 )
 from memory_assets.language.recipe import LanguageRecipe
-from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.memorization.counterfactual import counterfactual
 from memory_assets.pool.blocks import cut_blocks, load_block, save_block
 from memory_assets.pool.masks import draw_masks

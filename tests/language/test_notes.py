@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.subjects import read_subject
+from memory_assets.config.language_model import LanguageModelSubject
+from memory_assets.dagster.subjects import read_subject
 from memory_assets.errors import InputError
 from memory_assets.examples import notes
 from memory_assets.language.audit import audit_language_model
 from memory_assets.language.model import load_language_model
 from memory_assets.language.options import LanguageOptions
-from memory_assets.language_subjects import LanguageModelSubject
 from memory_assets.records.overlap import measure_overlap
 from memory_assets.records.planted import check_manifest
 from memory_assets.records.secrets import Manifest

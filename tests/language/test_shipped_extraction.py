@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from memory_assets.examples import notes
-from memory_assets.language.branches import continue_greedily
+from memory_assets.language.continuations import continue_greedily
 from memory_assets.language.extraction import greedy_extractable, probe_places, read_extraction
 from memory_assets.language.model import load_language_model
 from memory_assets.language.signals import token_signals

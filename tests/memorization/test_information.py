@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
-from memory_assets.memorization.couples import has_couples, shuffled
+from memory_assets.memorization.complementary_pairs import has_couples, shuffled
 from memory_assets.memorization.information import (
     information,
     mutual_information,

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from memory_assets.digest import digest
 from memory_assets.errors import InputError
 from memory_assets.models.cnn import small_cnn
 from memory_assets.models.mlp import mlp
 from memory_assets.models.privacy import privacy_spent, replace_one_spent
 from memory_assets.models.recipe import DpSgd, Recipe
+from memory_assets.store.digest import digest
 
 RECIPE = Recipe("memory_assets.models.mlp:mlp", epochs=20)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from memory_assets.disk import is_alive
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import list_versions, look_for_versions
+from memory_assets.store.disk import is_alive
 
 
 def put(folder: Path, *names: str) -> None:
@@ -27,8 +27,8 @@ def test_a_digit_that_is_no_number_is_a_letter(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pid", ["²", "9" * 60])
 def test_what_cannot_be_a_process_holds_back_nothing(tmp_path: Path, pid: str) -> None:
-    from dagster_project.commands.register import copy_in
-    from memory_assets.disk import sweep
+    from memory_assets.cli.register import copy_in
+    from memory_assets.store.disk import sweep
 
     (tmp_path / "tmp" / f"{socket.gethostname()}@{pid}@ab").mkdir(parents=True)
     put(tmp_path, f".v1@{socket.gethostname()}@{pid}.tmp", "new.safetensors")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dagster_project.subjects import read_subject
+from memory_assets.dagster.subjects import read_subject
 
 PAGE = Path(__file__).parents[2] / "docs" / "pool.md"
 

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from memory_assets.errors import InputError
 from memory_assets.records.loading import load_records
-from memory_assets.subjects import RecordsSpec
+from memory_assets.records.settings import RecordsSpec
 
 X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 Y = np.array([0, 1, 2, 0, 1, 2])

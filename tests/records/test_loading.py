@@ -8,7 +8,7 @@ from memory_assets.records.dataset import Dataset
 from memory_assets.records.loading import load_records
 from memory_assets.records.pairing import draw_pairing
 from memory_assets.records.prepared import Prepared
-from memory_assets.subjects import RecordsSpec
+from memory_assets.records.settings import RecordsSpec
 
 TABLE = {"name": ["a", "b", "c"], "age": [1, 2, 3], "score": [0.5, 0.25, 0.0], "label": [0, 1, 0]}
 

@@ -9,10 +9,7 @@ import pyarrow as pa
 from scipy.stats import beta
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from memory_assets.controls.sensitivity import least_seen
-from memory_assets.controls.verdict import Gate, decide
-from memory_assets.digest import digest
-from memory_assets.history.bundle import RECORD_SCORES, Audit, AuditBundle
+from memory_assets.history.bundle import Audit, AuditBundle
 from memory_assets.history.regressions import Regression
 from memory_assets.reports.inputs import (
     TREND,
@@ -23,8 +20,12 @@ from memory_assets.reports.inputs import (
     ReportInput,
     RocCurve,
 )
-from memory_assets.sentences import say
-from memory_assets.statistics.estimate import Control, Estimate, Measurement
+from memory_assets.results.estimate import Control, Estimate, Measurement
+from memory_assets.results.record_scores import RECORD_SCORES
+from memory_assets.results.sentences import say
+from memory_assets.store.digest import digest
+from memory_assets.validity.sensitivity import least_seen
+from memory_assets.validity.verdict import Gate, decide
 
 SHIFT = {
     "loss": 0.16,

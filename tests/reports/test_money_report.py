@@ -19,12 +19,12 @@ from memory_assets.reports.inputs import ActionLine, ReportInput
 from memory_assets.reports.money import options_compared
 from memory_assets.reports.page import render
 from memory_assets.reports.summary import summary
+from memory_assets.results.estimate import Estimate
 from memory_assets.risk.evidence import Evidence, Membership, Stratum, Utility
 from memory_assets.risk.figure import Figure, absent
 from memory_assets.risk.plan import Rounds
 from memory_assets.risk.pricing import price
 from memory_assets.risk.reading import load_profile
-from memory_assets.statistics.estimate import Estimate
 
 SECTIONS = ("value", "losses", "options", "insurance", "audit_plan", "compliance", "actions")
 

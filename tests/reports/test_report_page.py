@@ -9,14 +9,14 @@ import pyarrow as pa
 import pytest
 from report_samples import measured, rate, sample
 
-from memory_assets.controls.verdict import Gate, decide
 from memory_assets.errors import InputError
-from memory_assets.history.bundle import RECORD_SCORES
 from memory_assets.reports.catalogue import catalogue
 from memory_assets.reports.inputs import TREND, ReportInput
 from memory_assets.reports.page import render, verify, write_report
-from memory_assets.reports.retold import retold
-from memory_assets.statistics.estimate import Control, Estimate, Measurement
+from memory_assets.reports.translated import retold
+from memory_assets.results.estimate import Control, Estimate, Measurement
+from memory_assets.results.record_scores import RECORD_SCORES
+from memory_assets.validity.verdict import Gate, decide
 
 HOSTILE = '<script>alert("x")</script>&{name}'
 VOID = {"meta", "img", "br", "hr"}

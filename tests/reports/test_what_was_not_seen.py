@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from report_samples import measured, rate, sample
 
-from memory_assets.controls.sensitivity import least_seen
 from memory_assets.reports.catalogue import LANGUAGES, catalogue
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.page import render
 from memory_assets.reports.tables import number
-from memory_assets.statistics.estimate import Measurement
+from memory_assets.results.estimate import Measurement
+from memory_assets.validity.sensitivity import least_seen
 
 each_language = pytest.mark.parametrize("lang", LANGUAGES)
 

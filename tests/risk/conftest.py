@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from memory_assets.results.estimate import Estimate
 from memory_assets.risk.evidence import Evidence, Membership, Stratum, Utility
 from memory_assets.risk.profile import Profile
 from memory_assets.risk.reading import load_profile
-from memory_assets.statistics.estimate import Estimate
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory_assets.errors import InputError
+from memory_assets.results.estimate import Estimate
 from memory_assets.risk.accounting import simulate_options
 from memory_assets.risk.distribution import Distribution, Fixed
 from memory_assets.risk.evidence import Evidence, Stratum, Utility
@@ -23,7 +24,6 @@ from memory_assets.risk.report import OptionResult, RiskReport
 from memory_assets.risk.scenario import Scenario
 from memory_assets.risk.simulation import Streams
 from memory_assets.risk.tail import AnnualLosses
-from memory_assets.statistics.estimate import Estimate
 
 YEARS = 6000
 FILTER = Option("filter", (Measure(name="filter", miss=Fixed(value=0.2)),))

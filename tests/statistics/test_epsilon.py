@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from memory_assets.controls.claim import check_claim
 from memory_assets.statistics.epsilon import (
     Bonferroni,
     ceiling,
@@ -19,6 +18,7 @@ from memory_assets.statistics.epsilon import (
 )
 from memory_assets.statistics.one_run import one_run_epsilon, one_run_from_pairs
 from memory_assets.statistics.roc import Roc, Threshold
+from memory_assets.validity.claim import check_claim
 
 
 def _fixed(*values):

@@ -15,10 +15,10 @@ from benchmarks.trust import epsilons, pools, scores, texts
 from benchmarks.trust.trials import Trial, count
 from memory_assets.attacks.evaluate import evaluate
 from memory_assets.attacks.registry import select
-from memory_assets.audits.privacy_loss import measure_epsilon
 from memory_assets.memorization.information import information
 from memory_assets.memorization.profile import profile
 from memory_assets.pool.masks import draw_masks
+from memory_assets.workflows.privacy_loss import measure_epsilon
 
 pytestmark = pytest.mark.xdist_group("trust")
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom
 
 from benchmarks.trust import power, releases, validity
-from memory_assets.subjects import DEPTHS
+from memory_assets.config.classifier import DEPTHS
 
 pytestmark = pytest.mark.xdist_group("trust")
 
