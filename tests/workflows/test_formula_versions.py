@@ -379,7 +379,7 @@ def test_brought_shadow_models_are_attacked_by_formulas_that_the_key_names(tmp_p
 
 def test_a_reworded_sentence_writes_the_pages_anew(tmp_path, monkeypatch):
     package = tmp_path / "memory_assets"
-    for name in ("reports/catalogue/en.toml", "sentences/ja.toml", "reports/style.css"):
+    for name in ("reports/catalogue/en.toml", "results/sentences/ja.toml", "reports/style.css"):
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_text("a")
     (package / "workflows").mkdir()
@@ -387,7 +387,7 @@ def test_a_reworded_sentence_writes_the_pages_anew(tmp_path, monkeypatch):
         (package / "workflows" / name).write_text("a")
     monkeypatch.setattr(reporting, "__file__", str(package / "workflows" / "reporting.py"))
     seen = {reporting.pages_version()}
-    for name in ("reports/catalogue/en.toml", "sentences/ja.toml", "reports/style.css"):
+    for name in ("reports/catalogue/en.toml", "results/sentences/ja.toml", "reports/style.css"):
         (package / name).write_text("b")
         seen.add(reporting.pages_version())
     assert len(seen) == 4
