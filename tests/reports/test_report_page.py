@@ -13,7 +13,7 @@ from memory_assets.errors import InputError
 from memory_assets.reports.catalogue import catalogue
 from memory_assets.reports.inputs import TREND, ReportInput
 from memory_assets.reports.page import render, verify, write_report
-from memory_assets.reports.translated import retold
+from memory_assets.reports.translated import translated
 from memory_assets.results.estimate import Control, Estimate, Measurement
 from memory_assets.results.findings import legacy
 from memory_assets.results.record_scores import RECORD_SCORES
@@ -114,9 +114,9 @@ def test_what_the_audit_wrote_down_stands_in_the_language_of_the_page(verdict, l
     found, t = sample(verdict), catalogue(lang)
     text = " ".join(" ".join(Page(render(found, lang)).text).split())
     for control in found.bundle.controls:
-        for sentence in retold(control.detail, t):
+        for sentence in translated(control.findings, t):
             assert " ".join(sentence.split()) in text
-    decided = retold(found.bundle.audit.reason, t)
+    decided = translated(found.bundle.audit.findings, t)
     assert (decided[0] in text) is (verdict == "fail")
     assert t("control.unread") not in text
 
