@@ -17,7 +17,7 @@ from memory_assets.results.gate_results import verdict_of
 HOMES = Path(__file__).parent / "old_homes"
 RENAMED = {"name": "attack", "stratum": "population"}
 KNOWN_OTHERWISE = {
-    "compare_options": "a limited figure stood there twice, with its own interval and a widened one",
+    "compare_options": "a limited figure stood there twice, once with a widened interval",
     "gate_margins": "`room` had the wrong sign where the limit is the most that may pass",
     "not_resolved": "rates at the thresholds of shadows have a number of records, too",
     "strongest_attacks": "figures at the thresholds of shadows are figures of attacks, too",
