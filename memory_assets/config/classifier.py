@@ -19,12 +19,12 @@ from memory_assets.config.priced import PricedSubject
 from memory_assets.config.training import (
     CommandSpec,
     PredictionsSpec,
-    RecipeSpec,
-    VersionRecipeSpec,
+    VersionRecipe,
     check_settings,
 )
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import checkpoint_file, fingerprint
+from memory_assets.models.recipe import Recipe
 from memory_assets.models.registry import Registry
 from memory_assets.owner.makers import code_files, command_files, table_file
 from memory_assets.records.settings import RecordsSpec
@@ -207,8 +207,8 @@ class ClassifierSubject(PooledSubject):
     """Everything an owner says about one audited classifier."""
 
     records: RecordsSpec
-    recipe: RecipeSpec | None = Field(default=None, description="how the model was trained")
-    recipes: dict[str, VersionRecipeSpec] = Field(
+    recipe: Recipe | None = Field(default=None, description="how the model was trained")
+    recipes: dict[str, VersionRecipe] = Field(
         default_factory=dict,
         description="by version, the settings of the recipe in which it was trained otherwise; "
         "what its checkpoint says itself need not be said again",
@@ -269,9 +269,8 @@ class ClassifierSubject(PooledSubject):
                 "there are; leave attacker out"
             )
         if self.recipe is not None:
-            recipe = self.recipe.recipe()
             for name, settings in self.options.items():
-                recipe.with_options(name, settings)
+                self.recipe.with_options(name, settings)
         return self
 
     @property

@@ -9,16 +9,19 @@ from pydantic import Field, model_validator
 
 from memory_assets.attacks.registry import Attack
 from memory_assets.config.classifier import PooledSubject
-from memory_assets.config.training import VersionSettings, check_settings
+from memory_assets.config.training import (
+    TokenizedRecipe,
+    VersionLanguageRecipe,
+    check_settings,
+)
 from memory_assets.errors import InputError
-from memory_assets.language.recipe import LanguageRecipe
 from memory_assets.language.settings import check_index
 from memory_assets.models.hub import snapshot
 from memory_assets.models.registry import HubId, Revision
 from memory_assets.models.strays import UNFINISHED
 from memory_assets.owner.makers import code_files, tokenizer_files
 from memory_assets.records.texts import ANSWER, PROMPT, Texts, check_template, load_texts
-from memory_assets.spec import Settings, Spec
+from memory_assets.spec import Spec
 from memory_assets.store.confined import files_in, hub_blobs, inside
 from memory_assets.store.digest import digest
 from memory_assets.store.paths import is_file, is_folder
@@ -178,32 +181,6 @@ class ProbesSpec(Spec):
         )
 
 
-class LanguageRecipeSpec(Spec):
-    """How the model was trained; the shadow models are trained the same way."""
-
-    model: str = Field(description="factory package.module:function of an untrained causal model")
-    model_args: Settings = Field(default_factory=dict)
-    tokenizer: str = Field(description="folder of the tokenizer that all of the models have")
-    window: int = Field(default=128, ge=2, description="tokens of a piece that it trained on")
-    batch_tokens: int = Field(default=1024, ge=2)
-    lr: float = Field(default=3e-3, gt=0)
-    weight_decay: float = Field(default=0.01, ge=0)
-    epochs: int = Field(default=10, ge=1)
-    seed: int = Field(default=0, ge=0)
-
-    def recipe(self) -> LanguageRecipe:
-        return LanguageRecipe(**self.model_dump(exclude={"tokenizer"}))
-
-
-class LanguageVersionSpec(VersionSettings):
-    """How one version was trained otherwise than by the subject's recipe; not its architecture."""
-
-    batch_tokens: int | None = Field(default=None, ge=2)
-    lr: float | None = Field(default=None, gt=0)
-    weight_decay: float | None = Field(default=None, ge=0)
-    epochs: int | None = Field(default=None, ge=1)
-
-
 class LanguageModelSubject(PooledSubject):
     """Everything an owner says about one audited causal language model.
 
@@ -211,10 +188,10 @@ class LanguageModelSubject(PooledSubject):
     ratio attacks and counterfactual memorization.
     """
 
-    recipe: LanguageRecipeSpec | None = Field(
+    recipe: TokenizedRecipe | None = Field(
         default=None, description="how the model was trained from scratch; gives shadow models"
     )
-    recipes: dict[str, LanguageVersionSpec] = Field(
+    recipes: dict[str, VersionLanguageRecipe] = Field(
         default_factory=dict,
         description="by version, the settings of the recipe in which it was trained otherwise; "
         "what its weights say themselves need not be said again",
@@ -290,7 +267,6 @@ class LanguageModelSubject(PooledSubject):
             raise ValueError(
                 "a recipe trains shadow models on held-out texts in place of members; add held_out"
             )
-        self.recipe.recipe()
         if self.attacker == "predictions":
             raise ValueError(
                 "attacker: predictions has no shadow models, and a recipe trains some; leave one "

@@ -242,7 +242,7 @@ def _utility(target: Signals) -> list[Measurement]:
 def _accounted(subject: ClassifierSubject, prepared: Prepared) -> list[Measurement]:
     if subject.recipe is None:
         return []
-    recipe, pairing = subject.recipe.recipe(), prepared.pairing
+    recipe, pairing = subject.recipe, prepared.pairing
     common = common_rows(recipe, prepared.data.x, pairing.pairs, pairing.common)
     return accounted(recipe, len(pairing.pairs) + len(common))
 

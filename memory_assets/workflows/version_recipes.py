@@ -13,10 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from memory_assets.config.classifier import ClassifierSubject, PooledSubject
 from memory_assets.config.language_model import LanguageModelSubject
+from memory_assets.config.training import TokenizedRecipe
 from memory_assets.errors import InputError
 from memory_assets.language.recipe import LanguageRecipe
 from memory_assets.models.checkpoints import (
@@ -92,8 +93,8 @@ class VersionRecipe(Generic[S]):
 
 
 def _recipe_of(subject: PooledSubject) -> AnyRecipe | None:
-    spec: Any = getattr(subject, "recipe", None)
-    return None if spec is None else spec.recipe()
+    recipe: Recipe | TokenizedRecipe | None = getattr(subject, "recipe", None)
+    return recipe.recipe() if isinstance(recipe, TokenizedRecipe) else recipe
 
 
 def manifest_of(subject: PooledSubject, path: Path | None) -> Manifest | None:
@@ -123,8 +124,7 @@ def recipe_of(subject: S, root: Path, version: str) -> VersionRecipe[S]:
     if not said:
         return _differing(subject, usual, own)
     try:
-        spec: Any = type(subject.recipe)
-        trained = spec.model_validate(subject.recipe.model_dump() | said).recipe()
+        trained: Any = TypeAdapter(type(usual)).validate_python(asdict(usual) | said)
     except (ValidationError, InputError, TypeError):
         return VersionRecipe(subject, withheld=say("recipe_match.manifest_invalid"))
     for name in _ARCHITECTURE:
@@ -162,8 +162,8 @@ def _differing(subject: S, usual: Any, own: Any) -> VersionRecipe[S]:
     differs = tuple(f.name for f in fields(own) if getattr(own, f.name) != getattr(usual, f.name))
     if not differs:
         return VersionRecipe(subject)
-    spec: Any = getattr(subject, "recipe", None)
-    recipe = type(spec).model_validate(spec.model_dump() | asdict(own))
+    written: Any = getattr(subject, "recipe", None)
+    recipe = replace(written, **{f.name: getattr(own, f.name) for f in fields(own)})
     return VersionRecipe(subject.model_copy(update={"recipe": recipe}), differs)
 
 
