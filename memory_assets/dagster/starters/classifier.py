@@ -10,7 +10,7 @@ from memory_assets.config.classifier import WAYS
 from memory_assets.dagster.starters.raw_inputs import (
     NO_GATE,
     Draft,
-    Given,
+    RawInputs,
     named,
     only,
     shown_columns,
@@ -53,15 +53,15 @@ def _look(folder: Path, root: Path) -> _Found:
     return found
 
 
-def _way(given: Given, shadows: str | None) -> dict[str, Any]:
+def _way(inputs: RawInputs, shadows: str | None) -> dict[str, Any]:
     ways: dict[str, Any] = {}
-    if given.recipe:
-        ways["recipe"] = {"model": given.recipe}
-    if given.fit:
-        ways["fit"] = given.fit
-    if given.command:
-        ways["command"] = {"run": given.command}
-    if given.predictions:
+    if inputs.recipe:
+        ways["recipe"] = {"model": inputs.recipe}
+    if inputs.fit:
+        ways["fit"] = inputs.fit
+    if inputs.command:
+        ways["command"] = {"run": inputs.command}
+    if inputs.predictions:
         ways["predictions"] = {"shadows": shadows} if shadows else {}
     if len(ways) > 1:
         raise InputError(
@@ -94,33 +94,33 @@ def _columns_of_records(table: Path, label: str, members: Path) -> dict[str, str
 
 
 def _attributes(
-    subject: str, given: Given, found: _Found, folder: str, root: Path
+    subject: str, inputs: RawInputs, found: _Found, folder: str, root: Path
 ) -> dict[str, Any]:
-    shadows = given.shadows or next((o for o in found.outputs if "shadow" in Path(o).stem), None)
-    way = _way(given, shadows)
+    shadows = inputs.shadows or next((o for o in found.outputs if "shadow" in Path(o).stem), None)
+    way = _way(inputs, shadows)
     if not way and found.outputs and not found.weights:
         way = {"predictions": {"shadows": shadows} if shadows else {}}
     records: dict[str, Any] = {}
-    if given.loader:
-        records["loader"] = given.loader
-    elif path := given.records or only(found.records, "records", "--records"):
+    if inputs.loader:
+        records["loader"] = inputs.loader
+    elif path := inputs.records or only(found.records, "records", "--records"):
         records["path"] = path
-    if given.label:
-        records["label"] = given.label
+    if inputs.label:
+        records["label"] = inputs.label
     members = (
-        given.members or only(found.members, "members", "--members") or f"{folder}/members.csv"
+        inputs.members or only(found.members, "members", "--members") or f"{folder}/members.csv"
     )
     table = root / records.get("path", "")
     if table.suffix in TABLES and table.is_file():
-        records |= _columns_of_records(table, given.label or "label", root / members)
+        records |= _columns_of_records(table, inputs.label or "label", root / members)
     records["members"] = members
     versions = found.weights if "recipe" in way else [o for o in found.outputs if o != shadows]
     folders = sorted({str(Path(version).parent) for version in versions or found.weights})
-    checkpoints = given.checkpoints or only(folders, "checkpoints", "--checkpoints")
+    checkpoints = inputs.checkpoints or only(folders, "checkpoints", "--checkpoints")
     attributes: dict[str, Any] = {"subject": subject, "records": records, **way}
     attributes["checkpoints"] = checkpoints or f"{folder}/versions"
-    if given.depth:
-        attributes["depth"] = given.depth
+    if inputs.depth:
+        attributes["depth"] = inputs.depth
     return attributes
 
 
@@ -165,14 +165,14 @@ def _missing(attributes: dict[str, Any], root: Path) -> list[str]:
     return said
 
 
-def draft(subject: str, given: Given, folder: Path, root: Path) -> Draft:
+def draft(subject: str, inputs: RawInputs, folder: Path, root: Path) -> Draft:
     """A classifier's subject from what lies in the folder and the owner's flags.
 
     Raises:
         InputError: several files that could be meant, no records, a missing column, or no way to
             bring the model.
     """
-    attributes = _attributes(subject, given, _look(folder, root), named(folder, root), root)
+    attributes = _attributes(subject, inputs, _look(folder, root), named(folder, root), root)
     if not {"path", "loader"} & set(attributes["records"]):
         raise InputError(
             f"{folder}: no records ({', '.join(FORMATS)}); say where they are with --records, "
