@@ -15,15 +15,15 @@ from memory_assets.cli.common import project_root, say, say_not_done
 from memory_assets.config.classifier import AuditedSubject
 from memory_assets.dagster.subjects import find_subject
 from memory_assets.errors import InputError
-from memory_assets.models.checkpoints import SUFFIX, TABLES, holds_outputs, list_versions
+from memory_assets.models.checkpoints import holds_outputs, list_versions
 from memory_assets.models.registry import Registry
 from memory_assets.models.strays import is_stray_name
-from memory_assets.models.torch_files import SUFFIXES
+from memory_assets.records.formats import TABLES, WEIGHTS, either, is_one_of
 from memory_assets.store.confined import files_in, version_name
 from memory_assets.store.disk import is_alive, remove
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
-_FILES = (SUFFIX, *SUFFIXES, *TABLES)
+_FILES = WEIGHTS + TABLES
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -82,16 +82,16 @@ def _bring_back(folder: Path) -> None:
 def _refuse_no_version(source: Path, version: str) -> None:
     """Raise InputError for what would lie among the versions and be none."""
     if source.is_dir():
-        if is_stray_name(version) or Path(version).suffix in TABLES:
+        if is_stray_name(version) or is_one_of(Path(version), TABLES):
             raise InputError(
                 f"--version {version!r}: a folder called so is left out; choose another name"
             )
         return
     if not source.is_file():
         raise InputError(f"{source}: no such file or folder")
-    if source.suffix not in _FILES:
-        raise InputError(f"{source}: not a checkpoint; expected a file of {', '.join(_FILES)}")
-    if source.suffix in TABLES and not holds_outputs(source):
+    if not is_one_of(source, _FILES):
+        raise InputError(f"{source}: not a checkpoint; expected a file of {either(_FILES)}")
+    if is_one_of(source, TABLES) and not holds_outputs(source):
         raise InputError(
             f"{source}: not the outputs of one model; expected columns logit_0, logit_1 ... or "
             "prob_0, prob_1 ..., and none called model"

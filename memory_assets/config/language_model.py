@@ -20,6 +20,7 @@ from memory_assets.models.hub import snapshot
 from memory_assets.models.registry import HubId, Revision
 from memory_assets.models.strays import UNFINISHED
 from memory_assets.owner.makers import code_files, tokenizer_files
+from memory_assets.records.formats import MARKDOWN, MODEL_FOLDER_WEIGHTS, is_one_of
 from memory_assets.records.texts import ANSWER, PROMPT, Texts, check_template, load_texts
 from memory_assets.spec import Spec
 from memory_assets.store.confined import files_in, hub_blobs, inside
@@ -32,8 +33,7 @@ if TYPE_CHECKING:  # brings Faker along, which a project without language models
 LANGUAGE_MODELS = 8
 """Shadow models where the owner does not say how many: each is a whole training run."""
 
-_NO_PART = (".md", *UNFINISHED)
-_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_NO_PART = (*MARKDOWN.suffixes, *UNFINISHED)
 
 
 class TextsSpec(Spec):
@@ -357,6 +357,6 @@ class LanguageModelSubject(PooledSubject):
             and not p.name.startswith(".")
             and p.suffix not in _NO_PART
         )
-        if not any(p.suffix in _WEIGHTS for p in files):
+        if not any(is_one_of(p, MODEL_FOLDER_WEIGHTS) for p in files):
             raise InputError(f"{version}: no weights; expected a Hugging Face model folder")
         return files

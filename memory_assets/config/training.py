@@ -10,6 +10,7 @@ from pydantic import Field
 
 from memory_assets.language.recipe import LanguageRecipe
 from memory_assets.models.recipe import Recipe
+from memory_assets.records.formats import TABLES, either_named
 from memory_assets.spec import Spec, changes_of
 
 
@@ -75,5 +76,6 @@ class PredictionsSpec(Spec):
     """Outputs and no model: the versions in `checkpoints` are tables of the target's outputs."""
 
     shadows: str | None = Field(
-        default=None, description="Parquet or CSV of shadow models' outputs, if there are any"
+        default=None,
+        description=f"{either_named(TABLES)} of shadow models' outputs, if there are any",
     )

@@ -21,8 +21,8 @@ from memory_assets.pool.blocks import common_rows
 from memory_assets.pool.precision import aligned
 from memory_assets.pool.signal_files import load_signals
 from memory_assets.pool.signals import Signals
+from memory_assets.records.formats import TABLES, is_one_of
 from memory_assets.records.prepared import Prepared
-from memory_assets.records.tables import SUFFIXES
 from memory_assets.results.estimate import Control, Measurement, Verdict
 from memory_assets.results.formulas import (
     ACCOUNTANT,
@@ -138,7 +138,7 @@ def computed_by(subject: ClassifierSubject) -> str:
 
 def _provenance(path: Path | None, prepared: Prepared) -> Control:
     """Does the version say itself that it was trained on the listed members?"""
-    if path and path.suffix in SUFFIXES and (own := said_to_be_trained(path, prepared.data.ids)):
+    if path and is_one_of(path, TABLES) and (own := said_to_be_trained(path, prepared.data.ids)):
         rows, trained = own
         wrong = int((prepared.members[rows] != trained).sum())
         key = "other_trained" if wrong else "same_trained"

@@ -21,13 +21,13 @@ from memory_assets.config.training import TokenizedRecipe
 from memory_assets.errors import InputError
 from memory_assets.language.recipe import LanguageRecipe
 from memory_assets.models.checkpoints import (
-    SUFFIX,
     Manifest,
     carried_manifest,
     list_versions,
     read_manifest,
 )
 from memory_assets.models.recipe import DpSgd, Recipe
+from memory_assets.records.formats import SAFETENSORS
 from memory_assets.records.prepared import AuditSet
 from memory_assets.results.sentences import say
 from memory_assets.store.artifacts import ArtifactStore
@@ -101,7 +101,7 @@ def manifest_of(subject: PooledSubject, path: Path | None) -> Manifest | None:
     """What a version says of itself; a folder of a language model may hold several files."""
     if not isinstance(subject, LanguageModelSubject) or path is None:
         return carried_manifest(path)
-    return read_manifest(path, [f for f in subject.weights(path) if f.suffix == SUFFIX])
+    return read_manifest(path, [f for f in subject.weights(path) if f in SAFETENSORS])
 
 
 def recipe_of(subject: S, root: Path, version: str) -> VersionRecipe[S]:

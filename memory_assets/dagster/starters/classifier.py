@@ -16,13 +16,12 @@ from memory_assets.dagster.starters.raw_inputs import (
     shown_columns,
 )
 from memory_assets.errors import InputError
-from memory_assets.models.checkpoints import TABLES, columns, list_versions
+from memory_assets.models.checkpoints import columns, list_versions
+from memory_assets.records.formats import ID_LISTS, RECORDS, TABLES, WEIGHTS, either, is_one_of
 from memory_assets.records.ids import names_ids
-from memory_assets.records.loading import FORMATS
-from memory_assets.records.members import LISTS, USUAL_NAMES
+from memory_assets.records.members import USUAL_NAMES
 from memory_assets.records.settings import ROW_NUMBER
 
-_WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
 _TYPE = "memory_assets.ClassifierAudit"
 
 
@@ -42,13 +41,13 @@ def _look(folder: Path, root: Path) -> _Found:
         name = named(path, root)
         if path.name.startswith("."):
             continue
-        if path.suffix in (".csv", ".parquet") and {"logit_0", "prob_0"} & set(columns(path)):
+        if is_one_of(path, TABLES) and {"logit_0", "prob_0"} & set(columns(path)):
             found.outputs.append(name)
-        elif path.suffix in LISTS and "member" in path.stem.lower():
+        elif is_one_of(path, ID_LISTS) and "member" in path.stem.lower():
             found.members.append(name)
-        elif path.suffix in _WEIGHTS:
+        elif is_one_of(path, WEIGHTS):
             found.weights.append(name)
-        elif path.suffix in FORMATS:
+        elif is_one_of(path, RECORDS):
             found.records.append(name)
     return found
 
@@ -81,7 +80,7 @@ def _columns_of_records(table: Path, label: str, members: Path) -> dict[str, str
         shown = shown_columns(names)
         raise InputError(f"{table}: no column {label!r}; say with --label which of {shown} it is")
     others = [name for name in names if name != label and name.strip()]
-    headed = columns(members) if members.suffix in TABLES and members.is_file() else []
+    headed = columns(members) if is_one_of(members, TABLES) and members.is_file() else []
     like_ids = [name for name in others if names_ids(name)]
     for found in (
         [name for name in headed if name in others],
@@ -111,7 +110,7 @@ def _attributes(
         inputs.members or only(found.members, "members", "--members") or f"{folder}/members.csv"
     )
     table = root / records.get("path", "")
-    if table.suffix in TABLES and table.is_file():
+    if is_one_of(table, TABLES) and table.is_file():
         records |= _columns_of_records(table, inputs.label or "label", root / members)
     records["members"] = members
     versions = found.weights if "recipe" in way else [o for o in found.outputs if o != shadows]
@@ -133,7 +132,7 @@ def _missing(attributes: dict[str, Any], root: Path) -> list[str]:
             f"{records['members']} is not there: list the ids of the records that the model was "
             "trained on; without it nothing can be measured."
         )
-    if Path(records.get("path", "")).suffix in TABLES and "id" not in records:
+    if is_one_of(Path(records.get("path", "")), TABLES) and "id" not in records:
         said.append(
             f"No column of ids: write `id:` under records with the column whose ids the list of "
             f"members holds, or `id: {ROW_NUMBER}` if it holds row numbers from 0."
@@ -175,7 +174,7 @@ def draft(subject: str, inputs: RawInputs, folder: Path, root: Path) -> Draft:
     attributes = _attributes(subject, inputs, _look(folder, root), named(folder, root), root)
     if not {"path", "loader"} & set(attributes["records"]):
         raise InputError(
-            f"{folder}: no records ({', '.join(FORMATS)}); say where they are with --records, "
+            f"{folder}: no records ({either(RECORDS)}); say where they are with --records, "
             "or bring a loader with --loader package.module:function; a language model is told by "
             "its folder (config.json and safetensors), or by --held-out"
         )

@@ -11,13 +11,14 @@ from memory_assets.dagster.starters.raw_inputs import NO_GATE, Draft, RawInputs,
 from memory_assets.errors import InputError
 from memory_assets.language.folders import ADAPTER, has_tokenizer, read_json
 from memory_assets.models.checkpoints import list_versions
+from memory_assets.records.formats import CSV
 
 _TYPE = "memory_assets.LanguageModelAudit"
 
 
 def recognises(inputs: RawInputs, folder: Path, root: Path) -> bool:
     """Whether a causal model lies in the folder or under `--checkpoints`, or members are texts."""
-    if inputs.members and not inputs.members.endswith(".csv"):
+    if inputs.members and Path(inputs.members) not in CSV:
         return True
     places = [folder, root / inputs.checkpoints] if inputs.checkpoints else [folder]
     return any(holds_models(place) for place in places)
