@@ -26,6 +26,7 @@ from memory_assets.records.formats import PARQUET, SAFETENSORS, TABLES, TORCH, s
 from memory_assets.store.artifacts import home
 from memory_assets.store.confined import inside, version_name
 from memory_assets.store.digest import digest, digest_file
+from memory_assets.store.disk import replacing
 
 if TYPE_CHECKING:
     import torch
@@ -286,10 +287,9 @@ def add_manifest(file: Path, manifest: Manifest) -> None:
             tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError) as error:
         raise _unreadable(file, error) from error
-    temporary = file.with_name(f".{file.name}.tmp")
-    save_file(tensors, temporary, metadata=metadata | _as_metadata(manifest))
-    temporary.chmod(file.stat().st_mode & 0o777)
-    temporary.replace(file)
+    with replacing(file) as temporary:
+        save_file(tensors, temporary, metadata=metadata | _as_metadata(manifest))
+        temporary.chmod(file.stat().st_mode & 0o777)
 
 
 def save_checkpoint(path: Path, state: dict[str, np.ndarray], manifest: Manifest) -> None:
@@ -297,10 +297,9 @@ def save_checkpoint(path: Path, state: dict[str, np.ndarray], manifest: Manifest
     from safetensors.numpy import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
     tensors = {name: np.ascontiguousarray(value) for name, value in state.items()}
-    save_file(tensors, temporary, metadata=_as_metadata(manifest))
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata=_as_metadata(manifest))
 
 
 def load_checkpoint(path: Path, recipe: Recipe) -> dict[str, np.ndarray]:
