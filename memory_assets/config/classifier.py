@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -16,6 +16,7 @@ from pydantic import (
 
 from memory_assets.attacks.registry import Attack, select
 from memory_assets.config.priced import PricedSubject
+from memory_assets.config.renamed import refuse_renamed
 from memory_assets.config.training import (
     CommandSpec,
     PredictionsSpec,
@@ -99,6 +100,12 @@ class AuditedSubject(PricedSubject):
         description="folder with one version per file or folder, or mlflow: {uri, model}, or "
         "hub: {model, versions}"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_today(cls, written: Any) -> Any:
+        refuse_renamed(written)
+        return written
 
     @field_validator("subject")
     @classmethod
