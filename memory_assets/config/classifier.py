@@ -78,14 +78,16 @@ class PoolSpec(Spec):
     pairs: int | None = Field(
         default=None, ge=2, description="(member, non-member) pairs; all without it"
     )
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="draws the pairs and who trains on which side")
 
 
 class AuditedSubject(PricedSubject):
     """What every audited model has, of whatever kind it is."""
 
-    subject: str
-    title: str = ""
+    subject: str = Field(
+        description="its name: a lower-case letter, then letters, digits and -, at most 63 in all"
+    )
+    title: str = Field(default="", description="what its pages are headed by; its name without it")
     owner: str = Field(default="team:privacy", description="team:name or an e-mail address")
     gate: Limits = Field(
         default_factory=dict,
@@ -176,7 +178,7 @@ class AuditedSubject(PricedSubject):
 class PooledSubject(AuditedSubject):
     """What a model that shadow models stand beside has, of whatever kind it is."""
 
-    pool: PoolSpec = Field(default_factory=PoolSpec)
+    pool: PoolSpec = Field(default_factory=PoolSpec, description="the shadow models")
     attacks: str | list[str] = Field(default="standard", description="standard, thorough, or names")
     attacker: Literal["shadows", "predictions"] = Field(
         default="shadows",
@@ -213,7 +215,7 @@ class PooledSubject(AuditedSubject):
 class ClassifierSubject(PooledSubject):
     """Everything an owner says about one audited classifier."""
 
-    records: RecordsSpec
+    records: RecordsSpec = Field(description="the records, and which of them it was trained on")
     recipe: Recipe | None = Field(default=None, description="how the model was trained")
     recipes: dict[str, VersionRecipe] = Field(
         default_factory=dict,

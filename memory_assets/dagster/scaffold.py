@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from memory_assets.config.kinds import KINDS
 from memory_assets.dagster.starters import classifier, language
 from memory_assets.dagster.starters.raw_inputs import (
     CLASSIFIERS,
@@ -17,7 +18,7 @@ from memory_assets.dagster.starters.raw_inputs import (
     Draft,
     RawInputs,
 )
-from memory_assets.dagster.subjects import KINDS, read_subject, read_subjects
+from memory_assets.dagster.subjects import read_subject, read_subjects
 from memory_assets.errors import InputError
 from memory_assets.store.disk import write_private
 

@@ -12,18 +12,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from memory_assets.config.classifier import AuditedSubject, ClassifierSubject
-from memory_assets.config.language_model import LanguageModelSubject
+from memory_assets.config.classifier import AuditedSubject
+from memory_assets.config.kinds import KINDS
 from memory_assets.config.mistakes import first_mistake
 from memory_assets.config.renamed import COMPONENT_TYPES
 from memory_assets.config.yaml_files import read_yaml
 from memory_assets.errors import InputError
-
-KINDS: dict[str, type[AuditedSubject]] = {
-    "memory_assets.ClassifierAudit": ClassifierSubject,
-    "memory_assets.LanguageModelAudit": LanguageModelSubject,
-}
-"""The component types that audit a subject, and what each takes."""
 
 
 def read_subject(path: Path) -> AuditedSubject | None:

@@ -41,9 +41,11 @@ class LanguageRecipe(SpecData):
     window: Annotated[int, Field(ge=2, description="tokens of a piece that it trained on")] = 128
     batch_tokens: Annotated[int, Field(ge=2, description="tokens of a batch, about")] = 1024
     lr: Annotated[float, Field(gt=0, description="peak learning rate")] = 3e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    weight_decay: Annotated[float, Field(ge=0, description="weight decay of AdamW")] = 0.01
     epochs: Annotated[int, Field(ge=1, description="passes over the training texts")] = 10
-    seed: Whole = 0
+    seed: Annotated[
+        Whole, Field(description="each model's own is derived from it and its number in the pool")
+    ] = 0
 
     def build_model(self, vocabulary: int) -> PreTrainedModel:
         """An untrained model, its weights drawn from torch's global generator.

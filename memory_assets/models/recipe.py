@@ -69,15 +69,26 @@ class Recipe(SpecData):
     model_args: Annotated[Settings, Field(description="keyword arguments of the factory")] = field(
         default_factory=dict
     )
-    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    optimizer: Annotated[
+        Literal["sgd", "adam", "adamw"], Field(description="what takes the steps")
+    ] = "sgd"
     lr: Annotated[float, Field(gt=0, description="peak learning rate")] = 0.1
-    momentum: Share = 0.9
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    momentum: Annotated[Share, Field(description="of sgd alone")] = 0.9
+    weight_decay: Annotated[
+        float,
+        Field(ge=0, description="L2 penalty of sgd and adam; of adamw taken from the weights"),
+    ] = 0.0
     epochs: Annotated[int, Field(ge=1, description="passes over the training records")] = 30
-    batch_size: Annotated[int, Field(ge=1)] = 64
-    schedule: Literal["constant", "cosine"] = "constant"
-    label_smoothing: Share = 0.0
-    seed: Whole = 0
+    batch_size: Annotated[int, Field(ge=1, description="records of a mini-batch")] = 64
+    schedule: Annotated[
+        Literal["constant", "cosine"], Field(description="of the learning rate over the training")
+    ] = "constant"
+    label_smoothing: Annotated[
+        Share, Field(description="share of each label spread evenly over all classes")
+    ] = 0.0
+    seed: Annotated[
+        Whole, Field(description="each model's own is derived from it and its number in the pool")
+    ] = 0
     label_noise: Annotated[
         Share, Field(description="share of the training labels replaced by another class")
     ] = 0.0
