@@ -24,6 +24,9 @@ _CONFIG = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 S = TypeVar("S", bound="Spec")
 
+UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
+"""What pydantic calls the mistake of an unknown key: of a model, and of a dataclass."""
+
 
 def _plain_data(values: dict[str, Any]) -> dict[str, Any]:
     try:

@@ -10,10 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
-from memory_assets.spec import in_words
-
-_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
-"""An unknown key of a model, and of a dataclass."""
+from memory_assets.spec import UNKNOWN_KEY, in_words
 
 
 def keys_of(part: Any) -> dict[str, Any]:
@@ -77,7 +74,7 @@ def first_mistake(error: ValidationError, model: type[BaseModel]) -> str:
     first = _meant(error)
     location = _location(first, model)
     key = ".".join(["attributes", *(str(part) for part in location)])
-    if first["type"] in _UNKNOWN:
+    if first["type"] in UNKNOWN_KEY:
         known = _known_keys(model, location)
         near = difflib.get_close_matches(str(location[-1]), known, n=1)
         hint = f"did you mean {near[0]!r}" if near else f"expected one of {', '.join(known)}"
