@@ -126,7 +126,6 @@ def regressions(releases: Sequence[list[Measurement]], one_data_set: bool = True
                 started_at=day,
                 finished_at=day,
                 verdict="inconclusive",
-                reason="simulated",
                 **names,
             )
             audits.append(asdict(audit))

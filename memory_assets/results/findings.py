@@ -41,7 +41,7 @@ class Finding:
     """
 
     key: str
-    parameters: Mapping[str, Value] = field(default_factory=dict)
+    parameters: Mapping[str, Value] = field(default_factory=dict, hash=False)
 
     def as_json(self) -> str:
         """The parameters as JSON; a finding among them has its own key."""
