@@ -17,6 +17,7 @@ from memory_assets.dagster.notifications import Notice, post, read_settings
 from memory_assets.dagster.sensors.notices import failures_sensor, notices_sensor
 from memory_assets.errors import InputError
 from memory_assets.history.store import History
+from memory_assets.workflows.home import find_home
 
 sys.path.append(str(Path(__file__).parents[1] / "history"))
 from history_bundles import bundle, measured, rate, written
@@ -80,7 +81,9 @@ class Looks:
 
     def __call__(self) -> None:
         with dg.DagsterInstance.ephemeral() as instance:
-            context = dg.build_sensor_context(instance, cursor=self.cursor)
+            context = dg.build_sensor_context(
+                instance, cursor=self.cursor, resources={"home": find_home()}
+            )
             self.sensor(context)
             self.cursor = context.cursor
 
