@@ -74,6 +74,11 @@ def decide(subject: AuditedSubject, root: Path, home: Home, version: str | None)
         InputError: unknown version, something that cannot be read, or a registry that does not
             answer.
     """
+    with home.asked_together():
+        return _decide(subject, root, home, version)
+
+
+def _decide(subject: AuditedSubject, root: Path, home: Home, version: str | None) -> GateDecision:
     name = subject.subject
     ask(home.root, "select 1")  # without a history there is one thing to do, whatever was released
     release = release_now(subject, root, home, version)

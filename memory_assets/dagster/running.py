@@ -18,6 +18,7 @@ from memory_assets.dagster.failures import StepFailed, root_cause, told_of
 from memory_assets.dagster.kinds import kind_of
 from memory_assets.dagster.portfolio.dashboard import KEY as DASHBOARD
 from memory_assets.dagster.references import refers_to
+from memory_assets.dagster.resources import going_by
 from memory_assets.dagster.sensors.watching import DATA_VERSION
 from memory_assets.dagster.workers import executed_here
 from memory_assets.errors import InputError
@@ -73,16 +74,16 @@ class Runner:
                 self.progress(f"{label}: {event.step_key}")
 
         self.instance.add_event_listener(run_id, watch)
-        result = self.job.execute_in_process(
-            instance=self.instance,
-            run_config=_QUIET,
-            asset_selection=keys,
-            partition_key=version,
-            run_id=run_id,
-            tags=_BY_HAND | executed_here(self.instance, run_id, self.home.root),
-            resources={"home": self.home, "released": self.released},
-            raise_on_error=False,
-        )
+        with going_by(self.released):
+            result = self.job.execute_in_process(
+                instance=self.instance,
+                run_config=_QUIET,
+                asset_selection=keys,
+                partition_key=version,
+                run_id=run_id,
+                tags=_BY_HAND | executed_here(self.instance, run_id, self.home.root),
+                raise_on_error=False,
+            )
         _raise_for_failures(result)
         return result
 

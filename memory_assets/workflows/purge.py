@@ -116,8 +116,9 @@ def belongings(home: Home, subject: str) -> Belongings:
     ]
     counted = {"scores": 0, "audits": 0, "planned": 0}
     if home.has_history:
-        for name, sql in (("scores", _SCORES), ("audits", _AUDITS), ("planned", _PLANNED)):
-            counted[name] = ask(root, sql, {"subject": subject})["n"].to_pylist()[0]
+        with home.asked_together():
+            for name, sql in (("scores", _SCORES), ("audits", _AUDITS), ("planned", _PLANNED)):
+                counted[name] = ask(root, sql, {"subject": subject})["n"].to_pylist()[0]
     whole = tuple(path for path in artifacts if path.exists())
     there = tuple(folder for folder in folders if folder.exists())
     return Belongings(

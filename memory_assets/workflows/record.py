@@ -60,11 +60,12 @@ def record_audits(
             before, held = _audit_count(home), set(_held(home))
     # A bundle's folder has its id for a name, so what is held is not read again.
     home.history.append_all(folder for folder in bundles(home.store) if folder.name not in held)
-    for subject in subjects:
+    with home.asked_together():
+        cadences = [(subject, cadence_in_force(home, subject)) for subject in subjects]
+        audits = _audit_count(home)
+    for subject, cadence in cadences:
         known = versions.get(subject.subject, ())
-        cadence = cadence_in_force(home, subject)
         home.history.register_subject(subject.subject, subject.owner, cadence, known)
-    audits = _audit_count(home)
     return Recorded(audits - before, audits, home.history.published)
 
 

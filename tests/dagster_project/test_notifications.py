@@ -174,6 +174,7 @@ def fail_an_audit(root: Path) -> None:
             dagster_instance=instance,
             dagster_run=result.dagster_run,
             dagster_event=next(e for e in result.all_events if e.is_run_failure),
+            resources={"home": find_home()},
         ).for_run_failure()
         failures_sensor(root)(context)
 

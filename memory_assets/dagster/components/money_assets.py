@@ -80,7 +80,7 @@ def _risk(graph: SubjectGraph) -> dg.AssetsDefinition:
         from memory_assets.workflows import pricing
 
         bundle = AuditBundle.read(leakage.path)
-        with clear_failures():
+        with clear_failures(), home.asked_together():
             made = pricing.price_version(
                 graph.subject,
                 graph.root,
