@@ -117,6 +117,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
                 started_at=started,
                 path=None,
                 trained_here=True,
+                mitigation=graph.option,
             )
             made = conclude(graph.subject, evidence, store)
         bundle = AuditBundle.read(made.path)
