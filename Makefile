@@ -21,9 +21,10 @@ ui: $(VENV)/.installed $(MODELS)  ## lineage graph on 127.0.0.1:3000
 test: $(VENV)/.installed-dev  ## the tests, slow ones too, all but the long ones
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-check: $(VENV)/.installed-dev  ## lint, types, the graph loads, dependencies without known flaws
+check: $(VENV)/.installed-dev  ## lint, directions of imports, types, the graph loads, known flaws
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/pyright
 	$(BIN)/sqlfluff lint --quiet sql
 	$(BIN)/dg check yaml
@@ -47,7 +48,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,dp,lora,mlflow,pdf,ray]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs,dp,lora,mlflow,pdf,ray]'
 	touch $@
 
 clean:  ## forget the environment; audits under .memory_assets stay
