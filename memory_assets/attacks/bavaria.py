@@ -129,8 +129,8 @@ def _log_constant(prior: _Prior, count: Floats) -> Floats:
     seen, which = np.unique(count[..., 0], return_inverse=True)
     freedom = prior.freedom[:, :, 0] + seen[:, None]
     table = gammaln((freedom + 1) / 2) - gammaln(freedom / 2) - 0.5 * np.log(freedom)
-    model = np.arange(count.shape[0])[:, None, None]
-    return table[model, which.reshape(count.shape[:-1])]
+    rows = np.arange(count.shape[0], dtype=np.intp).reshape(-1, 1, 1)
+    return table[rows, which.reshape(count.shape[:-1])]
 
 
 def bavaria(pool: Signals, targets: Signals, leave_one_out: bool, block: int) -> Floats:

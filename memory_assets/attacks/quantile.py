@@ -7,6 +7,8 @@ that from the target's non-members, and a record scores by how far it exceeds th
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from memory_assets.attacks.reference import Bools, Floats, blocks, is_in, moments
@@ -54,7 +56,10 @@ def _difficulty(pool: Signals, leave_one_out: bool, block: int) -> Floats:
 
 def _cross_fitted(x: Floats, margin: Floats, non_member: Bools, fold: np.ndarray) -> Floats:
     """The 90% quantile for every record `[n, 2]` from the non-members of the other folds."""
-    from sklearn.ensemble import HistGradientBoostingRegressor
+    # sklearn ships no types.
+    from sklearn.ensemble import (  # pyright: ignore[reportMissingTypeStubs]
+        HistGradientBoostingRegressor,
+    )
 
     expected = np.empty(margin.shape)
     for f in range(FOLDS):
@@ -65,7 +70,7 @@ def _cross_fitted(x: Floats, margin: Floats, non_member: Bools, fold: np.ndarray
                 f"quantile regression needs {FEWEST} non-members of the target to fit on in each "
                 f"of {FOLDS} folds, got {int(learn.sum())}"
             )
-        regression = HistGradientBoostingRegressor(
+        regression: Any = HistGradientBoostingRegressor(
             loss="quantile",
             quantile=LEVEL,
             learning_rate=0.4,

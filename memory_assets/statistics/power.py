@@ -20,6 +20,7 @@ lose more. A share of records that stand out from everything loses nothing.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal
 
@@ -262,7 +263,9 @@ def records_by_square(n: int, half: float, distance: float) -> int:
     return math.ceil(n * (half / distance * (z + float(ndtri(POWER))) / z) ** 2)
 
 
-def _least(settles, start: int, most: int = _MOST, exact: float = 0.0) -> int | None:
+def _least(
+    settles: Callable[[int], bool], start: int, most: int = _MOST, exact: float = 0.0
+) -> int | None:
     """The least n from `start` that settles, found by doubling and halving, to a share `exact`."""
     low, high = max(start, 1), max(2 * start, 2)
     if settles(low):

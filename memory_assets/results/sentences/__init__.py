@@ -65,7 +65,8 @@ def _group(name: str) -> list[str]:
 
 def _pattern(key: str, *, named: bool) -> str:
     """The regular expression that a sentence matches; `named` marks its values for reading."""
-    template, found, end = templates("en")[key], [], 0
+    template, end = templates("en")[key], 0
+    found: list[str] = []
     for field in _FIELD.finditer(template):
         name, inner = field[1], _group(field[1])
         one = "|".join(_pattern(k, named=False) for k in inner)
