@@ -29,8 +29,23 @@ def quantile(pool: Signals, targets: Signals, leave_one_out: bool, block: int) -
     are made of whole pairs, so that neither a record nor its partner is scored by a regression
     that was fitted on it, and members and non-members are scored by the same one.
 
+    Args:
+        pool: shadow models, answers `[K, n, 2, Q]`.
+        targets: models under audit, answers `[T, n, 2, Q]`; the pool itself under leave-one-out.
+        leave_one_out: each target is a model of the pool, left out of what it is held against.
+        block: pairs worked off at once; bounds memory, and changes nothing beyond rounding.
+
+    Returns:
+        Scores float64 `[T, n, 2]` in nats; higher = more likely a member.
+
     Raises:
         ValueError: fewer than 20 non-members to fit on.
+
+    Examples:
+        >>> from memory_assets.attacks.worked_example import auc, pool_and_target
+        >>> pool, target = pool_and_target()
+        >>> auc(quantile(pool, target, False, 128), target)
+        0.88
     """
     margins = targets.pairs.score.mean(axis=-1)
     features = _difficulty(pool, leave_one_out, block)
