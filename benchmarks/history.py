@@ -23,6 +23,7 @@ from memory_assets.history.bundle import Audit, AuditBundle
 from memory_assets.history.questions import ask, questions
 from memory_assets.history.store import History
 from memory_assets.results.estimate import Control, Estimate, Measurement
+from memory_assets.results.findings import legacy
 from memory_assets.results.record_scores import RECORD_SCORES
 from memory_assets.store.digest import digest
 
@@ -194,7 +195,7 @@ def new_audit(folder: Path, name: str) -> Path:
             Measurement("membership", f"attack_{i}", "metric_0", "probability", rate, 1)
             for i in range(len(FIGURES))
         ),
-        (Control("control_0", True, 0.5, 0.4, 0.6, "as expected"),),
+        (Control("control_0", True, 0.5, 0.4, 0.6, legacy("as expected")),),
         scores,
     ).write(path)
     return path

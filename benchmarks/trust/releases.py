@@ -17,13 +17,14 @@ import pyarrow as pa
 from benchmarks.trust.pools import answers
 from memory_assets.attacks.evaluate import evaluate
 from memory_assets.attacks.registry import select
-from memory_assets.history.bundle import AUDITS, Audit, measurements_table
+from memory_assets.history.bundle import AUDITS, Audit
 from memory_assets.history.schema import migrate
 from memory_assets.memorization.information import information
 from memory_assets.memorization.profile import profile
 from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.signals import Signals
 from memory_assets.results.estimate import Measurement
+from memory_assets.results.tables import measurements_table
 from memory_assets.statistics.intervals import clopper_pearson, rate
 from memory_assets.validity.verdict import Gate, decide
 from memory_assets.workflows.privacy_loss import measure_epsilon
@@ -125,7 +126,6 @@ def regressions(releases: Sequence[list[Measurement]], one_data_set: bool = True
                 started_at=day,
                 finished_at=day,
                 verdict="inconclusive",
-                reason="simulated",
                 **names,
             )
             audits.append(asdict(audit))

@@ -228,7 +228,7 @@ def gate(
         say(decision.reason)
         for worse in decision.regressions:
             before, now = cell(worse["previous_value"]), cell(worse["value"])
-            figure = f"{worse['name']} {worse['metric']}"
+            figure = f"{worse['attack']} {worse['metric']}"
             say(f"worse than {worse['previous_version']}: {figure} {before} -> {now}")
     if not (allow_inconclusive and decision.verdict == "inconclusive"):
         raise typer.Exit(EXIT_CODES[decision.verdict])

@@ -24,13 +24,18 @@ _AUDITS = """
     order by place
 """
 _GATES = """
-    select metric, name, status, value, ci_low, ci_high, k, n from measurements
-    where audit_id = $audit_id and family = 'gate' order by metric, name
+    select
+        metric_name(metric, threshold) as metric, direction, limit_value as "limit", outcome,
+        withheld, attack, status, value, ci_low, ci_high, k, n, records_needed
+    from gate_results where audit_id = $audit_id order by metric
 """
 _WORSE = """
-    select name, stratum, metric, value, ci_low, ci_high, previous_version, previous_value,
+    select attack, population, metric, value, ci_low, ci_high, previous_version, previous_value,
         previous_ci_low, previous_ci_high
     from regressions where audit_id = $audit_id order by abs(difference) desc
+"""
+_REASON = """
+    select findings as reason from told where audit_id = $audit_id and about = 'verdict'
 """
 _DIGESTS = {
     "model_digest": "the weights",
@@ -135,12 +140,13 @@ def _changed(audit: dict[str, Any], now: Basis) -> list[str]:
 
 def _of_audit(name: str, version: str, audit: dict[str, Any]) -> GateDecision:
     asked = {"audit_id": audit["audit_id"]}
+    told = ask(home(), _REASON, asked).to_pylist()
     return GateDecision(
         subject=name,
         version=version,
         audit_id=audit["audit_id"],
         verdict=audit["verdict"],
-        reason=audit["reason"],
+        reason=told[0]["reason"] if told else "",
         gates=tuple(ask(home(), _GATES, asked).to_pylist()),
         regressions=tuple(ask(home(), _WORSE, asked).to_pylist()),
         digests={name: audit[name] for name in _DIGESTS if name != "audit_id"},

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -11,38 +11,24 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from memory_assets.results.estimate import Control, Estimate, Measurement, Verdict
+from memory_assets.history import legacy
+from memory_assets.results.estimate import Control, Measurement, Verdict
+from memory_assets.results.findings import Finding, render_all
+from memory_assets.results.gate_results import GateResult
 from memory_assets.results.record_scores import as_record_scores
+from memory_assets.results.tables import (
+    controls_from,
+    controls_table,
+    findings_from,
+    findings_table,
+    gate_results_from,
+    gate_results_table,
+    measurements_from,
+    measurements_table,
+)
 
-MEASUREMENTS = pa.schema(
-    [
-        ("audit_id", pa.string()),
-        ("family", pa.string()),
-        ("name", pa.string()),
-        ("stratum", pa.string()),
-        ("metric", pa.string()),
-        ("unit", pa.string()),
-        ("value", pa.float64()),
-        ("ci_low", pa.float64()),
-        ("ci_high", pa.float64()),
-        ("k", pa.int64()),
-        ("n", pa.int64()),
-        ("status", pa.string()),
-        ("formula_version", pa.int32()),
-    ]
-)
-CONTROLS = pa.schema(
-    [
-        ("audit_id", pa.string()),
-        ("control", pa.string()),
-        ("value", pa.float64()),
-        ("ci_low", pa.float64()),
-        ("ci_high", pa.float64()),
-        ("passed", pa.bool_()),
-        ("detail", pa.string()),
-    ]
-)
 _UTC = pa.timestamp("us", tz="UTC")
+_VERDICT = "verdict"
 AUDITS = pa.schema(
     [
         ("audit_id", pa.string()),
@@ -58,7 +44,7 @@ AUDITS = pa.schema(
         ("started_at", _UTC),
         ("finished_at", _UTC),
         ("verdict", pa.string()),
-        ("reason", pa.string()),
+        ("mitigation", pa.string()),
     ]
 )
 
@@ -69,6 +55,8 @@ class Audit:
 
     `audit_id` is a digest of all the digests below, not of the clock: the same audit run twice
     has the same id, which is what makes an append idempotent. Times are aware and in UTC.
+    `mitigation` names the mitigated recipe, where no version of the owner's was audited but a model
+    that was trained here. `findings` say why the verdict is what it is.
     """
 
     audit_id: str
@@ -84,75 +72,83 @@ class Audit:
     started_at: datetime
     finished_at: datetime
     verdict: Verdict
-    reason: str
+    mitigation: str | None = None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """The findings in English."""
+        return render_all(self.findings)
 
 
 @dataclass(frozen=True)
 class AuditBundle:
-    """One audit, whole: its row, its measurements, its controls, its scores by record.
+    """One audit, whole: its row, its measurements, controls, limits, and scores by record.
 
     `record_scores` follows the schema `RECORD_SCORES`; on disk a bundle is a folder with one
-    Parquet file a table, so that DuckDB can insert it without Python in between.
+    Parquet file a table, so that DuckDB can insert it without Python in between. What was found
+    about the verdict, the controls and the limits stands together in `findings.parquet`.
     """
 
     audit: Audit
     measurements: tuple[Measurement, ...]
     controls: tuple[Control, ...]
     record_scores: pa.Table
+    gate_results: tuple[GateResult, ...] = ()
 
-    def write(self, folder: Path) -> None:
-        """Write the four tables into an existing, empty folder."""
-        audit_id = self.audit.audit_id
-        tables = {
-            "audits": pa.Table.from_pylist([asdict(self.audit)], schema=AUDITS),
+    def tables(self) -> dict[str, pa.Table]:
+        """The tables of the bundle, by name."""
+        row = asdict(self.audit)
+        row = {name: row[name] for name in AUDITS.names}
+        audit_id, verdict = self.audit.audit_id, self.audit.verdict
+        said = [(_VERDICT, "", verdict, self.audit.findings)]
+        said += [
+            ("control", c.control, "pass" if c.passed else "fail", c.findings)
+            for c in self.controls
+        ]
+        said += [("limit", r.metric, r.outcome, r.findings) for r in self.gate_results]
+        return {
+            "audits": pa.Table.from_pylist([row], schema=AUDITS),
             "measurements": measurements_table(self.measurements, audit_id),
             "controls": controls_table(self.controls, audit_id),
+            "gate_results": gate_results_table(self.gate_results, audit_id),
+            "findings": findings_table(said, audit_id),
             "record_scores": as_record_scores(self.record_scores),
         }
-        for name, table in tables.items():
+
+    @classmethod
+    def of_tables(cls, tables: Mapping[str, pa.Table]) -> AuditBundle:
+        """The bundle that `tables` was made of."""
+        said = findings_from(tables["findings"])
+        row = tables["audits"].to_pylist()[0]
+        return cls(
+            audit=Audit(**row, findings=said.get((_VERDICT, ""), ())),
+            measurements=measurements_from(tables["measurements"]),
+            controls=controls_from(tables["controls"], said),
+            record_scores=tables["record_scores"],
+            gate_results=gate_results_from(tables["gate_results"], said),
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write the tables into an existing, empty folder."""
+        for name, table in self.tables().items():
             pq.write_table(table, folder / f"{name}.parquet")
 
     @classmethod
     def read(cls, folder: Path) -> AuditBundle:
-        """Read a bundle back, equal to what was written."""
-        rows = {
-            name: pq.read_table(folder / f"{name}.parquet")
-            for name in ("audits", "measurements", "controls", "record_scores")
-        }
-        return cls(
-            audit=Audit(**rows["audits"].to_pylist()[0]),
-            measurements=measurements_from(rows["measurements"]),
-            controls=controls_from(rows["controls"]),
-            record_scores=rows["record_scores"],
-        )
+        """Read a bundle back, equal to what was written; one of an older version, converted."""
+        return cls.of_tables(read_tables(folder))
 
 
-def measurements_table(measurements: Iterable[Measurement], audit_id: str = "") -> pa.Table:
-    """Measurements as rows of the table `measurements`."""
-    rows = []
-    for measurement in measurements:
-        row = asdict(measurement)
-        rows.append({"audit_id": audit_id, **row, **row["estimate"]})
-    return pa.Table.from_pylist(rows, schema=MEASUREMENTS)
+def measurements_in(file: Path) -> tuple[Measurement, ...]:
+    """The measurements of a Parquet file between two steps, whichever version wrote it."""
+    table = pq.read_table(file)
+    if "stratum" in table.column_names:
+        return tuple(legacy.measurements_of(table))
+    return measurements_from(table)
 
 
-def measurements_from(table: pa.Table) -> tuple[Measurement, ...]:
-    """The measurements of a table, equal to those it was made from."""
-    found = []
-    for row in table.to_pylist():
-        estimate = Estimate(**{f.name: row[f.name] for f in fields(Estimate)})
-        rest = {f.name: row[f.name] for f in fields(Measurement) if f.name != "estimate"}
-        found.append(Measurement(estimate=estimate, **rest))
-    return tuple(found)
-
-
-def controls_table(controls: Iterable[Control], audit_id: str = "") -> pa.Table:
-    """Controls as rows of the table `controls`."""
-    rows = [{"audit_id": audit_id, **asdict(control)} for control in controls]
-    return pa.Table.from_pylist(rows, schema=CONTROLS)
-
-
-def controls_from(table: pa.Table) -> tuple[Control, ...]:
-    """The controls of a table, equal to those it was made from."""
-    names = [f.name for f in fields(Control)]
-    return tuple(Control(**{name: row[name] for name in names}) for row in table.to_pylist())
+def read_tables(folder: Path) -> dict[str, pa.Table]:
+    """The tables of a bundle as they are stored today, whichever version wrote it."""
+    found = {path.stem: pq.read_table(path) for path in sorted(folder.glob("*.parquet"))}
+    return legacy.tables(found) if legacy.is_old(found["audits"].schema) else found

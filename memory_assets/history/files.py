@@ -56,6 +56,7 @@ _SYSTEM_ERRORS = tuple(os.strerror(number) for number in errno.errorcode)
 _LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
 # What is kept beside under a name of its own.
 _FOREIGN, _DAMAGED = ".of-another-program-", ".damaged-"
+_BEFORE_UPGRADE = ".before-upgrade-"
 _log = logging.getLogger(__name__)
 
 
@@ -88,8 +89,8 @@ class Files:
         return self.root / "history" / "lost.txt"
 
     def kept_aside(self) -> list[Path]:
-        """Logs of other programs and damaged files, kept under names that say so."""
-        ends = (_DAMAGED, *(f"{log}{_FOREIGN}" for log in _LOGS))
+        """Logs of other programs, damaged files and those of older versions, by what they are."""
+        ends = (_DAMAGED, _BEFORE_UPGRADE, *(f"{log}{_FOREIGN}" for log in _LOGS))
         return [
             path
             for file in (self.published, self.writer)
@@ -134,7 +135,18 @@ def set_logs_aside(path: Path) -> None:
 
 def keep_damaged(path: Path) -> Path:
     """Give a damaged file a second name that says so, which stays when the file is replaced."""
-    kept = _beside(path, _DAMAGED)
+    return _keep(path, _DAMAGED)
+
+
+def keep_before_upgrade(path: Path) -> Path:
+    """The same of a file whose tables are about to be changed by a newer version."""
+    kept = _keep(path, _BEFORE_UPGRADE)
+    _log.info("%s is kept as %s before it is brought up to date", path, kept)
+    return kept
+
+
+def _keep(path: Path, what: str) -> Path:
+    kept = _beside(path, what)
     if not kept.exists():  # from an earlier try
         try:
             os.link(path, kept)

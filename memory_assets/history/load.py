@@ -14,8 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from memory_assets.errors import InputError
+from memory_assets.history.bundle import read_tables
 from memory_assets.history.files import plain_error
 from memory_assets.history.in_force import put_in_force
+from memory_assets.history.legacy import is_old
 from memory_assets.store.disk import explain
 from memory_assets.store.integrity import damage
 
@@ -48,8 +50,10 @@ AUDIT = Kind(
     "audits",
     "audit_id",
     {
-        "measurements": ("family", "name", "stratum", "metric"),
+        "measurements": ("family", "attack", "population", "metric", "threshold"),
         "controls": ("control",),
+        "gate_results": ("metric", "threshold"),
+        "findings": ("about", "name", "position"),
         "record_scores": ("record_id", "attack"),
     },
 )
@@ -116,16 +120,39 @@ def _scalar(con: duckdb.DuckDBPyConnection, sql: str, *parameters: object) -> in
     return int(row[0]) if row else 0
 
 
+def _converted(head: Head) -> dict[str, pa.Table]:
+    """The tables of a bundle that an older version wrote, as today's would; none of one of today.
+
+    Raises:
+        BundleError: a file of it cannot be read.
+    """
+    if head.kind is not AUDIT:
+        return {}
+    try:
+        if not is_old(pq.read_schema(head.folder / "audits.parquet")):
+            return {}
+        return read_tables(head.folder)
+    except (pa.ArrowException, KeyError, ValueError, TypeError, OSError) as error:
+        told = plain_error(error)
+        raise BundleError(f"{head.folder} cannot be read: {told}; audit again") from None
+
+
 def _stage(con: duckdb.DuckDBPyConnection, head: Head) -> None:
     """Read the Parquet files into temporary tables and hold them against the head."""
+    converted = _converted(head)
     for table in head.kind.tables:
         path = head.folder / f"{table}.parquet"
         try:
-            # A path is a pattern to DuckDB; it is bound, and its brackets and stars are quoted.
-            con.execute(
-                f"CREATE OR REPLACE TEMP TABLE staged_{table} AS SELECT * FROM read_parquet(?)",
-                [glob.escape(str(path))],
-            )
+            if table in converted:
+                con.register("brought", converted[table])
+                con.execute(f"CREATE OR REPLACE TEMP TABLE staged_{table} AS SELECT * FROM brought")
+                con.unregister("brought")
+            else:
+                # A path is a pattern to DuckDB; it is bound, its brackets and stars are quoted.
+                con.execute(
+                    f"CREATE OR REPLACE TEMP TABLE staged_{table} AS SELECT * FROM read_parquet(?)",
+                    [glob.escape(str(path))],
+                )
             foreign = _scalar(
                 con,
                 f"SELECT count(*) FROM staged_{table} WHERE {head.kind.key} IS DISTINCT FROM ?",

@@ -24,6 +24,7 @@ from memory_assets.errors import InputError
 from memory_assets.history import files
 from memory_assets.history.files import Files
 from memory_assets.history.schema import refuse_other_schema, sql_folder
+from memory_assets.results.findings import Finding, render_all
 
 _NAME = re.compile(r"[A-Za-z][\w-]*")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -99,7 +100,8 @@ def ask(
 
     The file is opened read only and SQL reaches neither other files nor the network. Parameters
     are bound; those that are left out are null, which the shipped questions read as their default.
-    `most` is how many rows are wanted, all without it: the first few of a million cost little.
+    Columns of findings, as in the view `told`, come in words. `most` is how many rows are wanted,
+    all without it: the first few of a million cost little.
 
     Raises:
         InputError: there is no history, no such question or parameter, or the SQL does not run.
@@ -116,11 +118,28 @@ def ask(
             refuse_other_schema(con)
             bound = _bound(con, sql, parameters or {})
             answer = _carried(con.sql(_END.sub("", sql), params=bound))
-            return (answer if most is None else answer.limit(most)).to_arrow_table()
+            return _in_words((answer if most is None else answer.limit(most)).to_arrow_table())
     except files.STATEMENT_ERRORS as error:
         raise InputError(f"the question does not run: {files.plain_error(error)}") from None
     except files.DamagedError as damage:
         raise _blamed(published, damage) from None
+
+
+def _in_words(answer: pa.Table) -> pa.Table:
+    """An answer whose columns of findings, as in the view `told`, are put into words."""
+    for i, column in enumerate(answer.schema):
+        if not pa.types.is_list(column.type) or not pa.types.is_struct(column.type.value_type):
+            continue
+        if {f.name for f in column.type.value_type} != {"key", "parameters"}:
+            continue
+        texts = [
+            None
+            if found is None
+            else render_all(Finding.from_json(one["key"], one["parameters"]) for one in found)
+            for found in answer.column(i).to_pylist()
+        ]
+        answer = answer.set_column(i, column.name, pa.array(texts, pa.string()))
+    return answer
 
 
 def _blamed(published: Path, damage: files.DamagedError) -> InputError:
@@ -185,7 +204,7 @@ def trend(root: Path, subject: str) -> pa.Table:
         """
         SELECT * FROM leakage_trend
         WHERE subject = $subject
-        ORDER BY family, name, stratum, metric, version_number
+        ORDER BY family, attack, population, metric, version_number
         """,
         {"subject": subject},
     )

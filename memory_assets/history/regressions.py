@@ -24,28 +24,27 @@ _BEFORE = """
 
     SELECT
         audits.model_version,
-        measurements.*,
-        worse_when(measurements.family, measurements.metric) AS worse
+        figures.*
     FROM candidates
     INNER JOIN audits ON candidates.audit_id = audits.audit_id
-    INNER JOIN measurements ON audits.audit_id = measurements.audit_id
+    INNER JOIN figures ON audits.audit_id = figures.audit_id
     WHERE
-        worse_when(measurements.family, measurements.metric) IS NOT NULL
+        figures.worse IS NOT NULL
         AND (
-            NOT of_these_records(measurements.family, measurements.name)
+            NOT of_these_records(figures.family, figures.attack)
             OR audits.data_digest = $data
         )
-        AND measurements.status IN ('ok', 'at_ceiling')
-        AND measurements.ci_low IS NOT NULL
-        AND measurements.ci_high IS NOT NULL
+        AND figures.status IN ('ok', 'at_ceiling')
+        AND figures.ci_low IS NOT NULL
+        AND figures.ci_high IS NOT NULL
 """
 _NOW = """
     SELECT *
     FROM regressions
     WHERE is_latest
-    ORDER BY subject, abs(difference) DESC, name, stratum, metric
+    ORDER BY subject, abs(difference) DESC, attack, population, metric
 """
-_KEY = ("family", "name", "stratum", "metric", "unit", "formula_version")
+_KEY = ("family", "attack", "population", "metric", "unit", "formula_version")
 
 
 @dataclass(frozen=True)
@@ -114,8 +113,8 @@ def latest_regressions(root: Path) -> list[Regression]:
     """
     return [
         Regression(
-            row["name"],
-            row["stratum"],
+            row["attack"],
+            row["population"],
             row["metric"],
             row["previous_version"],
             Estimate(

@@ -7,11 +7,18 @@ from pathlib import Path
 import duckdb
 
 from memory_assets.errors import InputError
+from memory_assets.history.conversion import (
+    RESULTS_AS_DATA,
+    OlderRows,
+    registry_digest,
+    write_metrics,
+)
 from memory_assets.store.digest import digest, digest_file
 
 _APPLIED = """
 CREATE TABLE IF NOT EXISTS applied_files (file VARCHAR PRIMARY KEY, digest VARCHAR NOT NULL)
 """
+_REGISTRY = "registry/metrics"
 
 
 def sql_folder() -> Path:
@@ -75,10 +82,24 @@ def migrate(con: duckdb.DuckDBPyConnection, folder: Path | None = None) -> bool:
         con.execute("BEGIN")
         con.execute(_APPLIED)
         for name, path in group.items():
+            older = OlderRows.read(con) if name == RESULTS_AS_DATA else None
             con.execute(path.read_text(encoding="utf-8"))
-            con.execute("INSERT OR REPLACE INTO applied_files VALUES (?, ?)", [name, digests[name]])
+            if older is not None:
+                older.write(con)
+            _note(con, name, digests[name])
         con.execute("COMMIT")
-    return bool(new)
+    registry = registry_digest()
+    if applied.get(_REGISTRY) == registry or RESULTS_AS_DATA not in migrations:
+        return bool(new)
+    con.execute("BEGIN")
+    write_metrics(con)
+    _note(con, _REGISTRY, registry)
+    con.execute("COMMIT")
+    return True
+
+
+def _note(con: duckdb.DuckDBPyConnection, name: str, digest_of: str) -> None:
+    con.execute("INSERT OR REPLACE INTO applied_files VALUES (?, ?)", [name, digest_of])
 
 
 def refuse_newer(con: duckdb.DuckDBPyConnection) -> None:
@@ -100,7 +121,14 @@ def is_current(con: duckdb.DuckDBPyConnection) -> bool:
     applied = _applied(con)
     _refuse_newer(applied, _files("schema", sql_folder()))
     views = _files("views", sql_folder())
-    return not _missing(applied) and all(applied[f] == digest_file(p) for f, p in views.items())
+    same_views = all(applied.get(f) == digest_file(p) for f, p in views.items())
+    return not _missing(applied) and same_views and applied.get(_REGISTRY) == registry_digest()
+
+
+def is_older(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether tables of this database will be changed by migrations that it lacks."""
+    applied = _applied(con)
+    return bool(applied) and any(f not in applied for f in _files("schema", sql_folder()))
 
 
 def refuse_other_schema(con: duckdb.DuckDBPyConnection) -> None:

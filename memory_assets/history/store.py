@@ -24,7 +24,7 @@ from memory_assets.history.load import (
     read_head,
 )
 from memory_assets.history.rebuilding import Rebuilt, describe_loss, load_whole, read_heads
-from memory_assets.history.schema import is_current, migrate
+from memory_assets.history.schema import is_current, is_older, migrate
 from memory_assets.history.writer import Writer, database
 from memory_assets.store.digest import digest
 from memory_assets.store.disk import write_private
@@ -364,7 +364,7 @@ class History:
                 with database(new) as con:
                     migrate(con)
                     appended, waiting = load_whole(con, heads, damaged)
-                    kept = take_over(con, old) if old else 0
+                    kept = self._take_over(con, old) if old else 0
                     # Of a damaged audit, the old file may have kept what they price.
                     more, lost = load_whole(con, waiting, damaged)
                 damaged += [head.folder for head in lost]
@@ -373,6 +373,19 @@ class History:
                 with self._noting(loss):
                     self._put_rebuilt(new, beyond_repair=not old)
         return Rebuilt(appended + more, kept, tuple(sorted(set(damaged))))
+
+    def _take_over(self, con: duckdb.DuckDBPyConnection, old: Path) -> int:
+        """Copy what only the old file holds; one of an older version is migrated first."""
+        with files.reading(old) as reader:
+            older = is_older(reader)
+        if not older:
+            return take_over(con, old)
+        files.keep_before_upgrade(old)
+        with self._writer.files.temporary() as migrated:
+            files.copy(old, migrated)
+            with database(migrated) as other:
+                migrate(other)
+            return take_over(con, migrated)
 
     def _put_rebuilt(self, new: Path, beyond_repair: bool) -> None:
         try:

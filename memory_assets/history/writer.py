@@ -24,7 +24,7 @@ from memory_assets.history import files
 from memory_assets.history.files import DamagedError, Files
 from memory_assets.history.importing import lacking
 from memory_assets.history.load import KINDS, BundleError, Head, known, load, read_head
-from memory_assets.history.schema import is_current, migrate, refuse_newer
+from memory_assets.history.schema import is_current, is_older, migrate, refuse_newer
 from memory_assets.store.artifacts import ArtifactStore
 from memory_assets.store.disk import explaining_disk, private_folder, write_private
 
@@ -90,14 +90,18 @@ class Writer:
     def complete(self) -> None:
         """Bring the writer's file to this code's schema, with all that was announced in it.
 
-        One that is missing is made from the published file, or empty.
+        One that is missing is made from the published file, or empty. What an older version wrote
+        is kept beside it before it is migrated.
         """
         base = self.files.writer if self.files.writer.exists() else self.files.published
         announced = self.announced()
-        if base == self.files.writer:
+        if base.exists():
             with files.reading(base) as con:
-                if is_current(con) and not _lacking(con, announced):
+                if base == self.files.writer and is_current(con) and not _lacking(con, announced):
                     return
+                older = is_older(con)
+            if older:
+                files.keep_before_upgrade(base)
         with self.files.temporary() as new:
             if base.exists():
                 files.copy(base, new)

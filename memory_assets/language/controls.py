@@ -15,7 +15,7 @@ from memory_assets.language.model import Ids, LanguageModel, untrained_like
 from memory_assets.language.signals import Progress, TokenSignals, token_signals
 from memory_assets.language.text_audit import Probes, Side
 from memory_assets.results.estimate import Control, Estimate
-from memory_assets.results.sentences import say
+from memory_assets.results.findings import Finding, finding
 from memory_assets.statistics.intervals import rate, skewed_mean_interval
 from memory_assets.statistics.roc import Roc
 from memory_assets.validity import blind
@@ -33,19 +33,19 @@ _SHARPNESS = 10.0
 """Of the classifier: how little it is held back from trusting single words."""
 
 
-def _told(reader: str, value: float, passed: bool) -> str:
-    return say(f"language.{'chance' if passed else 'above_chance'}", reader=reader, value=value)
+def _told(reader: Finding, value: float, passed: bool) -> Finding:
+    return finding(f"language.{'chance' if passed else 'above_chance'}", reader=reader, value=value)
 
 
-def from_auc(name: str, roc: Roc, what: str) -> Control:
+def from_auc(name: str, roc: Roc, what: Finding) -> Control:
     """The AUC must not lie above 0.5 beyond its interval; a valid audit fails in 1% of cases."""
     auc = roc.auc(1 - 2 * FAMILY_LEVEL)
     passed = auc.ci_low is not None and auc.ci_low <= 0.5
     if auc.value is None:
-        detail = say("language.no_auc", reader=what, texts=auc.n)
+        detail = finding("language.no_auc", reader=what, texts=auc.n)
     else:
         detail = _told(what, auc.value, passed)
-    return Control(name, passed, auc.value, auc.ci_low, auc.ci_high, detail)
+    return Control(name, passed, auc.value, auc.ci_low, auc.ci_high, (detail,))
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def hear(
 def untrained_control(members: Heard, held_out: Heard) -> Control:
     """A model of the same architecture that never learned must not tell members from others."""
     roc = Roc.of(scores.loss(members.untrained), scores.loss(held_out.untrained))
-    return from_auc("untrained_model", roc, say("reader.untrained"))
+    return from_auc("untrained_model", roc, finding("reader.untrained"))
 
 
 def _unigram(rows: Sequence[Ids], first: int, vocabulary: int) -> NDArray[np.float64]:
@@ -137,13 +137,13 @@ def chance_control(sides: Sequence[Heard], vocabulary: int) -> Control:
     found = [_gain(side, vocabulary) for side in sides]
     best = found[-1] if _surely(found[-1]) > 0 else max(found, key=_surely)
     if best.value is None or best.ci_low is None:
-        detail = say("language.chance_untold", texts=sum(len(side.rows) for side in sides))
-        return Control("beats_chance", False, None, None, None, detail)
+        detail = finding("language.chance_untold", texts=sum(len(side.rows) for side in sides))
+        return Control("beats_chance", False, None, None, None, (detail,))
     passed = best.ci_low > 0
     of_others = len(sides) > 1 and best is found[-1]
     key = ("knows_held_out" if of_others else "knows_members") if passed else "knows_nothing"
-    detail = say(f"language.{key}", gain=best.value)
-    return Control("beats_chance", passed, best.value, best.ci_low, best.ci_high, detail)
+    detail = finding(f"language.{key}", gain=best.value)
+    return Control("beats_chance", passed, best.value, best.ci_low, best.ci_high, (detail,))
 
 
 def _some(texts: Sequence[Ids], rng: np.random.Generator) -> Sequence[Ids]:
@@ -176,8 +176,8 @@ def blind_control(
     """
     smaller = min(len(members), len(held_out))
     if smaller < _MIN_BLIND:
-        detail = say("blind.too_few_texts", texts=smaller, needed=_MIN_BLIND)
-        return Control("blind_baseline", False, None, None, None, detail)
+        detail = finding("blind.too_few_texts", texts=smaller, needed=_MIN_BLIND)
+        return Control("blind_baseline", False, None, None, None, (detail,))
     rng = np.random.default_rng([seed, 0xB1D])
     sides = [_some(side, rng) for side in (members, held_out)]
     counts = _word_counts([*sides[0], *sides[1]], vocabulary)
@@ -187,13 +187,15 @@ def blind_control(
     low, high = max(told.auc - told.half, 0.0), min(told.auc + told.half, 1.0)
     values = {"value": told.auc, "low": low, "high": high}
     values |= {"reached": blind.reached(told.rates, {})}
-    detail = say("blind.alike", **values) if passed else say("blind.apart", judge=by, **values)
-    return Control("blind_baseline", passed, told.auc, low, high, detail)
+    detail = (
+        finding("blind.alike", **values) if passed else finding("blind.apart", judge=by, **values)
+    )
+    return Control("blind_baseline", passed, told.auc, low, high, (detail,))
 
 
 def _blind_judges(
     counts: sparse.csr_matrix, member: NDArray[np.bool_], seed: int
-) -> tuple[dict[str, Told], tuple[float, str]]:
+) -> tuple[dict[str, Told], tuple[float, Finding]]:
     from sklearn.feature_extraction.text import TfidfTransformer
 
     texts, share, fprs = len(member), FAMILY_LEVEL / 3, blind.asked_rates(())
@@ -211,7 +213,9 @@ def _blind_judges(
         columns, folds, lambda fold: relabel_within(member, fold, seed), fprs, share, seed
     )
     p, best = columns_apart(columns, labels)
-    named = say("judge.word", number=kept[best]) if best < len(kept) else say("judge.length")
+    named = (
+        finding("judge.word", number=kept[best]) if best < len(kept) else finding("judge.length")
+    )
     ridge = by_ridge(alike, folds, labels, fprs, share, seed)
     return {"ridge": ridge, "trees": trees}, (p, named)
 
@@ -225,7 +229,7 @@ def held_out_extraction(probes: Probes | None) -> Control:
             None,
             None,
             None,
-            say("language.no_texts_completed"),
+            (finding("language.no_texts_completed"),),
         )
     estimate = rate(int(probes.greedy.sum()), len(probes.texts), 1 - 2 * FAMILY_LEVEL)
     low, high = estimate.ci_low, estimate.ci_high
@@ -236,10 +240,10 @@ def held_out_extraction(probes: Probes | None) -> Control:
         estimate.value,
         low,
         high,
-        say(
-            f"language.{'rare' if passed else 'guessable'}",
-            hits=estimate.k,
-            texts=estimate.n,
+        (
+            finding(
+                f"language.{'rare' if passed else 'guessable'}", hits=estimate.k, texts=estimate.n
+            ),
         ),
     )
 
@@ -255,12 +259,14 @@ def held_out_size(count: int, near_duplicates: int, before: int) -> Control:
         float(count),
         None,
         None,
-        say(
-            "language.compared",
-            texts=count,
-            near=near_duplicates,
-            before=before,
-            needed=MIN_HELD_OUT,
+        (
+            finding(
+                "language.compared",
+                texts=count,
+                near=near_duplicates,
+                before=before,
+                needed=MIN_HELD_OUT,
+            ),
         ),
     )
 

@@ -17,8 +17,8 @@ from memory_assets.language.preflight import fit_values, value_start
 from memory_assets.language.windows import name_some
 from memory_assets.records.secrets import Secret
 from memory_assets.results.estimate import Control, Estimate, Measurement, number
+from memory_assets.results.findings import finding
 from memory_assets.results.formulas import EXPOSURE, EXTRACTION, PII
-from memory_assets.results.sentences import say
 from memory_assets.statistics.intervals import rate, skewed_mean_interval
 
 _CONTROL_LEVEL = 0.01
@@ -279,11 +279,13 @@ def unplanted_control(found: Sequence[SecretFinding]) -> Control | None:
         float(np.mean(bits)),
         float(bound[0]),
         float(bound[1]),
-        say(
-            f"language.{'unplanted' if passed else 'unplanted_leak'}",
-            secrets=len(bits),
-            bits=np.mean(bits),
-            chance=exposures.CHANCE,
-            p=p,
+        (
+            finding(
+                f"language.{'unplanted' if passed else 'unplanted_leak'}",
+                secrets=len(bits),
+                bits=float(np.mean(bits)),
+                chance=exposures.CHANCE,
+                p=p,
+            ),
         ),
     )

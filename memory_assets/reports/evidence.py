@@ -25,9 +25,9 @@ from memory_assets.reports.tables import (
     pivot,
     table,
 )
-from memory_assets.reports.translated import retold
+from memory_assets.reports.translated import translated
 from memory_assets.results.estimate import Measurement
-from memory_assets.results.metrics import find, rate_of
+from memory_assets.results.metrics import rate_of
 from memory_assets.risk.evidence import INSUFFICIENT
 
 _EVIDENCE = ("auc", "tpr_at_fpr_0.1", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001", "balanced_accuracy")
@@ -42,19 +42,18 @@ def limits(found: ReportInput, t: Catalogue) -> Html:
         return el("p", t("limits.none"))
     lines = []
     for row in rows:
-        m = row.measured
+        m = row.row
         by = "–" if m is None or m.estimate.value is None else t.name("attack", m.name)
         value = t("status.not_run") if m is None else estimate_cell(row.metric, m.estimate, t)
-        known = find(row.metric)
-        form = "at_least" if known is not None and known.is_limit_from_below else "at_most"
+        form = row.direction.replace(" ", "_")
         limit = t(f"limits.{form}", limit=_limit(row.metric, row.limit))
         label = metric_label(row.metric, t)
-        needed = count(row.needed) if row.needed else "–"
+        needed = count(row.records_needed) if row.records_needed else "–"
         least = "–" if m is None else _least_cell(found, m, t) or "–"
         lines.append([label, limit, value, least, by, t(f"outcome.{row.outcome}"), needed])
     columns = ("metric", "limit", "measured", "least", "by", "outcome", "needed")
     headers = [t(f"column.{c}") for c in columns]
-    told = retold(found.bundle.audit.reason, t) if found.bundle.audit.reason else []
+    told = translated(found.bundle.audit.findings, t)
     withheld = found.bundle.audit.verdict == INSUFFICIENT
     return join(
         el("p", t("limits.intro")),
@@ -205,7 +204,7 @@ def history(found: ReportInput, t: Catalogue) -> Html | None:
     versions = list(dict.fromkeys(row["model_version"] for row in rows))[-_MOST_VERSIONS:]
     if len(versions) < 2:
         return None
-    by = {(row["model_version"], row["name"]): row for row in rows}
+    by = {(row["model_version"], row["attack"]): row for row in rows}
     now = found.bundle.audit.model_version
     attacks = [a for a in strongest_first(found) if (now, a) in by]
     chance, label = rate_of(top.metric) or 0.5, metric_label(top.metric, t)

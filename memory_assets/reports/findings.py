@@ -14,27 +14,13 @@ from numpy.typing import NDArray
 from memory_assets.memorization.per_record import MEMORIZED
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.results.estimate import Measurement
+from memory_assets.results.gate_results import GateResult
 from memory_assets.validity.scope import is_withheld
-from memory_assets.validity.verdict import Outcome, side_of
 
 RATES = ("tpr_at_fpr_0.001", "tpr_at_fpr_0.01", "tpr_at_fpr_0.1")
 """The headline metric is the first of these that the sample resolves."""
 
 Direction = Literal["worse", "better", "unclear"]
-
-
-@dataclass(frozen=True)
-class GateRow:
-    """A limit of the subject, the measurement held against it, and which side it is on.
-
-    `needed` records would settle what is inconclusive, where that is known.
-    """
-
-    metric: str
-    limit: float
-    measured: Measurement | None
-    outcome: Outcome
-    needed: int | None
 
 
 @dataclass(frozen=True)
@@ -103,22 +89,9 @@ def strongest_first(found: ReportInput) -> list[str]:
     return sorted(rows, key=lambda name: -rows[name])
 
 
-def gate_rows(found: ReportInput) -> list[GateRow]:
-    """Each limit with the row of the family `gate` that decided it, as the audit stored it.
-
-    A limit is passed only with the whole interval on its good side, and failed only with the whole
-    interval on the other.
-    """
-    rows = []
-    for metric, limit in found.gate.items():
-        own = {m.metric: m for m in family(found, "gate")}
-        measured, needed = own.get(metric), own.get(f"{metric}:records_needed")
-        outcome = side_of(metric, measured.estimate, limit) if measured else "inconclusive"
-        records = needed.estimate.value if needed else None
-        rows.append(
-            GateRow(metric, limit, measured, outcome, None if records is None else round(records))
-        )
-    return rows
+def gate_rows(found: ReportInput) -> list[GateResult]:
+    """What became of each limit on a metric, as the audit stored it."""
+    return [result for result in found.bundle.gate_results if not result.is_claim]
 
 
 @dataclass(frozen=True)
@@ -131,13 +104,11 @@ class LeastLeaks:
 
 def least_leaks(found: ReportInput, row: Measurement) -> LeastLeaks | None:
     """What the sample behind a figure would have shown; None where no power is known of it."""
-    seen = {
-        m.metric: m.estimate.value
-        for m in family(found, "power")
-        if (m.name, m.stratum) == (row.name, row.stratum)
-    }
-    few, spread = (seen.get(f"{row.metric}:{shape}") for shape in ("few", "spread"))
-    return None if few is None and spread is None else LeastLeaks(few, spread)
+    for m in found.bundle.measurements:
+        same = (m.name, m.stratum, m.metric) == (row.name, row.stratum, row.metric)
+        if same and not (m.least_few is None and m.least_spread is None):
+            return LeastLeaks(m.least_few, m.least_spread)
+    return None
 
 
 def memorization(found: ReportInput) -> Memorization | None:
@@ -160,7 +131,7 @@ def memorization(found: ReportInput) -> Memorization | None:
 def attacks_of(trend: pa.Table, metric: str) -> list[dict]:
     """The rows of a trend about attacks on all records, for one metric, oldest first."""
     wanted = pc.field("metric") == metric
-    for column, value in (("family", "membership"), ("stratum", "all")):
+    for column, value in (("family", "membership"), ("population", "all")):
         if column in trend.column_names:
             wanted = wanted & (pc.field(column) == value)
     return sorted(trend.filter(wanted).to_pylist(), key=lambda row: row["finished_at"])
@@ -181,7 +152,7 @@ def trend_rows(found: ReportInput, metric: str) -> list[dict]:
         {
             "model_version": audit.model_version,
             "finished_at": audit.finished_at,
-            "name": m.name,
+            "attack": m.name,
             "value": m.estimate.value,
             "ci_low": m.estimate.ci_low,
             "ci_high": m.estimate.ci_high,
@@ -191,7 +162,7 @@ def trend_rows(found: ReportInput, metric: str) -> list[dict]:
     ]
     newest: dict[tuple[str, str], dict] = {}
     for row in sorted([*earlier, *now], key=lambda row: row["finished_at"]):
-        key = (row["model_version"], row["name"])
+        key = (row["model_version"], row["attack"])
         newest.pop(key, None)
         newest[key] = row
     return list(newest.values())
@@ -222,7 +193,7 @@ def change(found: ReportInput) -> Change | None:
         return None
     last = earlier[-1]["model_version"]
     by = {
-        version: {row["name"]: row for row in rows if row["model_version"] == version}
+        version: {row["attack"]: row for row in rows if row["model_version"] == version}
         for version in (last, now)
     }
     both = by[last].keys() & by[now].keys()

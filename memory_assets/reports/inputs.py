@@ -28,7 +28,7 @@ TREND = pa.schema(
         ("subject", pa.string()),
         ("model_version", pa.string()),
         ("finished_at", pa.timestamp("us", tz="UTC")),
-        ("name", pa.string()),
+        ("attack", pa.string()),
         ("metric", pa.string()),
         ("value", pa.float64()),
         ("ci_low", pa.float64()),
@@ -36,7 +36,7 @@ TREND = pa.schema(
         ("status", pa.string()),
     ]
 )
-"""The columns that a trend must have. Where it has `family` and `stratum`, only attacks count."""
+"""The columns that a trend must have. With `family` and `population`, only attacks count."""
 
 
 @dataclass(frozen=True)

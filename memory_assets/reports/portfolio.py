@@ -42,8 +42,8 @@ def _by_subject(found: PortfolioInput, metric: str) -> dict[str, dict[tuple[str,
     by: dict[str, dict[tuple[str, str], dict]] = {}
     for row in attacks_of(found.trend, metric):
         own = by.setdefault(row["subject"], {})
-        own.pop((row["model_version"], row["name"]), None)
-        own[row["model_version"], row["name"]] = row
+        own.pop((row["model_version"], row["attack"]), None)
+        own[row["model_version"], row["attack"]] = row
     return {
         subject: dict(sorted(own.items(), key=lambda i, s=subject: released.get((s, i[0][0]), -1)))
         for subject, own in by.items()

@@ -21,7 +21,7 @@ from memory_assets.reports.tables import (
     pivot,
     table,
 )
-from memory_assets.reports.translated import retold
+from memory_assets.reports.translated import translated
 from memory_assets.results.estimate import Control, Measurement
 
 _MOST_EXPOSED = 12
@@ -152,7 +152,7 @@ def utility(found: ReportInput, t: Catalogue) -> Html | None:
 
 
 def _found_by(control: Control, t: Catalogue) -> str:
-    told = t("form.gap").join(retold(control.detail, t))
+    told = t("form.gap").join(translated(control.findings, t))
     return t("control.told", name=t.name("control.name", control.control), told=told)
 
 

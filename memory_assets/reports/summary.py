@@ -17,10 +17,9 @@ from memory_assets.reports.findings import (
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.markup import Html, bullets, el, join
 from memory_assets.reports.tables import chosen, count, number, percent
-from memory_assets.reports.translated import retold
+from memory_assets.reports.translated import translated
 from memory_assets.results.estimate import Measurement
 from memory_assets.results.metrics import rate_of
-from memory_assets.results.sentences import read_back
 
 SYMBOLS = {"pass": "✓", "fail": "✕", "inconclusive": "?", "insufficient": "!", "unlimited": "–"}
 
@@ -59,7 +58,7 @@ def finding(top: Measurement | None, t: Catalogue) -> str:
 def _decisive(found: ReportInput) -> Measurement | None:
     """What the first limit that decided the verdict was held against, if it has a value."""
     verdict = found.bundle.audit.verdict
-    decided = [row.measured for row in gate_rows(found) if row.outcome == verdict and row.measured]
+    decided = [row.row for row in gate_rows(found) if row.outcome == verdict and row.row]
     return next(iter(resolved(decided)), None)
 
 
@@ -188,10 +187,8 @@ def _meaning(found: ReportInput, t: Catalogue) -> Html:
 
 def _declared(found: ReportInput, t: Catalogue) -> Html | None:
     """What the owner declared of the attacker, which bounds all that the page says."""
-    said = read_back(found.bundle.audit.reason)
-    if not said or said[0].key != "verdict.declared":
-        return None
-    return el("p", retold(found.bundle.audit.reason, t)[0])
+    declared = [f for f in found.bundle.audit.findings if f.key == "verdict.declared"]
+    return el("p", *translated(declared, t)) if declared else None
 
 
 def summary(found: ReportInput, t: Catalogue) -> Html:

@@ -1,27 +1,32 @@
-"""What an audit wrote down in English, said in the reader's language and with the page's names."""
+"""Findings in the reader's language, with the names that the page gives to what they name."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from memory_assets.reports.catalogue import Catalogue
 from memory_assets.reports.tables import metric_label
-from memory_assets.results.sentences import read_back, tell
+from memory_assets.results.findings import LEGACY, Finding, render
 
 
-def retold(text: str, t: Catalogue) -> list[str]:
-    """The sentences of a stored text; where one is not known, the text itself or why it is absent.
+def _single(found: Iterable[Finding]) -> Iterator[Finding]:
+    """Each by itself, those about limits too, which are one finding together."""
+    for one in found:
+        limits = one.parameters.get("limits") if one.key == "verdict.limits" else None
+        if isinstance(limits, tuple):
+            yield from (limit for limit in limits if isinstance(limit, Finding))
+        else:
+            yield one
 
-    A sentence that came from elsewhere stays on the English page and is not put on another one.
-    """
-    said = read_back(text)
-    if said is None:
-        return [text if t.lang == "en" else t("control.unread")]
 
-    def rename(field: str, value: str) -> str:
-        match field:
-            case "attack":
+def translated(found: Iterable[Finding], t: Catalogue) -> list[str]:
+    """A sentence a finding; on a page in another language than English, where a sentence of an
+    older version is known by its English words alone, that it is so."""
+
+    def rename(parameter: str, value: str) -> str:
+        match parameter:
+            case "attack" | "attacks":
                 return t.name("attack", value)
-            case "attacks":
-                return t("form.separator").join(t.name("attack", a) for a in value.split(", "))
             case "metric":
                 return metric_label(value, t)
             case "control":
@@ -30,4 +35,7 @@ def retold(text: str, t: Catalogue) -> list[str]:
                 return t.texts.get(f"status.{value.replace(' ', '_')}_note", value)
         return value
 
-    return [tell(one, t.lang, rename) for one in said]
+    return [
+        t("control.unread") if one.key == LEGACY and t.lang != "en" else render(one, t.lang, rename)
+        for one in _single(found)
+    ]

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from memory_assets.results.findings import Finding, render_all
+
 Status = Literal["ok", "unresolvable", "vacuous", "at_ceiling", "not_run"]
 """`unresolvable`: this sample cannot show a rate so small. `vacuous`: a bound that bounds nothing.
 `at_ceiling`: as large as this sample can ever show, the truth may be larger. `not_run`: no attempt.
@@ -69,9 +71,11 @@ def number(value: float | None) -> float:
 class Measurement:
     """One row of the table `measurements`: what was measured, by which formula, and how surely.
 
-    `family` groups instruments (membership, memorization, information, epsilon, utility, gate,
+    `family` groups instruments (membership, memorization, information, epsilon, utility,
     extraction, exposure), `name` is the attack or estimator in its registry, `metric` what it
-    reports (auc, tpr_at_fpr_0.01), `unit` one of probability, nats, bits or count.
+    reports (auc, tpr_at_fpr_0.01), `unit` one of probability, nats, bits or count. `least_few` and
+    `least_spread` are the least true values that its sample would have shown at 80% power, where
+    some records leak wholly and where all leak a little; None where no power is known of it.
     """
 
     family: str
@@ -81,15 +85,22 @@ class Measurement:
     estimate: Estimate
     formula_version: int
     stratum: str = "all"
+    least_few: float | None = None
+    least_spread: float | None = None
 
 
 @dataclass(frozen=True)
 class Control:
-    """One row of the table `controls`: is this audit valid? `detail` is one sentence in words."""
+    """One row of the table `controls`: is this audit valid? `findings` say what was seen."""
 
     control: str
     passed: bool
     value: float | None
     ci_low: float | None
     ci_high: float | None
-    detail: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def detail(self) -> str:
+        """The findings in English."""
+        return render_all(self.findings)

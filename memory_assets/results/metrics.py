@@ -148,9 +148,23 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
 """By name, without a rate."""
 
 
-def _split(name: str) -> tuple[str, float | None]:
+def split(name: str) -> tuple[str, float | None]:
+    """A name as rows have it in its metric and its rate, if it has one.
+
+    >>> split("tpr_at_fpr_0.01"), split("auc")
+    (('tpr_at_fpr', 0.01), ('auc', None))
+    """
     found = _RATE.fullmatch(name)
     return (found["stem"], float(found["rate"])) if found else (name, None)
+
+
+def joined(metric: str, rate: float | None) -> str:
+    """The name that `split` takes apart.
+
+    >>> joined("tpr_at_fpr", 0.01)
+    'tpr_at_fpr_0.01'
+    """
+    return metric if rate is None else f"{metric}_{rate:g}"
 
 
 def find(name: str) -> Metric | None:
@@ -161,7 +175,7 @@ def find(name: str) -> Metric | None:
     >>> find("tpr_at_fpr") is None
     True
     """
-    stem, rate = _split(name)
+    stem, rate = split(name)
     metric = METRICS.get(stem)
     return metric if metric is not None and metric.at_rate == (rate is not None) else None
 
@@ -172,7 +186,7 @@ def rate_of(name: str) -> float | None:
     >>> rate_of("tpr_at_fpr_0.01"), rate_of("auc")
     (0.01, None)
     """
-    return _split(name)[1]
+    return split(name)[1]
 
 
 def false_positive_rate(name: str) -> float | None:
@@ -203,8 +217,8 @@ def as_in_rows(name: str) -> str:
     >>> as_in_rows("tpr_at_fpr_1e-2")
     'tpr_at_fpr_0.01'
     """
-    stem, rate = _split(name)
-    return stem if rate is None else f"{stem}_{rate:g}"
+    stem, rate = split(name)
+    return joined(stem, rate)
 
 
 def chance(name: str) -> float | None:
@@ -226,7 +240,7 @@ def metric_named(name: str) -> Metric:
         InputError: there is no such metric, its rate is missing or impossible, or it is none that
             a model could be held to.
     """
-    stem, rate = _split(name)
+    stem, rate = split(name)
     metric = find(name)
     if metric is None and stem in METRICS:
         at_rate = METRICS[stem].at_rate
@@ -245,9 +259,9 @@ def metric_named(name: str) -> Metric:
 
 
 def _meant(name: str) -> str:
-    stem = _split(name)[0]
+    stem = split(name)[0]
     known = [m.name + ("_0.01" if m.at_rate else "") for m in _METRICS if m.worse is not None]
-    plain = {_split(k)[0]: k for k in known}
+    plain = {split(k)[0]: k for k in known}
     near = [plain[m] for m in difflib.get_close_matches(stem, list(plain), n=3, cutoff=0.5)]
     if near:
         return f"did you mean {' or '.join(near)}?"

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_assets.results.estimate import Control
+from memory_assets.results.findings import Finding, finding
 from memory_assets.results.metrics import own_false_positive_rate
-from memory_assets.results.sentences import said_together, say
 from memory_assets.validity.blind_features import LABEL, Columns, as_columns
 from memory_assets.validity.blind_judges import by_ridge, by_trees, draw_folds, likeness
 from memory_assets.validity.exchange import Told, columns_apart, relabel_pairs
-from memory_assets.validity.scoring import FAMILY_LEVEL, percent
+from memory_assets.validity.scoring import FAMILY_LEVEL
 
 _MOST_PAIRS = {"ridge": 1_000, "trees": 1_500}
 _FEWEST_PAIRS = 20
@@ -36,18 +36,18 @@ def gated_rates(gate: Mapping[str, float]) -> dict[float, float]:
     return {rate: gate[metric] for metric, rate in rates.items() if rate is not None}
 
 
-def reached(rates: Mapping[float, float], limits: Mapping[float, float]) -> str:
+def reached(rates: Mapping[float, float], limits: Mapping[float, float]) -> tuple[Finding, ...]:
     """What a judge finds at the gated rates, or without a gate at the usual ones."""
     told = []
     for fpr in sorted(limits or rates):
         if fpr not in rates or (not limits and fpr == 0):
             continue
-        values = {"tpr": percent(rates[fpr]), "fpr": percent(fpr)}
-        limit = {"limit": percent(limits[fpr])} if fpr in limits else {}
-        told.append(say("reached.limited" if limit else "reached.rate", **values, **limit))
+        values = {"tpr": rates[fpr], "fpr": fpr}
+        limit = {"limit": limits[fpr]} if fpr in limits else {}
+        told.append(finding("reached.limited" if limit else "reached.rate", **values, **limit))
     if rates.get(0.0, 0.0) > 0 and (not limits or 0.0 not in limits):
-        told.append(say("reached.clean", tpr=percent(rates[0.0])))
-    return said_together(told)
+        told.append(finding("reached.clean", tpr=rates[0.0]))
+    return tuple(told)
 
 
 def asked_rates(limits: Iterable[float]) -> tuple[float, ...]:
@@ -56,17 +56,17 @@ def asked_rates(limits: Iterable[float]) -> tuple[float, ...]:
 
 
 def verdict(
-    judges: Mapping[str, Told], column: tuple[float, str], level: float
-) -> tuple[bool, Told, str]:
-    """Whether no judge tells the sides apart, the most telling one, and who told in words.
+    judges: Mapping[str, Told], column: tuple[float, Finding], level: float
+) -> tuple[bool, Told, tuple[Finding, ...]]:
+    """Whether no judge tells the sides apart, the most telling one, and who told.
 
-    `column` is the p-value of the most telling column and a sentence that names it.
+    `column` is the p-value of the most telling column and the finding that names it.
     """
     best = min(judges, key=lambda name: judges[name].p)
     told, share = judges[best], level / (len(judges) + 1)
-    by = [say(f"judge.{name}") for name, each in judges.items() if each.p <= share]
+    by = [finding(f"judge.{name}") for name, each in judges.items() if each.p <= share]
     by += [column[1]] if column[0] <= share else []
-    return not by, told, said_together(by)
+    return not by, told, tuple(by)
 
 
 def _checked(
@@ -83,7 +83,7 @@ def _checked(
 
 def _judges(
     columns: Columns, side: NDArray, fprs: tuple[float, ...], seed: int
-) -> tuple[dict[str, Told], tuple[float, str]]:
+) -> tuple[dict[str, Told], tuple[float, Finding]]:
     few = min(len(side), _MOST_PAIRS["ridge"])
     labels = relabel_pairs(side, seed)
     share = FAMILY_LEVEL / 3
@@ -99,7 +99,9 @@ def _judges(
     trees = by_trees(columns.values, folds, lambda _: labels, fprs, share, seed)
     p, column = columns_apart(columns.values, labels)
     source = columns.source[column] if len(columns.source) else LABEL
-    named = say("judge.label") if source == LABEL else say("judge.column", number=source + 1)
+    named = (
+        finding("judge.label") if source == LABEL else finding("judge.column", number=source + 1)
+    )
     return {"ridge": ridge, "trees": trees}, (p, named)
 
 
@@ -124,8 +126,8 @@ def blind_baseline(
     x, side, y = _checked(x, side, y)
     pairs = len(side)
     if pairs < _FEWEST_PAIRS:
-        detail = say("blind.too_few", pairs=pairs, needed=_FEWEST_PAIRS)
-        return Control("blind_baseline", False, None, None, None, detail)
+        detail = finding("blind.too_few", pairs=pairs, needed=_FEWEST_PAIRS)
+        return Control("blind_baseline", False, None, None, None, (detail,))
     drawn = np.random.default_rng([seed, 0x5AB]).permutation(pairs)[: _MOST_PAIRS["trees"]]
     columns = as_columns(x[drawn], None if y is None else y[drawn], seed)
     limits = gated_rates(gate or {})
@@ -133,13 +135,17 @@ def blind_baseline(
     passed, told, by = verdict(judges, column, FAMILY_LEVEL)
     low, high = max(told.auc - told.half, 0.0), min(told.auc + told.half, 1.0)
     values = {"value": told.auc, "low": low, "high": high, "reached": reached(told.rates, limits)}
-    detail = say("blind.alike", **values) if passed else say("blind.apart", judge=by, **values)
+    detail = (
+        finding("blind.alike", **values) if passed else finding("blind.apart", judge=by, **values)
+    )
+    found = [detail]
     if len(drawn) < pairs or columns.looked_at < columns.there:
-        detail += " " + say(
+        sampled = finding(
             "blind.sampled",
             pairs=len(drawn),
             pairs_there=pairs,
             columns=columns.looked_at,
             columns_there=columns.there,
         )
-    return Control("blind_baseline", passed, told.auc, low, high, detail)
+        found.append(sampled)
+    return Control("blind_baseline", passed, told.auc, low, high, tuple(found))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from memory_assets.pool.signals import Signals
-from memory_assets.results.sentences import say
+from memory_assets.results.findings import Finding, finding
 from memory_assets.validity.resemblance import Margins, Statistic, member_accuracy, unseen
 
 _TURNED = 1.5
@@ -67,7 +67,7 @@ def likely_cause(
     look: Margins | None,
     found: Mapping[str, Statistic],
     level: float,
-) -> str:
+) -> Finding:
     """A sentence on what most likely is wrong, and the one thing to do."""
     sides = {name: each.side(level) for name, each in found.items()}
     if sides["accuracy"] < 0:
@@ -75,22 +75,22 @@ def likely_cause(
         shadows, _, _ = unseen(pool)
         usual = float(shadows.mean())
         if renamed is not None and renamed >= (usual + _accuracy(target)) / 2:
-            return say("cause.classes")
+            return finding("cause.classes")
         if float(member_accuracy(target)[0]) < usual:
-            return say("cause.preprocessing")
+            return finding("cause.preprocessing")
     if look is None or sides.get("gap", 0) >= 0 or look.gap <= 0:
         return _recipe(sides)
     missing = float(look.inside[:-1].mean() - look.inside[-1]) / look.gap
     more = float(look.outside[-1] - look.outside[:-1].mean()) / look.gap
     if missing + more >= _TURNED:
-        return say("cause.swapped")
+        return finding("cause.swapped")
     if more > 0:
-        return say("cause.list" if missing > more / 2 else "cause.contaminated")
+        return finding("cause.list" if missing > more / 2 else "cause.contaminated")
     unseen_fit = not any(sides[name] for name in ("accuracy", "loss", "non_members"))
-    return say("cause.list") if unseen_fit else _recipe(sides)
+    return finding("cause.list") if unseen_fit else _recipe(sides)
 
 
-def _recipe(sides: Mapping[str, int]) -> str:
+def _recipe(sides: Mapping[str, int]) -> Finding:
     members = sides.get("members", 0)
     more = members > 0 or (members == 0 and sides["loss"] < 0)
-    return say("cause.recipe_more" if more else "cause.recipe")
+    return finding("cause.recipe_more" if more else "cause.recipe")

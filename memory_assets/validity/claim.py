@@ -6,16 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from memory_assets.results.sentences import say
+from memory_assets.results.findings import Finding, finding
 from memory_assets.statistics.epsilon import EpsilonBound
 
 
 @dataclass(frozen=True)
 class ClaimCheck:
-    """A claimed epsilon held against a lower bound. `in_words` is one sentence for the report."""
+    """A claimed epsilon held against a lower bound. `found` says which, and by how much."""
 
     verdict: Literal["falsified", "not falsified"]
-    in_words: str
+    found: Finding
 
 
 def check_claim(claimed: float, bound: EpsilonBound) -> ClaimCheck:
@@ -30,9 +30,9 @@ def check_claim(claimed: float, bound: EpsilonBound) -> ClaimCheck:
     told = {"claimed": claimed, "delta": bound.delta}
     if shown > claimed:
         key = "falsified_gaussian" if bound.method == "gaussian_dp" else "falsified"
-        return ClaimCheck("falsified", say(f"claim.{key}", shown=shown, **told))
+        return ClaimCheck("falsified", finding(f"claim.{key}", shown=shown, **told))
     if claimed >= bound.ceiling:
-        words = say("claim.untested", ceiling=bound.ceiling, **told)
+        found = finding("claim.untested", ceiling=bound.ceiling, **told)
     else:
-        words = say("claim.open", shown=shown, ceiling=bound.ceiling, **told)
-    return ClaimCheck("not falsified", words)
+        found = finding("claim.open", shown=shown, ceiling=bound.ceiling, **told)
+    return ClaimCheck("not falsified", found)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from memory_assets.results.estimate import Control
-from memory_assets.results.sentences import say
-from memory_assets.validity.scoring import FAMILY_LEVEL, percent, right_more_often
+from memory_assets.results.findings import Finding, finding
+from memory_assets.validity.scoring import FAMILY_LEVEL, right_more_often
 
 _MOST_CLASSES = 1_000
 _PERMUTED = 1_000
@@ -24,19 +24,19 @@ _PERMUTED = 1_000
 
 def _unrelated(
     predicted: NDArray[np.integer], labels: NDArray[np.integer], rng: np.random.Generator
-) -> str:
-    """What is to be said where as many answers are right by permuted labels; "" where fewer are.
+) -> Finding | None:
+    """What is found where as many answers are right by permuted labels; None where fewer are.
 
     A model that answers always the same says nothing about labels, and is left to other controls.
     """
     if len(labels) < 2 or np.ptp(predicted) == 0:
-        return ""
+        return None
     own = int((predicted == labels).sum())
     chance = [int((predicted == rng.permutation(labels)).sum()) for _ in range(_PERMUTED)]
     if (1 + sum(k >= own for k in chance)) / (1 + _PERMUTED) <= FAMILY_LEVEL:
-        return ""
+        return None
     told = own / len(labels), float(np.mean(chance)) / len(labels)
-    return say("class_order.unrelated", accuracy=percent(told[0]), chance=percent(told[1]))
+    return finding("class_order.unrelated", accuracy=told[0], chance=told[1])
 
 
 def class_order(
@@ -55,11 +55,11 @@ def class_order(
     """
     right = predicted == labels
     accuracy = float(right.mean())
-    passed = Control("class_order", True, accuracy, None, None, say("class_order.passed"))
+    passed = Control("class_order", True, accuracy, None, None, (finding("class_order.passed"),))
     if own is not None:
         rng = np.random.default_rng([seed, 0x1AB])
         if detail := _unrelated(predicted[own], labels[own], rng):
-            passed = Control("class_order", False, accuracy, None, None, detail)
+            passed = Control("class_order", False, accuracy, None, None, (detail,))
     if classes > _MOST_CLASSES or len(labels) < 4:
         return passed
     order = np.random.default_rng([seed, 0xC1A]).permutation(len(labels))
@@ -72,6 +72,6 @@ def class_order(
     level = FAMILY_LEVEL / 2
     if not all(right_more_often(renamed, other, level) for other in (right[judge], common)):
         return passed
-    told = {"accuracy": percent(accuracy), "renamed": percent(float(renamed.mean()))}
-    detail = say("class_order.failed", **told)
-    return Control("class_order", False, accuracy, None, None, detail)
+    told = {"accuracy": accuracy, "renamed": float(renamed.mean())}
+    detail = finding("class_order.failed", **told)
+    return Control("class_order", False, accuracy, None, None, (detail,))

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from memory_assets.results.estimate import Control, Measurement
-from memory_assets.results.sentences import say
+from memory_assets.results.findings import finding
 from memory_assets.validity.scope import concerns
 from memory_assets.validity.shadow_leak import ShadowLeak
 from memory_assets.validity.verdict import Gate, decide, gated
@@ -45,8 +45,8 @@ def instrument(
     """
 
     def found(passed: bool, name: str, **values: object) -> Control:
-        detail = say(f"instrument.{name}", **values)
-        return Control("instrument", passed, None, None, None, detail)
+        detail = finding(f"instrument.{name}", **values)
+        return Control("instrument", passed, None, None, None, (detail,))
 
     asked = [
         metric

@@ -13,13 +13,12 @@ import numpy as np
 
 from memory_assets.pool.signals import Signals
 from memory_assets.results.estimate import Control, Estimate, number
-from memory_assets.results.sentences import say
+from memory_assets.results.findings import finding
 from memory_assets.statistics.roc import Roc
 from memory_assets.validity.scoring import (
     FAMILY_LEVEL,
     Attacks,
     attack_aucs,
-    percent,
     right_more_often,
 )
 
@@ -41,7 +40,7 @@ def member_list_of_texts(scores: Mapping[str, Roc]) -> Control:
     level = FAMILY_LEVEL / max(len(asked), 1)
     found = {name: roc.auc(1 - level) for name, roc in asked.items()}
     if not found:
-        return Control("member_list", True, None, None, None, say("member_list.passed"))
+        return Control("member_list", True, None, None, None, (finding("member_list.passed"),))
     return _pointed(found)
 
 
@@ -49,10 +48,10 @@ def _pointed(found: Mapping[str, Estimate]) -> Control:
     """Whether an attack points at what the list leaves out."""
     name, least = min(found.items(), key=lambda item: number(item[1].ci_high))
     low, high, value = (number(x) for x in (least.ci_low, least.ci_high, least.value))
-    detail = say("member_list.passed")
+    detail = finding("member_list.passed")
     if high < 0.5:
-        detail = say("member_list.attack", attack=name, value=value, low=low, high=high)
-    return Control("member_list", high >= 0.5, value, low, high, detail)
+        detail = finding("member_list.attack", attack=name, value=value, low=low, high=high)
+    return Control("member_list", high >= 0.5, value, low, high, (detail,))
 
 
 def member_list(attacks: Attacks, pool: Signals, target: Signals) -> Control:
@@ -69,6 +68,6 @@ def member_list(attacks: Attacks, pool: Signals, target: Signals) -> Control:
     members, others = _right(target)
     if not pointed.passed or not right_more_often(others, members, level / 2):
         return pointed
-    shares = percent(float(members.mean())), percent(float(others.mean()))
-    detail = say("member_list.accuracy", members=shares[0], others=shares[1])
-    return replace(pointed, passed=False, detail=detail)
+    shares = float(members.mean()), float(others.mean())
+    detail = finding("member_list.accuracy", members=shares[0], others=shares[1])
+    return replace(pointed, passed=False, findings=(detail,))

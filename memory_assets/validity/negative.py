@@ -18,7 +18,7 @@ import numpy as np
 
 from memory_assets.pool.signals import Signals
 from memory_assets.results.estimate import Control, Estimate, number
-from memory_assets.results.sentences import say
+from memory_assets.results.findings import finding
 from memory_assets.validity.scoring import FAMILY_LEVEL, Attacks, attack_aucs
 
 
@@ -57,21 +57,19 @@ def negative_control(attacks: Attacks, pool: Signals, target: Signals, seed: int
     """
     confidence = 1 - FAMILY_LEVEL / (2 * max(len(attacks), 1))
     side = target.side[0]
-    runs = {
-        say("setting.permuted"): replace(target, side=_permuted(side, seed)[None].astype(np.uint8)),
-    }
+    permuted = replace(target, side=_permuted(side, seed)[None].astype(np.uint8))
+    runs = [(finding("setting.permuted"), permuted)]
     if pool.models:
         model = _bystander(pool, side)
-        what = say("setting.bystander", model=model)
-        runs = {what: one_model(pool, model, side), **runs}
-    found = {
-        (name, what): estimate
-        for what, run in runs.items()
+        runs.insert(0, (finding("setting.bystander", model=model), one_model(pool, model, side)))
+    found = [
+        (name, what, estimate)
+        for what, run in runs
         for name, estimate in attack_aucs(attacks, pool, run, confidence).items()
-    }
-    (name, what), worst = max(found.items(), key=lambda item: _distance(item[1]))
+    ]
+    name, what, worst = max(found, key=lambda one: _distance(one[2]))
     low, high, value = (number(x) for x in (worst.ci_low, worst.ci_high, worst.value))
     passed = low <= 0.5 <= high
     found_out = {"attack": name, "setting": what, "value": value, "low": low, "high": high}
-    detail = say(f"negative.{'passed' if passed else 'failed'}", **found_out)
-    return Control("negative", passed, value, low, high, detail)
+    detail = finding(f"negative.{'passed' if passed else 'failed'}", **found_out)
+    return Control("negative", passed, value, low, high, (detail,))

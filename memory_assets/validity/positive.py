@@ -17,7 +17,7 @@ from scipy.special import expit
 
 from memory_assets.pool.signals import Answers, Signals
 from memory_assets.results.estimate import Control, number
-from memory_assets.results.sentences import say
+from memory_assets.results.findings import finding
 from memory_assets.validity.scoring import FAMILY_LEVEL, Attacks, attack_aucs
 
 _DEVIATIONS = 3.0
@@ -71,18 +71,18 @@ def positive_control(
     """
     confidence = 1 - FAMILY_LEVEL / max(len(attacks), 1)
     if overfitted is None:
-        what = say("memorizer.made_up")
+        what = finding("memorizer.made_up")
         pool, target = memorisers(pool, np.asarray(side))
     else:
-        what, target = say("memorizer.overfitted"), overfitted
+        what, target = finding("memorizer.overfitted"), overfitted
     found = attack_aucs(attacks, pool, target, confidence)
     name, least = min(found.items(), key=lambda item: number(item[1].ci_low))
     low, high, value = (number(x) for x in (least.ci_low, least.ci_high, least.value))
     blind = [each for each, estimate in found.items() if number(estimate.ci_low) <= 0.5]
     told = {"memorizer": what, "value": value, "low": low, "high": high, "attack": name}
     detail = (
-        say("positive.failed", attacks=", ".join(blind), **told)
+        finding("positive.failed", attacks=blind, **told)
         if blind
-        else say("positive.passed", **told)
+        else finding("positive.passed", **told)
     )
-    return Control("positive", not blind, value, low, high, detail)
+    return Control("positive", not blind, value, low, high, (detail,))

@@ -10,7 +10,7 @@ import numpy as np
 
 from memory_assets.pool.signals import Signals
 from memory_assets.results.estimate import Control
-from memory_assets.results.sentences import say
+from memory_assets.results.findings import finding
 
 
 def precision(pool: Signals, target: Signals) -> Control:
@@ -18,9 +18,9 @@ def precision(pool: Signals, target: Signals) -> Control:
     floor = max(float(s.floor.max(initial=0.0)) for s in (pool, target))
     scores = target.pairs.score[0]
     if np.ptp(scores) == 0:
-        detail = say("precision.constant")
+        detail = finding("precision.constant")
     elif floor > 0:
-        detail = say("precision.rounded", floor=floor)
+        detail = finding("precision.rounded", floor=floor)
     else:
-        detail = say("precision.whole")
-    return Control("precision", True, floor or None, None, None, detail)
+        detail = finding("precision.whole")
+    return Control("precision", True, floor or None, None, None, (detail,))

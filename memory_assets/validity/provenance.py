@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from memory_assets.models.checkpoints import Manifest
 from memory_assets.results.estimate import Control
-from memory_assets.results.sentences import say
+from memory_assets.results.findings import finding
 
 
 def provenance(
@@ -17,7 +17,7 @@ def provenance(
     """
 
     def found(passed: bool, key: str) -> Control:
-        return Control("provenance", passed, None, None, None, say(f"provenance.{key}"))
+        return Control("provenance", passed, None, None, None, (finding(f"provenance.{key}"),))
 
     if manifest is None:
         return found(True, "no_manifest")

@@ -13,35 +13,37 @@ import numpy as np
 
 from memory_assets.pool.signals import Signals
 from memory_assets.results.estimate import Control
-from memory_assets.results.sentences import said_together, say
+from memory_assets.results.findings import Finding, finding
 from memory_assets.validity.causes import likely_cause
 from memory_assets.validity.resemblance import Margins, Statistic, margins, statistics, unseen
-from memory_assets.validity.scoring import FAMILY_LEVEL, percent
+from memory_assets.validity.scoring import FAMILY_LEVEL
 
 FEWEST_MODELS = 4
 
 
-def _flagged(found: dict[str, Statistic], level: float) -> list[str]:
+def _flagged(found: dict[str, Statistic], level: float) -> list[Finding]:
     """The false positive rates reached at the shadows' thresholds, where not as nominal."""
     told = []
     for name, each in found.items():
         if name.startswith("flagged_") and each.side(level):
             rate = float(np.sin(each.target) ** 2)
             nominal = float(name.removeprefix("flagged_"))
-            told.append(say("quality.flagged", rate=percent(rate), nominal=percent(nominal)))
+            told.append(finding("quality.flagged", rate=rate, nominal=nominal))
     return told
 
 
-def _quality(found: dict[str, Statistic], look: Margins | None, models: int, level: float) -> str:
+def _quality(
+    found: dict[str, Statistic], look: Margins | None, models: int, level: float
+) -> tuple[Finding, ...]:
     accuracy, loss = found["accuracy"], found["loss"]
     low, high = accuracy.interval(level)
     loss_low, loss_high = loss.interval(level)
     told = [
-        say(
+        finding(
             "quality.seen",
-            accuracy=percent(accuracy.target),
-            low=percent(max(low, 0.0)),
-            high=percent(min(high, 1.0)),
+            accuracy=accuracy.target,
+            low=max(low, 0.0),
+            high=min(high, 1.0),
             loss=np.exp(loss.target),
             loss_low=np.exp(loss_low),
             loss_high=np.exp(loss_high),
@@ -49,7 +51,7 @@ def _quality(found: dict[str, Statistic], look: Margins | None, models: int, lev
         )
     ]
     if look is None:
-        return said_together(told)
+        return tuple(told)
     numbers = {}
     for name, expected in (("members", look.expected_in), ("non_members", look.expected_out)):
         low, high = found[name].interval(level)
@@ -58,8 +60,8 @@ def _quality(found: dict[str, Statistic], look: Margins | None, models: int, lev
             f"{name}_low": expected + low,
             f"{name}_high": expected + high,
         }
-    told.append(say("quality.margins", **numbers))
-    return said_together(told + _flagged(found, level))
+    told.append(finding("quality.margins", **numbers))
+    return (*told, *_flagged(found, level))
 
 
 def recipe_match(pool: Signals, target: Signals) -> Control:
@@ -78,10 +80,10 @@ def recipe_match(pool: Signals, target: Signals) -> Control:
     if records < 1:
         raise ValueError("there is no record that the models did not train on")
     if not pool.models:
-        return Control("recipe_match", True, None, None, None, say("recipe_match.no_pool"))
+        return Control("recipe_match", True, None, None, None, (finding("recipe_match.no_pool"),))
     if pool.models < FEWEST_MODELS:
-        detail = say("recipe_match.too_few", models=pool.models)
-        return Control("recipe_match", False, float(mine[0]), None, None, detail)
+        detail = finding("recipe_match.too_few", models=pool.models)
+        return Control("recipe_match", False, float(mine[0]), None, None, (detail,))
     look = margins(pool, target)
     found = statistics(pool, target, look)
     level = FAMILY_LEVEL / len(found)
@@ -89,11 +91,11 @@ def recipe_match(pool: Signals, target: Signals) -> Control:
     quality = _quality(found, look, pool.models, level)
     if outside:
         named = dict.fromkeys(name.split("_0")[0] for name in outside)  # one name for both rates
-        where = said_together([say(f"outside.{name}") for name in named])
+        where = tuple(finding(f"outside.{name}") for name in named)
         cause = likely_cause(pool, target, look, found, level)
-        detail = say("recipe_match.unlike", outside=where, quality=quality, cause=cause)
+        detail = finding("recipe_match.unlike", outside=where, quality=quality, cause=cause)
     else:
-        detail = say("recipe_match.passed", quality=quality)
+        detail = finding("recipe_match.passed", quality=quality)
     low, high = found["accuracy"].interval(level)
     ends = max(low, 0.0), min(high, 1.0)
-    return Control("recipe_match", not outside, float(mine[0]), *ends, detail)
+    return Control("recipe_match", not outside, float(mine[0]), *ends, (detail,))

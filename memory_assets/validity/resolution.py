@@ -15,9 +15,8 @@ import math
 from collections.abc import Sequence
 
 from memory_assets.results.estimate import Control, Measurement
-from memory_assets.results.sentences import said_together, say
+from memory_assets.results.findings import finding
 from memory_assets.statistics.intervals import clean_probes, open_rate
-from memory_assets.validity.scoring import percent
 from memory_assets.validity.verdict import Gate, as_at_most, gated
 
 
@@ -39,22 +38,21 @@ def resolution(measurements: Sequence[Measurement], gate: Gate) -> Control:
             continue
         for estimate, most in rows:
             if estimate.status == "unresolvable":
-                short.append(say("shortage.unseen", metric=metric, records=estimate.n))
+                short.append(finding("shortage.unseen", metric=metric, records=estimate.n))
                 break
             if estimate.k is None or not 0 < most < 1:
                 continue
             open_rates.append(open_rate(estimate.n))
             smallest = min(smallest, estimate.n)
             if estimate.n < (needed := clean_probes(most)):
-                limit = percent(threshold)
                 there = {"needed": needed, "records": estimate.n}
-                short.append(say("shortage.needs", metric=metric, limit=limit, **there))
+                short.append(finding("shortage.needs", metric=metric, limit=threshold, **there))
                 break
     value = max(open_rates, default=None)
     if short:
-        detail = say("resolution.short", shortage=said_together(short))
+        detail = finding("resolution.short", shortage=short)
     elif value is None:
-        detail = say("resolution.settled" if settled else "resolution.no_rate")
+        detail = finding("resolution.settled" if settled else "resolution.no_rate")
     else:
-        detail = say("resolution.enough", records=smallest, rate=percent(value))
-    return Control("resolution", not short, value, None, None, detail)
+        detail = finding("resolution.enough", records=smallest, rate=value)
+    return Control("resolution", not short, value, None, None, (detail,))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from memory_assets.results.estimate import Estimate, Measurement
+from memory_assets.results.estimate import Measurement
 from memory_assets.results.formulas import POWER
 from memory_assets.results.metrics import own_false_positive_rate
 from memory_assets.statistics import power
 
-FAMILY = "power"
-"""The family of rows that say what the sample behind others would have shown."""
 _OF = ("membership", "extraction")
 _HITS = ("extraction_rate", "secret_extraction_rate")
 
@@ -93,25 +91,15 @@ def sensitivity_of(
     return sensitivity(row.metric, limit, *sides(measurements, row), models)
 
 
-def least_seen(measurements: Sequence[Measurement], models: int | None) -> list[Measurement]:
-    """Beside each figure of which the power is known, the least leaks that would have been seen.
+def with_least_seen(
+    measurements: Sequence[Measurement], models: int | None
+) -> tuple[Measurement, ...]:
+    """The same rows, each of which the power is known with the least leaks it would have shown."""
 
-    Rows of the family `power` with the figure's name, stratum and n: `<metric>:few` where some
-    records leak wholly, `<metric>:spread` where all leak a little. What no leak would have shown
-    has no row.
-    """
-    found = []
-    for row in measurements:
+    def beside(row: Measurement) -> Measurement:
         if row.family not in _OF or row.estimate.status == "not_run":
-            continue
+            return row
         can = sensitivity(row.metric, None, *sides(measurements, row), models)
-        for shape in ("few", "spread"):
-            if can is not None and (least := getattr(can, shape)) is not None:
-                estimate = Estimate(least, None, None, n=row.estimate.n)
-                metric = f"{row.metric}:{shape}"
-                found.append(
-                    Measurement(
-                        FAMILY, row.name, metric, row.unit, estimate, POWER.version, row.stratum
-                    )
-                )
-    return found
+        return row if can is None else replace(row, least_few=can.few, least_spread=can.spread)
+
+    return tuple(beside(row) for row in measurements)

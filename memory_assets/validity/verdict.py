@@ -15,26 +15,23 @@ as its limit, and all is the other way round: its rows are judged in the mirror 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import scipy
 
 from memory_assets.errors import InputError
 from memory_assets.results.estimate import Control, Estimate, Measurement, Verdict
-from memory_assets.results.formulas import GATE, together
+from memory_assets.results.findings import Finding, finding, render_all
+from memory_assets.results.formulas import GATE
+from memory_assets.results.gate_results import GateResult, Outcome, verdict_of
 from memory_assets.results.metrics import Metric, find, own_false_positive_rate, refuse_guessing
-from memory_assets.results.sentences import say
 from memory_assets.statistics import power
 from memory_assets.statistics.intervals import CONFIDENCE, clopper_pearson
 from memory_assets.validity.scope import concerns, rests_on_shadows
-from memory_assets.validity.scoring import percent
 from memory_assets.validity.sensitivity import Sensitivity, sensitivity_of
 
 _MOST_RECORDS = 10**9
-
-Outcome = Literal["pass", "fail", "inconclusive"]
 
 
 @dataclass(frozen=True)
@@ -59,35 +56,17 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class GateResult:
-    """One limit and the row that decided: its `estimate` carries the widened lower end.
-
-    `records_needed` would settle an inconclusive one at 80% power; None where no number would or it
-    is settled. `detectable` is the least true value that would be seen at 80% power.
-    """
-
-    metric: str
-    threshold: float
-    outcome: Outcome
-    row: Measurement | None
-    records_needed: int | None
-    sentence: str
-    detectable: float | None = None
-
-
-@dataclass(frozen=True)
 class Decision:
-    """The verdict with its reason in words, and the gate as rows of the family `gate`.
-
-    For every gated metric there is a row of that metric, `name` being the attack that decided; one
-    `<metric>:threshold`; where it is known, one `<metric>:detectable`; and, where more records
-    would settle it, one `<metric>:records_needed`.
-    """
+    """The verdict, what became of each limit, and why, as findings."""
 
     verdict: Verdict
-    reason: str
-    gate_measurements: tuple[Measurement, ...]
+    findings: tuple[Finding, ...]
     results: tuple[GateResult, ...]
+
+    @property
+    def reason(self) -> str:
+        """The findings in English."""
+        return render_all(self.findings)
 
 
 def gated(measurements: Sequence[Measurement], metric: str) -> list[Measurement]:
@@ -96,9 +75,9 @@ def gated(measurements: Sequence[Measurement], metric: str) -> list[Measurement]
     Raises:
         InputError: nothing measured has that name.
     """
-    rows = [m for m in measurements if m.metric == metric and m.family != "gate"]
+    rows = [m for m in measurements if m.metric == metric]
     if not rows:
-        there = sorted({m.metric for m in measurements if m.family != "gate"})
+        there = sorted({m.metric for m in measurements})
         raise InputError(
             f"gate.{metric}: no such metric was measured; expected one of {', '.join(there)}"
         )
@@ -188,19 +167,15 @@ def _settling(rows: Sequence[Measurement], limit: float, family: int) -> int | N
     return max((n for n in needed if n is not None), default=None) if None not in needed else None
 
 
-def _figure(m: Measurement, value: float) -> str:
-    return percent(value) if m.estimate.k is not None else f"{value:.3g}"
-
-
-def _told(m: Measurement) -> str:
-    e = m.estimate
+def _told(m: Measurement) -> Finding:
+    e, named = m.estimate, {"attack": m.name, "metric": m.metric}
     if e.value is None:
-        return say("told.missing", attack=m.name, status=e.status.replace("_", " "), n=e.n)
+        return finding("told.missing", status=e.status.replace("_", " "), n=e.n, **named)
     ends = {"low": e.ci_low, "high": e.ci_high}
-    known = {name: _figure(m, end) for name, end in ends.items() if end is not None}
+    known = {name: end for name, end in ends.items() if end is not None}
     missing = "interval" if len(known) == 2 else "no_ends" if not known else None
     form = missing or ("no_high" if "low" in known else "no_low")
-    return say(f"told.{form}", attack=m.name, value=_figure(m, e.value), n=e.n, **known)
+    return finding(f"told.{form}", value=e.value, n=e.n, **named, **known)
 
 
 def _opposite(value: float, metric: Metric) -> float:
@@ -240,7 +215,7 @@ def _judge(
     words = _AtLeast(limit, mirror)
     found = _judged(metric, _opposite(limit, known), mirrored, family, words, lambda _: None)
     row = None if found.row is None else mirror(found.row)
-    return replace(found, threshold=limit, row=row)
+    return replace(found, limit=limit, direction="at least", row=row)
 
 
 @dataclass(frozen=True)
@@ -251,10 +226,9 @@ class _AtMost:
     as_measured: Callable[[Measurement], Measurement] = lambda m: m
     suffix = ""
 
-    def say(self, key: str, metric: str, row: Measurement, **values: object) -> str:
-        row = self.as_measured(row)
-        told, limit = _told(row), _figure(row, self.limit)
-        return say(f"verdict.{key}{self.suffix}", metric=metric, told=told, limit=limit, **values)
+    def tell(self, key: str, metric: str, row: Measurement, **values: object) -> Finding:
+        told, key = _told(self.as_measured(row)), f"verdict.{key}{self.suffix}"
+        return finding(key, metric=metric, told=told, limit=self.limit, **values)
 
 
 @dataclass(frozen=True)
@@ -272,79 +246,60 @@ def _judged(
 ) -> GateResult:
     """The outcome where a higher value is worse."""
     if not rows:
-        sentence = say("verdict.not_run", metric=metric)
-        return GateResult(metric, limit, "inconclusive", None, None, sentence)
+        found = (finding("verdict.not_run", metric=metric),)
+        return GateResult(metric, limit, "at most", "inconclusive", None, None, found)
     rows = [replace(m, estimate=_widened(m.estimate, family)) for m in rows]
-    sides = {outcome: [] for outcome in ("pass", "fail", "inconclusive")}
+    sides: dict[Outcome, list[Measurement]] = {"pass": [], "fail": [], "inconclusive": []}
     for m in rows:
         sides[_side_of(m.estimate, limit)].append(m)
 
     def highest(candidates: list[Measurement], end: str) -> Measurement:
         return max(candidates, key=lambda m: getattr(m.estimate, end) or m.estimate.value or 0.0)
 
+    outcome: Outcome
+    needed = None
     if sides["fail"]:
-        row = highest(sides["fail"], "ci_low")
-        sentence = words.say("fail", metric, row)
-        return GateResult(metric, limit, "fail", row, None, sentence, _least(shows(row)))
-    if not sides["inconclusive"]:
-        row = highest(rows, "ci_high")
-        return _passed(metric, limit, row, shows(row), words, len(rows))
-    row = highest(sides["inconclusive"], "ci_high")
-    needed = _settling(sides["inconclusive"], limit, family)
-    bound = row.estimate.value is not None and row.estimate.ci_high is None
-    key, reach = "open_bound" if bound else "open_needs_power" if needed else "open", ""
-    can = shows(row)
-    below = (row.estimate.value or 0.0) < limit
-    if can is not None and not can.can_pass and needed and below and can.passable is not None:
-        key, reach = "open_cannot", _figure(row, can.passable)
-    sentence = words.say(key, metric, row, needed=needed, reach=reach)
-    return GateResult(metric, limit, "inconclusive", row, needed, sentence, _least(can))
-
-
-def _least(can: Sensitivity | None) -> float | None:
-    """The least leak that would be seen, whatever its shape."""
-    return None if can is None else can.spread
+        outcome, row = "fail", highest(sides["fail"], "ci_low")
+        can = shows(row)
+        found = words.tell("fail", metric, row)
+    elif not sides["inconclusive"]:
+        outcome, row = "pass", highest(rows, "ci_high")
+        can = shows(row)
+        found = _passed(metric, row, can, words, len(rows))
+    else:
+        outcome, row = "inconclusive", highest(sides["inconclusive"], "ci_high")
+        can = shows(row)
+        needed = _settling(sides["inconclusive"], limit, family)
+        found = _left_open(metric, limit, row, can, words, needed)
+    least = None if can is None else can.spread  # whatever the shape of the leak
+    return GateResult(metric, limit, "at most", outcome, row, needed, (found,), least)
 
 
 def _passed(
+    metric: str, row: Measurement, can: Sensitivity | None, words: _AtMost, rows: int
+) -> Finding:
+    if can is None or can.few is None or can.spread is None:
+        return words.tell("pass", metric, row, rows=rows)
+    return words.tell("pass_seen", metric, row, rows=rows, few=can.few, spread=can.spread)
+
+
+def _left_open(
     metric: str,
     limit: float,
     row: Measurement,
     can: Sensitivity | None,
     words: _AtMost,
-    rows: int,
-) -> GateResult:
-    key, seen = "pass", {}
-    if can is not None and can.few is not None and can.spread is not None:
-        key = "pass_seen"
-        seen = {"few": _figure(row, can.few), "spread": _figure(row, can.spread)}
-    sentence = words.say(key, metric, row, rows=rows, **seen)
-    return GateResult(metric, limit, "pass", row, None, sentence, _least(can))
-
-
-def _rows(result: GateResult, compared: int) -> list[Measurement]:
-    unit = result.row.unit if result.row else "probability"
-    version = together(GATE.version, result.row.formula_version if result.row else 1)
-
-    def row(metric: str, unit: str, estimate: Estimate) -> Measurement:
-        name = result.row.name if result.row else result.metric
-        stratum = result.row.stratum if result.row else "all"
-        return Measurement("gate", name, metric, unit, estimate, version, stratum)
-
-    n = max(compared, 1)
-    estimate = result.row.estimate if result.row else Estimate.not_run()
-    limit = Estimate(float(result.threshold), None, None, n=n)
-    found = [
-        row(result.metric, unit, estimate),
-        row(f"{result.metric}:threshold", unit, limit),
-    ]
-    if result.records_needed:
-        needed = Estimate(float(result.records_needed), None, None, n=n)
-        found.append(row(f"{result.metric}:records_needed", "count", needed))
-    if result.detectable is not None:
-        least = Estimate(result.detectable, None, None, n=n)
-        found.append(row(f"{result.metric}:detectable", unit, least))
-    return found
+    needed: int | None,
+) -> Finding:
+    """Why a limit is left open, and what would settle it."""
+    if row.estimate.value is not None and row.estimate.ci_high is None:
+        return words.tell("open_bound", metric, row)
+    if needed is None:
+        return words.tell("open", metric, row)
+    below = (row.estimate.value or 0.0) < limit
+    if can is not None and not can.can_pass and below and can.passable is not None:
+        return words.tell("open_cannot", metric, row, needed=needed, reach=can.passable)
+    return words.tell("open_needs_power", metric, row, needed=needed)
 
 
 @GATE.computes
@@ -375,34 +330,30 @@ def decide(
 
         return _judge(metric, limit, compared[metric], family, shows)
 
-    results = tuple(judged(metric, limit) for metric, limit in gate.thresholds.items())
-    rows = tuple(m for r in results for m in _rows(r, len(compared[r.metric])))
     failed = [c for c in controls if not c.passed]
     holding = [c for c in failed if not compared or any(concerns(c, r) for r in compared.values())]
-    standing = [r for r in results if not any(concerns(c, compared[r.metric]) for c in holding)]
-    verdict: Verdict
-    if holding and not any(r.outcome == "fail" for r in standing):
-        reason = f"{say('verdict.invalid')} {_named(holding)}"
-        return Decision("insufficient evidence", reason, rows, results)
-    if not results:
-        verdict, reason = "inconclusive", say("verdict.no_limit")
-    else:
-        outcomes = [r.outcome for r in standing]
-        verdict = "pass"
-        if any(o != "pass" for o in outcomes):
-            verdict = "fail" if "fail" in outcomes else "inconclusive"
-        reason = "; ".join(r.sentence for r in standing if r.outcome == verdict) + "."
-    return Decision(verdict, f"{reason}{_beside(failed)}", rows, results)
+    results = tuple(
+        replace(judged(metric, limit), withheld=any(concerns(c, compared[metric]) for c in holding))
+        for metric, limit in gate.thresholds.items()
+    )
+    verdict = verdict_of(results, controls)
+    if verdict == "insufficient evidence":
+        return Decision(verdict, (finding("verdict.invalid"), *_named(holding)), results)
+    deciding = [r for r in results if r.outcome == verdict and not r.withheld]
+    told = tuple(one for r in deciding for one in r.findings)
+    why = finding("verdict.limits", limits=told) if results else finding("verdict.no_limit")
+    return Decision(verdict, (why, *_beside(failed)), results)
 
 
-def _named(controls: Sequence[Control]) -> str:
-    return " ".join(f"{say('verdict.of_control', control=c.control)} {c.detail}" for c in controls)
+def _named(controls: Sequence[Control]) -> Iterator[Finding]:
+    for control in controls:
+        yield finding("verdict.of_control", control=control.control)
+        yield from control.findings
 
 
-def _beside(failed: Sequence[Control]) -> str:
+def _beside(failed: Sequence[Control]) -> Iterator[Finding]:
     """What is withheld although there is a verdict, and why."""
-    told = ""
     for key, shadows in (("beside_shadows", True), ("beside_others", False)):
         if own := [c for c in failed if rests_on_shadows(c) == shadows]:
-            told += f" {say(f'verdict.{key}')} {_named(own)}"
-    return told
+            yield finding(f"verdict.{key}")
+            yield from _named(own)

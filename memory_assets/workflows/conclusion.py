@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,8 @@ from memory_assets.pool.signal_files import load_signals
 from memory_assets.pool.signals import Signals
 from memory_assets.records.prepared import Prepared
 from memory_assets.records.tables import SUFFIXES
-from memory_assets.results.estimate import Control, Measurement, Verdict
+from memory_assets.results.estimate import Control, Measurement
+from memory_assets.results.findings import Finding, as_key, finding
 from memory_assets.results.formulas import (
     ACCOUNTANT,
     CONCLUSION,
@@ -34,8 +35,8 @@ from memory_assets.results.formulas import (
     Step,
 )
 from memory_assets.results.formulas import REPLACE_ONE as REPLACE_ONE_FORMULA
+from memory_assets.results.gate_results import CLAIM, GateResult, verdict_of
 from memory_assets.results.record_scores import as_record_scores
-from memory_assets.results.sentences import say
 from memory_assets.statistics.intervals import rate
 from memory_assets.store.artifacts import Artifact, ArtifactStore
 from memory_assets.store.digest import digest
@@ -50,7 +51,7 @@ from memory_assets.validity.provenance import provenance
 from memory_assets.validity.recipe_match import recipe_match
 from memory_assets.validity.resolution import resolution
 from memory_assets.validity.scope import CLAIM_STANDS
-from memory_assets.validity.sensitivity import least_seen
+from memory_assets.validity.sensitivity import with_least_seen
 from memory_assets.validity.shadow_leak import shadow_leak
 from memory_assets.validity.verdict import Decision, Gate, decide
 from memory_assets.workflows import classifier, pool_findings
@@ -71,14 +72,14 @@ from memory_assets.workflows.shadows import (
 STEP = Step("conclusion", (CONCLUSION, GATE, POWER, UTILITY))
 _ACCOUNTANTS = (ACCOUNTANT, REPLACE_ONE_FORMULA)
 _CONTROL_SEED = 0
-TRAINED_HERE = Control("provenance", True, None, None, None, say("provenance.trained_here"))
+TRAINED_HERE = Control("provenance", True, None, None, None, (finding("provenance.trained_here"),))
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What the steps before have left: digests, records, and where their files are.
 
-    `withheld` says why these shadow models cannot stand for this version, "" where they may.
+    `withheld` says why these shadow models cannot stand for this version, None where they may.
     """
 
     version: str
@@ -92,7 +93,8 @@ class Evidence:
     information: Path
     started_at: datetime
     trained_here: bool = False
-    withheld: str = ""
+    mitigation: str | None = None
+    withheld: Finding | None = None
 
     @property
     def keys(self) -> list[str]:
@@ -143,8 +145,8 @@ def _provenance(path: Path | None, prepared: Prepared) -> Control:
         wrong = int((prepared.members[rows] != trained).sum())
         key = "other_trained" if wrong else "same_trained"
         told = {"wrong": wrong, "records": len(rows)} if wrong else {}
-        detail = say(f"provenance.{key}", **told)
-        return Control("provenance", not wrong, None, None, None, detail)
+        detail = finding(f"provenance.{key}", **told)
+        return Control("provenance", not wrong, None, None, None, (detail,))
     return provenance(carried_manifest(path), prepared.members_digest, prepared.data.digest)
 
 
@@ -207,9 +209,9 @@ def _version_file(subject: ClassifierSubject, root: Path, evidence: Evidence) ->
 
 
 def _resembles(evidence: Evidence, pool: Signals, target: Signals) -> Control:
-    if not evidence.withheld:
+    if evidence.withheld is None:
         return recipe_match(pool, target)
-    return Control("recipe_match", False, None, None, None, evidence.withheld)
+    return Control("recipe_match", False, None, None, None, (evidence.withheld,))
 
 
 def _labels(target: Signals) -> NDArray[np.int32]:
@@ -267,8 +269,8 @@ def _with_claim(
     measured: Sequence[Measurement],
     controls: Sequence[Control],
     decision: Decision,
-) -> tuple[Verdict, str]:
-    """The verdict once a claimed epsilon was held against the lower bound.
+) -> Decision:
+    """The decision once a claimed epsilon was held against the lower bound.
 
     The claim is the owner's, or else the accountant's for training with differential privacy. A
     lower bound that refutes it needs no stronger instrument and no better shadow models, but
@@ -277,24 +279,29 @@ def _with_claim(
     accounted = (m.estimate.value for m in measured if m.metric == REPLACE_ONE)
     claimed = subject.claimed_epsilon or next(accounted, None)
     if claimed is None:
-        return decision.verdict, decision.reason
+        return decision
     claim = None
     if any(not c.passed and c.control not in CLAIM_STANDS for c in controls):
-        words = say("claim.withheld", claimed=claimed)
+        found = finding("claim.withheld", claimed=claimed)
     elif (claim := check_claimed(claimed, measured)) is None:
-        words = say("claim.no_bound", claimed=claimed)
+        found = finding("claim.no_bound", claimed=claimed)
     else:
-        words = claim.in_words
-    if claim is not None and claim.verdict == "falsified":
-        return "fail", f"{words} {decision.reason}"
-    return decision.verdict, f"{decision.reason} {words}"
+        found = claim.found
+    refuted = claim is not None and claim.verdict == "falsified"
+    outcome = "fail" if refuted else "inconclusive"
+    result = GateResult(CLAIM, claimed, "at most", outcome, None, None, (found,))
+    results = (*decision.results, result)
+    told = (found, *decision.findings) if refuted else (*decision.findings, found)
+    return Decision(verdict_of(results, controls), told, results)
 
 
-def _reason(subject: ClassifierSubject, target: Signals, reason: str) -> str:
-    """The reason, with what a reader must know first, and that a constant model is one."""
-    first = [say("verdict.declared")] if subject.attacker == "predictions" else []
-    constant = [say("verdict.constant")] if np.ptp(target.pairs.score[0]) == 0 else []
-    return " ".join([*first, reason, *constant])
+def _findings(
+    subject: ClassifierSubject, target: Signals, found: Iterable[Finding]
+) -> tuple[Finding, ...]:
+    """Why, with what a reader must know first, and that a constant model is one."""
+    first = [finding("verdict.declared")] if subject.attacker == "predictions" else []
+    constant = [finding("verdict.constant")] if np.ptp(target.pairs.score[0]) == 0 else []
+    return (*first, *found, *constant)
 
 
 def _refuse_older(subject: ClassifierSubject, evidence: Evidence) -> None:
@@ -322,7 +329,7 @@ def audit_key(subject: ClassifierSubject, evidence: Evidence) -> str:
         subject.config_digest,
         evidence.keys,
         evidence.trained_here,
-        evidence.withheld,
+        as_key(evidence.withheld),
         STEP.versions(*conclusion_formulas(subject)),
     )
 
@@ -362,7 +369,7 @@ def conclude(
             raise InputError(f"controls of {evidence.version}: {error}") from error
         models = pool.models or None
         decision = decide(measured, controls, Gate(subject.gate), models)
-        verdict, reason = _with_claim(subject, measured, controls, decision)
+        decision = _with_claim(subject, measured, controls, decision)
         audit = Audit(
             audit_id=audit_id,
             subject=subject.subject,
@@ -377,18 +384,16 @@ def conclude(
             started_at=evidence.started_at,
             # A clock that was set back meanwhile must not end an audit before it began.
             finished_at=max(datetime.now(UTC), evidence.started_at),
-            verdict=verdict,
-            reason=_reason(subject, target, reason),
+            verdict=decision.verdict,
+            mitigation=evidence.mitigation,
+            findings=_findings(subject, target, decision.findings),
         )
         records = pool_findings.read_records(evidence.memorization)
         folder.mkdir()
         AuditBundle(
             audit=audit,
-            measurements=(
-                *measured,
-                *least_seen(measured, models),
-                *decision.gate_measurements,
-            ),
+            measurements=with_least_seen(measured, models),
+            gate_results=decision.results,
             controls=tuple(controls),
             record_scores=_record_scores(audit_id, results.scores, records),
         ).write(folder)

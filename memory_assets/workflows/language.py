@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from memory_assets.config.language_model import LanguageModelSubject
 from memory_assets.errors import InputError
-from memory_assets.history.bundle import Audit, AuditBundle, controls_from, controls_table
+from memory_assets.history import legacy
+from memory_assets.history.bundle import Audit, AuditBundle
 from memory_assets.language.folders import base_of
 from memory_assets.language.scores import FORMULAS as SCORES
 from memory_assets.models.checkpoints import fingerprint, list_versions
@@ -26,6 +27,8 @@ from memory_assets.records.prepared import PreparedTexts
 from memory_assets.records.texts import Texts, load_texts
 from memory_assets.reports.extracted import RecitedSecret, save_recited
 from memory_assets.reports.inputs import RocCurve
+from memory_assets.results.estimate import Control
+from memory_assets.results.findings import finding
 from memory_assets.results.formulas import (
     EXPOSURE,
     EXTRACTION,
@@ -44,10 +47,15 @@ from memory_assets.results.formulas import (
     Step,
 )
 from memory_assets.results.record_scores import as_record_scores
-from memory_assets.results.sentences import say
+from memory_assets.results.tables import (
+    controls_from,
+    controls_table,
+    findings_from,
+    findings_table,
+)
 from memory_assets.store.artifacts import Artifact, ArtifactStore
 from memory_assets.store.digest import digest
-from memory_assets.validity.sensitivity import least_seen
+from memory_assets.validity.sensitivity import with_least_seen
 from memory_assets.validity.verdict import Gate, decide
 from memory_assets.workflows.language_controls import text_controls, text_provenance
 from memory_assets.workflows.language_pool import (
@@ -346,6 +354,8 @@ def language_findings(
         AttackResults(found.record_scores, found.measurements, tuple(curves)).save(folder)
         controls = (*found.controls, text_provenance(subject, path, given.members))
         pq.write_table(controls_table(controls), folder / "controls.parquet")
+        said = [("control", c.control, "", c.findings) for c in controls]
+        pq.write_table(findings_table(said), folder / "findings.parquet")
         (folder / "notices.json").write_text(
             json.dumps(found.notices, ensure_ascii=False), encoding="utf-8"
         )
@@ -409,7 +419,7 @@ def conclude_language(
         LANGUAGE_CONCLUSION.note()
         results = AttackResults.load(findings)
         measured = list(results.measurements)
-        controls = list(controls_from(pq.read_table(findings / "controls.parquet")))
+        controls = list(_read_controls(findings))
         scores, models = results.scores, None
         if shadows is not None:
             models = shadows.models
@@ -419,7 +429,7 @@ def conclude_language(
         gated = [m for m in measured if m.stratum not in _CONTROL_STRATA]
         controls += text_controls(subject, gated, results, shadows)
         decision = decide(gated, controls, Gate(subject.gate), models)
-        first = [say("verdict.declared")] if subject.attacker == "predictions" else []
+        first = [finding("verdict.declared")] if subject.attacker == "predictions" else []
         audit = Audit(
             audit_id=audit_id,
             subject=subject.subject,
@@ -434,19 +444,31 @@ def conclude_language(
             started_at=started_at,
             finished_at=max(datetime.now(UTC), started_at),
             verdict=decision.verdict,
-            reason=" ".join([*first, decision.reason]),
+            findings=(*first, *decision.findings),
         )
         named = pa.array([audit_id] * scores.num_rows, pa.string())
         scores = scores.set_column(scores.schema.get_field_index("audit_id"), "audit_id", named)
         folder.mkdir()
         AuditBundle(
             audit=audit,
-            measurements=(*measured, *least_seen(gated, models), *decision.gate_measurements),
+            measurements=(
+                *with_least_seen(gated, models),
+                *(m for m in measured if m.stratum in _CONTROL_STRATA),
+            ),
+            gate_results=decision.results,
             controls=tuple(controls),
             record_scores=as_record_scores(scores),
         ).write(folder)
 
     return store.get_or_build(AUDIT_KIND, audit_id, build)
+
+
+def _read_controls(findings: Path) -> tuple[Control, ...]:
+    """The controls of what one version gave away, whichever version of the program wrote them."""
+    rows = pq.read_table(findings / "controls.parquet")
+    if "detail" in rows.column_names:
+        return legacy.controls_of(rows)
+    return controls_from(rows, findings_from(pq.read_table(findings / "findings.parquet")))
 
 
 def read_notices(findings: Path) -> list[str]:

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 
 from memory_assets.config.language_model import LanguageModelSubject
 from memory_assets.errors import InputError
-from memory_assets.history.bundle import measurements_table
 from memory_assets.memorization import counterfactual
 from memory_assets.memorization.complementary_pairs import has_couples
 from memory_assets.pool.signal_files import load_signals
@@ -21,7 +20,9 @@ from memory_assets.records import text_pairs
 from memory_assets.records.prepared import PreparedTexts
 from memory_assets.records.texts import Texts
 from memory_assets.results.estimate import Control, Measurement
+from memory_assets.results.findings import Finding
 from memory_assets.results.formulas import COUNTERFACTUAL, PAIRING, TEXT_PAIRS, Step
+from memory_assets.results.tables import measurements_table
 from memory_assets.store.artifacts import Artifact, ArtifactStore
 from memory_assets.store.digest import digest
 from memory_assets.validity.negative import negative_control
@@ -95,7 +96,7 @@ def text_memorization(prepared: PreparedTexts, pool: Path, store: ArtifactStore)
 class ShadowEvidence:
     """What the steps before have left of the shadow models: where each file is.
 
-    `withheld` says why these shadow models cannot stand for this version, "" where they may; the
+    `withheld` says why these shadow models cannot stand for this version, None where they may; the
     digest of the pool names it, too.
     """
 
@@ -105,7 +106,7 @@ class ShadowEvidence:
     target: Path
     attacks: Path
     memorization: Path
-    withheld: str = ""
+    withheld: Finding | None = None
 
     @property
     def key(self) -> str:
@@ -148,9 +149,9 @@ class ShadowEvidence:
             raise InputError(f"controls: {error}") from error
 
     def _resembles(self, pool: Signals, target: Signals) -> Control:
-        if not self.withheld:
+        if self.withheld is None:
             return recipe_match(pool, target)
-        return Control("recipe_match", False, None, None, None, self.withheld)
+        return Control("recipe_match", False, None, None, None, (self.withheld,))
 
     def leak(self, subject: LanguageModelSubject, gate: Gate) -> ShadowLeak | None:
         """A limit that the shadow models exceed themselves, if there is one."""

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from memory_assets.errors import InputError
-from memory_assets.history.bundle import measurements_from, measurements_table
+from memory_assets.history.bundle import measurements_in
 from memory_assets.memorization.complementary_pairs import has_couples
 from memory_assets.memorization.information import information as measure_information
 from memory_assets.memorization.profile import profile
@@ -27,6 +27,7 @@ from memory_assets.results.formulas import (
     Formula,
     Step,
 )
+from memory_assets.results.tables import measurements_table
 from memory_assets.store.artifacts import Artifact, ArtifactStore
 from memory_assets.store.digest import digest
 
@@ -140,7 +141,7 @@ def informativeness(prepared: Prepared, pool: Path, store: ArtifactStore) -> Art
 
 def read_measurements(folder: Path) -> tuple[Measurement, ...]:
     """The measurements that a finding of the pool carries."""
-    return measurements_from(pq.read_table(folder / "measurements.parquet"))
+    return measurements_in(folder / "measurements.parquet")
 
 
 def read_records(folder: Path) -> dict[str, np.ndarray]:

@@ -22,7 +22,7 @@ _AUDITS = """
 _TREND = """
     SELECT *, audited_at AS finished_at
     FROM leakage_trend
-    WHERE family = 'membership' AND stratum = 'all' AND starts_with(metric, 'tpr_at_fpr_')
+    WHERE family = 'membership' AND population = 'all' AND measure = 'tpr_at_fpr'
     ORDER BY subject, version_number
 """
 _PLAN = "SELECT subject, audited_at, due_at FROM audit_plan WHERE audited_at IS NOT NULL"
@@ -38,7 +38,7 @@ def portfolio_input(root: Path, lang: str, as_of: datetime) -> PortfolioInput:
         link = "/".join(quote(part, safe="") for part in parts) if there else None
         lines.append(AuditLine(**row, report=link))
     trend = ask(root, _TREND)
-    kept = [name for name in trend.column_names if name in {*TREND.names, "family", "stratum"}]
+    kept = [name for name in trend.column_names if name in {*TREND.names, "family", "population"}]
     plan = ask(root, _PLAN).to_pylist()
     return PortfolioInput(
         audits=tuple(lines),

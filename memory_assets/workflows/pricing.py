@@ -12,12 +12,13 @@ from pydantic import TypeAdapter
 from memory_assets.config.classifier import AuditedSubject
 from memory_assets.config.priced import PricedSubject
 from memory_assets.errors import InputError
-from memory_assets.history.bundle import Audit, controls_from, measurements_from
+from memory_assets.history.bundle import Audit
 from memory_assets.history.files import Files
 from memory_assets.history.money import RiskRun, write_risk
 from memory_assets.history.questions import ask
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.records.outcomes import read_outcomes
+from memory_assets.results.tables import controls_from, findings_from, measurements_from
 from memory_assets.risk import profile_file
 from memory_assets.risk.company import small_company
 from memory_assets.risk.evidence import Evidence
@@ -67,12 +68,13 @@ def recorded(home: Path, subject: str, version: str) -> Audited | None:
     found = ask(
         home,
         "select * from measurements where audit_id = $audit_id "
-        "order by family, name, stratum, metric",
+        "order by family, attack, population, metric, threshold",
         asked,
     )
     controls = ask(home, "select * from controls where audit_id = $audit_id", asked)
-    measured = standing(measurements_from(found), controls_from(controls))
-    return Audited(Audit(**rows[0]), measured)
+    said = findings_from(ask(home, "select * from findings where audit_id = $audit_id", asked))
+    measured = standing(measurements_from(found), controls_from(controls, said))
+    return Audited(Audit(**rows[0], findings=said.get(("verdict", ""), ())), measured)
 
 
 def neighbours(

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from memory_assets.history.bundle import measurements_from, measurements_table
+from memory_assets.history.bundle import measurements_in
 from memory_assets.reports.inputs import RocCurve
 from memory_assets.results.estimate import Measurement
+from memory_assets.results.tables import measurements_table
 
 _CURVES = pa.schema(
     [
@@ -56,7 +57,7 @@ class AttackResults:
         column = {name: curves[name].to_numpy() for name in _CURVES.names[1:]}
         return cls(
             scores=pq.read_table(folder / "scores.parquet"),
-            measurements=measurements_from(pq.read_table(folder / "measurements.parquet")),
+            measurements=measurements_in(folder / "measurements.parquet"),
             curves=tuple(
                 RocCurve(
                     name,

@@ -28,7 +28,7 @@ from memory_assets.models.checkpoints import (
 )
 from memory_assets.models.recipe import DpSgd, Recipe
 from memory_assets.records.prepared import AuditSet
-from memory_assets.results.sentences import say
+from memory_assets.results.findings import Finding, as_key, finding, render
 from memory_assets.store.artifacts import ArtifactStore
 from memory_assets.store.digest import digest
 from memory_assets.workflows.shadows import BLOCK_KIND, TENSORS, PoolPlan, plan_pool
@@ -49,12 +49,13 @@ class VersionRecipe(Generic[S]):
     """The subject as one version was trained, and what its shadow models stand for.
 
     `differs` names the settings in which its recipe is another than the subject's: where there are
-    any, it has a pool of its own. `withheld` is the sentence why no pool can stand for it, else "".
+    any, it has a pool of its own. `withheld` says why no pool can stand for it,
+    where none can.
     """
 
     subject: S
     differs: tuple[str, ...] = ()
-    withheld: str = ""
+    withheld: Finding | None = None
 
     @property
     def has_own_pool(self) -> bool:
@@ -64,7 +65,7 @@ class VersionRecipe(Generic[S]):
     def whose(self) -> str:
         """Whose recipe the shadow models are made by, in words."""
         if self.withheld:
-            return f"the subject's recipe, which is not this version's: {self.withheld}"
+            return f"the subject's recipe, which is not this version's: {render(self.withheld)}"
         if not self.differs:
             return "the subject's recipe"
         recipe = asdict(self._recipe) if self._recipe else {}
@@ -79,11 +80,11 @@ class VersionRecipe(Generic[S]):
     @property
     def key(self) -> str:
         """What decides the pool and whether it may stand for the version."""
-        return digest(self._recipe, self.withheld)
+        return digest(self._recipe, as_key(self.withheld))
 
     def digest_of(self, plan: PoolPlan) -> str:
         """The digest of the pool that this version is compared with, as its audit records it."""
-        return digest(plan.key, self.withheld) if self.withheld else plan.key
+        return digest(plan.key, as_key(self.withheld)) if self.withheld else plan.key
 
     @property
     def epochs(self) -> int | None:
@@ -126,22 +127,22 @@ def recipe_of(subject: S, root: Path, version: str) -> VersionRecipe[S]:
         spec: Any = type(subject.recipe)
         trained = spec.model_validate(subject.recipe.model_dump() | said).recipe()
     except (ValidationError, InputError, TypeError):
-        return VersionRecipe(subject, withheld=say("recipe_match.manifest_invalid"))
+        return VersionRecipe(subject, withheld=finding("recipe_match.manifest_invalid"))
     for name in _ARCHITECTURE:
         if getattr(trained, name, None) != getattr(usual, name, None):
             key = f"recipe_match.manifest_{name}"
-            return VersionRecipe(subject, withheld=say(key))
+            return VersionRecipe(subject, withheld=finding(key))
     for name in declared:
         if name in said and getattr(trained, name) != getattr(own, name):
             values = {"theirs": _told(getattr(trained, name)), "ours": _told(getattr(own, name))}
-            withheld = say("recipe_match.contradiction", entry=name, **values)
+            withheld = finding("recipe_match.contradiction", entry=name, **values)
             return VersionRecipe(subject, withheld=withheld)
     own = replace(trained, **declared)
     batch = "batch_tokens" if isinstance(usual, LanguageRecipe) else "batch_size"
     work = own.epochs / usual.epochs * max(1.0, getattr(usual, batch) / getattr(own, batch))
     if work > _MOST_WORK and not {"epochs", batch} & set(declared):
         key = "manifest_work" if batch == "batch_size" else "manifest_work_texts"
-        return VersionRecipe(subject, withheld=say(f"recipe_match.{key}", times=work))
+        return VersionRecipe(subject, withheld=finding(f"recipe_match.{key}", times=work))
     return _differing(subject, usual, own)
 
 
@@ -176,7 +177,8 @@ def in_words(
         InputError: the recipe's factory is gone.
     """
     if recipe.withheld:
-        return f"version {version}: its attacks by shadow models are withheld: {recipe.withheld}"
+        why = render(recipe.withheld)
+        return f"version {version}: its attacks by shadow models are withheld: {why}"
     if not recipe.has_own_pool:
         return ""
     plan = plan_pool(recipe.subject, root, prepared)

@@ -60,8 +60,8 @@ SELECT
     past_audits.model_version AS other_version,
     audits.model_version,
     present.family,
-    present.name,
-    present.stratum,
+    present.attack,
+    present.population,
     present.metric,
     present.unit,
     past.value AS other_value,
@@ -75,14 +75,14 @@ SELECT
 FROM sides
 INNER JOIN audits ON sides.present_id = audits.audit_id
 INNER JOIN audits AS past_audits ON sides.past_id = past_audits.audit_id
-INNER JOIN measurements AS present ON sides.present_id = present.audit_id
-INNER JOIN measurements AS past
+INNER JOIN figures AS present ON sides.present_id = present.audit_id
+INNER JOIN figures AS past
     ON
         sides.past_id = past.audit_id
         AND present.family = past.family
-        AND present.name = past.name
-        AND present.stratum = past.stratum
+        AND present.attack = past.attack
+        AND present.population = past.population
         AND present.metric = past.metric
         AND present.unit = past.unit
         AND present.formula_version = past.formula_version
-ORDER BY audits.subject, present.family, present.name, present.stratum, present.metric;
+ORDER BY audits.subject, present.family, present.attack, present.population, present.metric;

@@ -15,19 +15,19 @@ WITH options AS (
 SELECT
     options.subject,
     options.option,
-    measurements.name,
-    measurements.metric,
-    measurements.value,
-    measurements.ci_low,
-    measurements.ci_high,
-    measurements.n
+    figures.attack,
+    figures.metric,
+    figures.value,
+    figures.ci_low,
+    figures.ci_high,
+    figures.n
 FROM options
-INNER JOIN measurements ON options.audit_id = measurements.audit_id
+INNER JOIN figures ON options.audit_id = figures.audit_id
 WHERE
     options.subject = coalesce($subject, options.subject)
     AND (
-        (measurements.family = 'membership' AND measurements.metric IN ('auc', 'tpr_at_fpr_0.01'))
-        OR measurements.metric IN (
+        (figures.family = 'membership' AND figures.metric IN ('auc', 'tpr_at_fpr_0.01'))
+        OR figures.metric IN (
             'held_out_accuracy',
             'mean_memorization',
             'epsilon',
@@ -37,8 +37,8 @@ WHERE
     )
 ORDER BY
     options.subject,
-    measurements.family,
-    measurements.name,
-    measurements.metric,
+    figures.family,
+    figures.attack,
+    figures.metric,
     options.option <> 'original',
     options.option;

@@ -19,6 +19,6 @@ WHERE
     regressions.subject = coalesce($subject, regressions.subject)
     AND is_leakage(regressions.family)
     -- What memorization earns on held-out records stands in the same family; a fall of it is worse.
-    AND worse_when(regressions.family, regressions.metric) = 'higher'
+    AND regressions.worse = 'higher'
 GROUP BY ALL
 ORDER BY data_changed DESC, present.finished_at DESC, regressions.subject;

@@ -5,29 +5,29 @@
 SELECT
     versions.subject,
     versions.model_version,
-    measurements.name,
-    measurements.metric,
-    measurements.ci_low AS lower_bound,
-    measurements.status,
+    figures.attack,
+    figures.metric,
+    figures.ci_low AS lower_bound,
+    figures.status,
     ceilings.value AS most_this_sample_can_show,
     CAST($claimed AS DOUBLE) AS claimed,
-    CAST($claimed AS DOUBLE) - measurements.ci_low AS below_claim,
+    CAST($claimed AS DOUBLE) - figures.ci_low AS below_claim,
     -- The first formula was at delta 0: it refutes no claim at another.
     if(
-        measurements.metric = 'epsilon' AND measurements.formula_version > 1,
-        measurements.ci_low > CAST($claimed AS DOUBLE),
+        figures.metric = 'epsilon' AND figures.formula_version > 1,
+        figures.ci_low > CAST($claimed AS DOUBLE),
         NULL
     ) AS claim_is_falsified
-FROM measurements
-INNER JOIN versions ON measurements.audit_id = versions.audit_id
-LEFT JOIN measurements AS ceilings
+FROM figures
+INNER JOIN versions ON figures.audit_id = versions.audit_id
+LEFT JOIN figures AS ceilings
     ON
-        measurements.audit_id = ceilings.audit_id
+        figures.audit_id = ceilings.audit_id
         AND ceilings.family = 'epsilon'
-        AND measurements.name = ceilings.name
-        AND ceilings.metric = replace(measurements.metric, '_lower_bound', '') || '_ceiling'
+        AND figures.attack = ceilings.attack
+        AND ceilings.metric = replace(figures.metric, '_lower_bound', '') || '_ceiling'
 WHERE
-    measurements.family = 'epsilon'
-    AND (measurements.metric = 'epsilon' OR ends_with(measurements.metric, '_lower_bound'))
+    figures.family = 'epsilon'
+    AND (figures.metric = 'epsilon' OR ends_with(figures.metric, '_lower_bound'))
     AND versions.subject = coalesce($subject, versions.subject)
-ORDER BY versions.subject, versions.model_version, measurements.name, measurements.metric;
+ORDER BY versions.subject, versions.model_version, figures.attack, figures.metric;

@@ -9,11 +9,16 @@ SELECT
     controls.value,
     controls.ci_low,
     controls.ci_high,
-    controls.detail,
+    told.findings AS detail,
     audits.verdict,
     audits.audit_id
 FROM controls
 INNER JOIN audits ON controls.audit_id = audits.audit_id
+LEFT JOIN told
+    ON
+        controls.audit_id = told.audit_id
+        AND told.about = 'control'
+        AND controls.control = told.name
 WHERE
     NOT controls.passed
     AND audits.subject = coalesce($subject, audits.subject)

@@ -3,31 +3,25 @@
 SELECT
     versions.subject,
     versions.model_version,
-    rates.metric,
-    rates.name,
-    rates.value,
-    rates.ci_low,
-    rates.ci_high,
-    thresholds.value AS threshold,
+    metric_name(gate_results.metric, gate_results.threshold) AS metric,
+    gate_results.attack,
+    gate_results.value,
+    gate_results.ci_low,
+    gate_results.ci_high,
+    gate_results.limit_value AS threshold,
     CASE
-        WHEN rates.ci_low > thresholds.value THEN 'wholly above'
-        WHEN rates.ci_high < thresholds.value THEN 'wholly below'
+        WHEN gate_results.ci_low > gate_results.limit_value THEN 'wholly above'
+        WHEN gate_results.ci_high < gate_results.limit_value THEN 'wholly below'
         ELSE 'not clearly on one side'
     END AS side,
-    -- What is left before the limit is reached; the limit is the least where lower is worse.
-    CASE worse_when('utility', rates.metric)
-        WHEN 'lower' THEN rates.ci_low - thresholds.value
-        ELSE thresholds.value - rates.ci_high
+    -- What is left before the limit is reached.
+    CASE gate_results.direction
+        WHEN 'at least' THEN gate_results.ci_low - gate_results.limit_value
+        ELSE gate_results.limit_value - gate_results.ci_high
     END AS room
-FROM measurements AS rates
-INNER JOIN measurements AS thresholds
-    ON
-        rates.audit_id = thresholds.audit_id
-        AND rates.name = thresholds.name
-        AND thresholds.family = 'gate'
-        AND thresholds.metric = rates.metric || ':threshold'
-INNER JOIN versions ON rates.audit_id = versions.audit_id
+FROM gate_results
+INNER JOIN versions ON gate_results.audit_id = versions.audit_id
 WHERE
-    rates.family = 'gate'
+    gate_results.metric <> 'claimed_epsilon'
     AND versions.subject = coalesce($subject, versions.subject)
-ORDER BY versions.subject, rates.metric, versions.version_number;
+ORDER BY versions.subject, metric, versions.version_number;

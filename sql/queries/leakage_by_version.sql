@@ -5,8 +5,8 @@ SELECT
     subject,
     model_version,
     family,
-    name,
-    stratum,
+    attack,
+    population,
     metric,
     unit,
     value,
@@ -19,4 +19,4 @@ FROM leakage_trend
 WHERE
     subject = coalesce($subject, subject)
     AND metric = coalesce($metric, metric)
-ORDER BY subject, family, name, stratum, metric, version_number;
+ORDER BY subject, family, attack, population, metric, version_number;

@@ -12,7 +12,7 @@ SELECT
 FROM leakage_trend
 WHERE
     family = 'memorization'
-    AND name = 'kinds'
+    AND attack = 'kinds'
     AND starts_with(metric, 'share_')
     AND subject = coalesce($subject, subject)
 ORDER BY subject, kind, version_number;

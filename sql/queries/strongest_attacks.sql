@@ -8,15 +8,15 @@ WITH strongest AS (
         metric,
         -- One attack as a whole: taken column by column, a null would come from another attack.
         arg_max(
-            { 'attack': name, 'value': value, 'ci_low': ci_low, 'ci_high': ci_high, 'n': n },
-            (value, name)
+            { 'attack': attack, 'value': value, 'ci_low': ci_low, 'ci_high': ci_high, 'n': n },
+            (value, attack)
         ) AS found,
         count(*) AS attacks_resolved
     FROM leakage_trend
     WHERE
         family = 'membership'
-        AND stratum = 'all'
-        AND worse_when(family, metric) = 'higher'
+        AND population = 'all'
+        AND worse = 'higher'
         AND status IN ('ok', 'at_ceiling')
         AND value IS NOT NULL
         AND subject = coalesce($subject, subject)

@@ -25,7 +25,6 @@ SELECT
     ) AS place,
     audits.audit_id,
     audits.verdict,
-    audits.reason,
     audits.model_digest,
     audits.data_digest,
     audits.pool_digest,
@@ -43,7 +42,6 @@ COMMENT ON COLUMN audits_in_order.model_version IS 'Name of the version; option:
 COMMENT ON COLUMN audits_in_order.place IS '1 for the audit in force, 2 for the one before it, and so on.';
 COMMENT ON COLUMN audits_in_order.audit_id IS 'The audit, in audits.';
 COMMENT ON COLUMN audits_in_order.verdict IS 'pass, fail, inconclusive or insufficient evidence.';
-COMMENT ON COLUMN audits_in_order.reason IS 'The verdict in one sentence.';
 COMMENT ON COLUMN audits_in_order.model_digest IS 'Digest of the weights that it speaks of.';
 COMMENT ON COLUMN audits_in_order.data_digest IS 'Digest of the records, their labels and who is a member.';
 COMMENT ON COLUMN audits_in_order.pool_digest IS 'Key of the shadow models; empty without any.';
@@ -65,7 +63,6 @@ COMMENT ON COLUMN audits_in_force.subject IS 'Name of the audited subject.';
 COMMENT ON COLUMN audits_in_force.model_version IS 'Name of the version; option:... for a mitigated recipe.';
 COMMENT ON COLUMN audits_in_force.audit_id IS 'The audit, in audits.';
 COMMENT ON COLUMN audits_in_force.verdict IS 'pass, fail, inconclusive or insufficient evidence.';
-COMMENT ON COLUMN audits_in_force.reason IS 'The verdict in one sentence.';
 COMMENT ON COLUMN audits_in_force.model_digest IS 'Digest of the weights that it speaks of.';
 COMMENT ON COLUMN audits_in_force.data_digest IS 'Digest of the records, their labels and who is a member.';
 COMMENT ON COLUMN audits_in_force.pool_digest IS 'Key of the shadow models; empty without any.';

@@ -1,50 +1,31 @@
 -- Beside each figure of which it is known, the least leak that its sample would have shown: the
 -- minimum detectable effect at 80% power. A figure that shows nothing says nothing of smaller leaks.
 CREATE OR REPLACE VIEW minimum_detectable AS
-WITH least AS (
-    SELECT
-        audit_id,
-        name,
-        stratum,
-        split_part(metric, ':', 1) AS metric,
-        max(value) FILTER (WHERE metric LIKE '%:few') AS few,
-        max(value) FILTER (WHERE metric LIKE '%:spread') AS spread
-    FROM measurements
-    WHERE family = 'power'
-    GROUP BY audit_id, name, stratum, split_part(metric, ':', 1)
-)
-
 SELECT
     audits.subject,
     audits.model_version,
-    measurements.audit_id,
-    measurements.family,
-    measurements.name,
-    measurements.stratum,
-    measurements.metric,
-    measurements.value,
-    measurements.ci_low,
-    measurements.ci_high,
-    measurements.n,
-    least.few AS least_few,
-    least.spread AS least_spread
-FROM measurements
-INNER JOIN audits ON measurements.audit_id = audits.audit_id
-INNER JOIN least
-    ON
-        measurements.audit_id = least.audit_id
-        AND measurements.name = least.name
-        AND measurements.stratum = least.stratum
-        AND measurements.metric = least.metric
-WHERE measurements.family IN ('membership', 'extraction', 'gate');
+    figures.audit_id,
+    figures.family,
+    figures.attack,
+    figures.population,
+    figures.metric,
+    figures.value,
+    figures.ci_low,
+    figures.ci_high,
+    figures.n,
+    figures.least_few,
+    figures.least_spread
+FROM figures
+INNER JOIN audits ON figures.audit_id = audits.audit_id
+WHERE figures.least_few IS NOT NULL OR figures.least_spread IS NOT NULL;
 COMMENT ON VIEW minimum_detectable IS
 'The least leak that the sample behind each figure would have shown, at 80% power.';
 COMMENT ON COLUMN minimum_detectable.subject IS 'Name of the audited subject.';
 COMMENT ON COLUMN minimum_detectable.model_version IS 'Name of the version; option:... for a mitigated recipe.';
 COMMENT ON COLUMN minimum_detectable.audit_id IS 'The audit, in audits.';
-COMMENT ON COLUMN minimum_detectable.family IS 'membership, extraction, or gate for the figure that decided a limit.';
-COMMENT ON COLUMN minimum_detectable.name IS 'The attack or estimator.';
-COMMENT ON COLUMN minimum_detectable.stratum IS 'The part of the records it speaks of; all for every record.';
+COMMENT ON COLUMN minimum_detectable.family IS 'membership or extraction.';
+COMMENT ON COLUMN minimum_detectable.attack IS 'The attack or estimator.';
+COMMENT ON COLUMN minimum_detectable.population IS 'The part of the records it speaks of; all for every record.';
 COMMENT ON COLUMN minimum_detectable.metric IS 'What is reported, e.g. auc or tpr_at_fpr_0.01.';
 COMMENT ON COLUMN minimum_detectable.value IS 'The estimate; null where the sample cannot resolve it.';
 COMMENT ON COLUMN minimum_detectable.ci_low IS 'Lower end of its confidence interval.';

@@ -10,8 +10,8 @@ SELECT
     present_version.is_latest,
     present_version.audited_at,
     present.family,
-    present.name,
-    present.stratum,
+    present.attack,
+    present.population,
     present.metric,
     present.unit,
     present.value,
@@ -24,10 +24,11 @@ SELECT
     CASE
         WHEN present.ci_low <= past.ci_high AND past.ci_low <= present.ci_high
             THEN 'not distinguishable'
-        WHEN (present.ci_low > past.ci_high) = (worse_when(present.family, present.metric) = 'higher')
+        WHEN (present.ci_low > past.ci_high) = (present.worse = 'higher')
             THEN 'worse'
         ELSE 'better'
     END AS change,
+    present.worse,
     present.n,
     past.n AS previous_n,
     present.formula_version,
@@ -40,20 +41,20 @@ INNER JOIN versions AS past_version
         AND present_version.version_number = past_version.version_number + 1
 INNER JOIN audits AS present_audit ON present_version.audit_id = present_audit.audit_id
 INNER JOIN audits AS past_audit ON past_version.audit_id = past_audit.audit_id
-INNER JOIN measurements AS present ON present_version.audit_id = present.audit_id
-INNER JOIN measurements AS past
+INNER JOIN figures AS present ON present_version.audit_id = present.audit_id
+INNER JOIN figures AS past
     ON
         past_version.audit_id = past.audit_id
         AND present.family = past.family
-        AND present.name = past.name
-        AND present.stratum = past.stratum
+        AND present.attack = past.attack
+        AND present.population = past.population
         AND present.metric = past.metric
         AND present.unit = past.unit
         AND present.formula_version = past.formula_version
 WHERE
-    worse_when(present.family, present.metric) IS NOT NULL
+    present.worse IS NOT NULL
     AND (
-        NOT of_these_records(present.family, present.name)
+        NOT of_these_records(present.family, present.attack)
         OR present_audit.data_digest = past_audit.data_digest
     )
     AND present.status IN ('ok', 'at_ceiling')

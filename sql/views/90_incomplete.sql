@@ -24,6 +24,20 @@ WITH counted AS (
     UNION ALL
     SELECT
         audit_id,
+        'gate_results',
+        count(*)
+    FROM gate_results
+    GROUP BY ALL
+    UNION ALL
+    SELECT
+        audit_id,
+        'findings',
+        count(*)
+    FROM findings
+    GROUP BY ALL
+    UNION ALL
+    SELECT
+        audit_id,
         'record_scores',
         count(*)
     FROM record_scores

@@ -17,6 +17,7 @@ from memory_assets.dagster.notifications import Notice, post, read_settings
 from memory_assets.dagster.sensors.notices import failures_sensor, notices_sensor
 from memory_assets.errors import InputError
 from memory_assets.history.store import History
+from memory_assets.results.findings import legacy
 
 sys.path.append(str(Path(__file__).parents[1] / "history"))
 from history_bundles import bundle, measured, rate, written
@@ -67,7 +68,7 @@ def home(tmp_path, monkeypatch) -> Path:
 
 def audited(home: Path, version: str, day: float, auc: float, verdict: str = "fail") -> None:
     made = bundle(version=version, day=day, measurements=(measured("auc", rate(auc)),))
-    made = replace(made, audit=replace(made.audit, verdict=verdict, reason="too much"))
+    made = replace(made, audit=replace(made.audit, verdict=verdict, findings=legacy("too much")))
     History(home).append_all([written(home / "bundles", made)])
 
 

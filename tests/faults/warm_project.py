@@ -23,7 +23,7 @@ import automation_projects as tiny  # noqa: E402
 
 LONGEST_SECONDS = 900
 """Bounds every wait for a run. Far more than one takes: a wait that ends here is a deadlock."""
-TABLES = ("measurements", "controls", "record_scores", "contents")
+TABLES = ("measurements", "controls", "gate_results", "findings", "record_scores", "contents")
 
 
 @dataclass(frozen=True)

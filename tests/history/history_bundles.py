@@ -10,9 +10,11 @@ import pyarrow as pa
 
 from memory_assets.history.bundle import Audit, AuditBundle
 from memory_assets.results.estimate import Control, Estimate, Measurement
+from memory_assets.results.findings import legacy
 from memory_assets.results.record_scores import RECORD_SCORES
 from memory_assets.store.digest import digest
 
+TABLES = ("audits", "measurements", "controls", "gate_results", "findings", "record_scores")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -55,7 +57,7 @@ def bundle(
     day: float = 0,
     measurements: tuple[Measurement, ...] = (),
     controls: tuple[Control, ...] = (
-        Control("negative_control", True, 0.5, 0.45, 0.55, "the instrument sees nothing"),
+        Control("negative_control", True, 0.5, 0.45, 0.55, legacy("the instrument sees nothing")),
     ),
     record_scores: pa.Table | None = None,
     weights: str = "",
@@ -79,7 +81,7 @@ def bundle(
             started_at=finished - timedelta(minutes=1),
             finished_at=finished,
             verdict="inconclusive",
-            reason="a test",
+            findings=legacy("a test"),
         ),
         measurements=measurements or (measured("auc", rate(0.6)),),
         controls=controls,

@@ -10,6 +10,7 @@ from history_bundles import bundle, written
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History
 from memory_assets.results.estimate import Estimate, Measurement
+from memory_assets.results.findings import render
 from memory_assets.results.formulas import BEST_EPSILON
 from memory_assets.workflows.privacy_loss import check_claimed
 
@@ -44,11 +45,11 @@ def test_only_the_bound_of_all_attacks_refutes_a_claim(tmp_path: Path):
     checked = check_claimed(2.0, found)
     assert checked is not None
     assert checked.verdict == "not falsified"
-    assert f"{own['most_this_sample_can_show']:.1f}" in checked.in_words
+    assert f"{own['most_this_sample_can_show']:.1f}" in render(checked.found)
     # One method or attack alone could have shown 4; all together, at their level, could not.
     untested = check_claimed(4.0, found)
     assert untested is not None
-    assert "was not put to a test" in untested.in_words
+    assert "was not put to a test" in render(untested.found)
     (own, *_) = ask(tmp_path, "epsilon_below_claim", {"claimed": "1"}).to_pylist()
     assert own["claim_is_falsified"] is True
 
@@ -57,7 +58,7 @@ def test_a_bound_stands_beside_the_ceiling_of_its_own_method(tmp_path: Path):
     found = bounds(epsilon("epsilon", Estimate(1.5, 1.5, None, n=100)))
     History(tmp_path).append_all([written(tmp_path / "b", bundle(measurements=found))])
     rows = ask(tmp_path, "epsilon_below_claim").to_pylist()
-    tops = {(r["name"], r["metric"]): r["most_this_sample_can_show"] for r in rows}
+    tops = {(r["attack"], r["metric"]): r["most_this_sample_can_show"] for r in rows}
     of = {
         (name, f"{method}_lower_bound"): top - i
         for i, name in enumerate(("base", "loss"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from history_bundles import bundle, written
+from history_bundles import TABLES, bundle, written
 
 from memory_assets.history.store import History
 from memory_assets.store.disk import sweep
@@ -36,7 +36,7 @@ def content(path: Path) -> list[list[tuple]]:
         assert con.execute("FROM incomplete").fetchall() == []
         return [
             sorted(con.execute(f"FROM {table}").fetchall(), key=repr)
-            for table in ("audits", "measurements", "controls", "record_scores", "contents")
+            for table in (*TABLES, "contents")
         ]
 
 

@@ -10,7 +10,7 @@ from history_bundles import bundle, measured, rate, written
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History
 from memory_assets.results.estimate import Estimate
-from memory_assets.validity.sensitivity import least_seen
+from memory_assets.validity.sensitivity import with_least_seen
 
 
 def test_each_figure_has_the_least_leak_beside_it(tmp_path: Path):
@@ -18,23 +18,19 @@ def test_each_figure_has_the_least_leak_beside_it(tmp_path: Path):
         measured("tpr_at_fpr_0.1", rate(0.2, n=500)),
         measured("tpr_at_fpr_0.0001", Estimate.unresolvable(500)),
         measured("auc", rate(0.6, n=1000)),
-        measured("tpr_at_fpr_0.1", rate(0.2, n=500), family="gate"),
-        measured("tpr_at_fpr_0.1:threshold", Estimate(0.3, None, None, n=1), family="gate"),
         measured("held_out_accuracy", rate(0.9), family="utility"),
     )
-    power = least_seen(rows, 16)
-    made = bundle("digits", "v1", measurements=(*rows, *power))
+    rows = with_least_seen(rows, 16)
+    made = bundle("digits", "v1", measurements=rows)
     History(tmp_path).append_all([written(tmp_path / "bundle", made)])
     asked = (
         "SELECT family, metric, value, least_few, least_spread FROM minimum_detectable "
         "WHERE subject = 'digits' AND model_version = 'v1' ORDER BY family, metric"
     )
     found = [tuple(row.values()) for row in ask(tmp_path, asked).to_pylist()]
-    least = {m.metric: m.estimate.value for m in power}
-    tpr = 0.2, least["tpr_at_fpr_0.1:few"], least["tpr_at_fpr_0.1:spread"]
+    tpr = 0.2, rows[0].least_few, rows[0].least_spread
     assert found == [
-        ("gate", "tpr_at_fpr_0.1", *tpr),
-        ("membership", "auc", 0.6, least["auc:few"], least["auc:spread"]),
+        ("membership", "auc", 0.6, rows[2].least_few, rows[2].least_spread),
         ("membership", "tpr_at_fpr_0.1", *tpr),
     ]
     assert tpr[1] == pytest.approx(0.15, abs=0.03)
@@ -45,9 +41,8 @@ def test_what_a_sample_would_show_is_no_leak(tmp_path: Path):
     made = []
     for day, (version, n) in enumerate((("v1", 500), ("v2", 5000))):
         rows = (measured("tpr_at_fpr_0.1", rate(0.2, n=n)),)
-        one = bundle("digits", version, day=day, measurements=(*rows, *least_seen(rows, None)))
+        one = bundle("digits", version, day=day, measurements=with_least_seen(rows, None))
         made.append(written(tmp_path / version, one))
     History(tmp_path).append_all(made)
-    for view in ("changes", "leakage_trend", "regressions"):
-        rows = ask(tmp_path, f"SELECT family FROM {view}").to_pylist()
-        assert "power" not in {row["family"] for row in rows}
+    changed = ask(tmp_path, "SELECT change FROM changes").to_pylist()
+    assert [row["change"] for row in changed] == ["not distinguishable"]

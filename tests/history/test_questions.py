@@ -20,6 +20,7 @@ from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.questions import ask, questions, to_csv, to_json, trend
 from memory_assets.history.store import History
 from memory_assets.results.estimate import Control, Estimate
+from memory_assets.results.findings import legacy
 from memory_assets.results.record_scores import RECORD_SCORES
 
 Answer = Callable[..., list[dict[str, Any]]]
@@ -62,7 +63,7 @@ RECORDS = (
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three versions: v2 leaks more than v1 beyond both intervals, v3 a little less than v2."""
     root = tmp_path_factory.mktemp("home")
-    failed = Control("negative_control", False, 0.7, 0.6, 0.8, "the instrument sees ghosts")
+    failed = Control("negative_control", False, 0.7, 0.6, 0.8, legacy("the instrument sees ghosts"))
     utility = {"family": "utility", "name": "held_out"}
     v1 = bundle(
         version="v1",

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from history_bundles import bundle, measured, rate, scores, written
+from history_bundles import TABLES, bundle, measured, rate, scores, written
 
 from memory_assets.errors import InputError
 from memory_assets.history import schema
@@ -77,7 +77,7 @@ def test_an_audit_comes_back_to_the_digit(tmp_path: Path) -> None:
     History(tmp_path).append_all([written(tmp_path / "b", made)])
     folder = tmp_path / "back"
     folder.mkdir()
-    for table in ("audits", "measurements", "controls", "record_scores"):
+    for table in TABLES:
         pq.write_table(ask(tmp_path, f"FROM {table}"), folder / f"{table}.parquet")
     assert AuditBundle.read(folder).audit == made.audit
     assert AuditBundle.read(folder).measurements == made.measurements

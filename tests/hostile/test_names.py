@@ -32,6 +32,7 @@ from memory_assets.records.loading import load_records
 from memory_assets.records.settings import RecordsSpec
 from memory_assets.reports.page import render
 from memory_assets.reports.portfolio import render_portfolio
+from memory_assets.results.findings import legacy
 
 sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("history", "reports")]
 import report_samples
@@ -121,7 +122,7 @@ def test_a_page_shows_hostile_names_and_runs_none(number: int, tally) -> None:
     audit = replace(
         plain.bundle.audit,
         model_version=names[0],
-        reason=names[1],
+        findings=legacy(names[1]),
         device=names[2],
         code_version=names[3],
     )
@@ -185,7 +186,7 @@ def home(tmp_path_factory) -> Path:
         ids = [f"{name}{i // 2}" for i in range(table.num_rows)]
         made = replace(
             made,
-            audit=replace(made.audit, reason=name, verdict="fail"),
+            audit=replace(made.audit, findings=legacy(name), verdict="fail"),
             record_scores=table.set_column(1, "record_id", pa.array(ids)),
         )
         folders.append(written(root / "bundles", made))

@@ -21,10 +21,10 @@ from memory_assets.reports.inputs import (
     RocCurve,
 )
 from memory_assets.results.estimate import Control, Estimate, Measurement
+from memory_assets.results.findings import Finding, finding
 from memory_assets.results.record_scores import RECORD_SCORES
-from memory_assets.results.sentences import say
 from memory_assets.store.digest import digest
-from memory_assets.validity.sensitivity import least_seen
+from memory_assets.validity.sensitivity import with_least_seen
 from memory_assets.validity.verdict import Gate, decide
 
 SHIFT = {
@@ -101,19 +101,19 @@ def record_scores(audit_id: str, n: int, strength: float, influence: bool, seed:
     return pa.Table.from_pylist(rows, schema=RECORD_SCORES)
 
 
-def _negative(passed: bool, auc: float) -> str:
-    key, setting = "passed" if passed else "failed", say("setting.permuted")
+def _negative(passed: bool, auc: float) -> tuple[Finding, ...]:
+    key, setting = "passed" if passed else "failed", finding("setting.permuted")
     ends = {"value": auc, "low": auc - 0.03, "high": auc + 0.03}
-    return say(f"negative.{key}", attack="lira_online", setting=setting, **ends)
+    return (finding(f"negative.{key}", attack="lira_online", setting=setting, **ends),)
 
 
-def _positive(value: float, low: float, high: float) -> str:
-    who = {"memorizer": say("memorizer.made_up"), "attack": "loss"}
-    return say("positive.passed", value=value, low=low, high=high, **who)
+def _positive(value: float, low: float, high: float) -> tuple[Finding, ...]:
+    who = {"memorizer": finding("memorizer.made_up"), "attack": "loss"}
+    return (finding("positive.passed", value=value, low=low, high=high, **who),)
 
 
-def _blind(value: float, low: float, high: float) -> str:
-    return say("blind.passed", value=value, low=low, high=high)
+def _blind(value: float, low: float, high: float) -> tuple[Finding, ...]:
+    return (finding("blind.passed", value=value, low=low, high=high),)
 
 
 def controls(passed: bool) -> tuple[Control, ...]:
@@ -122,8 +122,8 @@ def controls(passed: bool) -> tuple[Control, ...]:
         Control("negative", passed, auc, auc - 0.03, auc + 0.03, _negative(passed, auc)),
         Control("positive", True, 0.982, 0.971, 0.990, _positive(0.982, 0.971, 0.990)),
         Control("blind_baseline", True, 0.508, 0.479, 0.537, _blind(0.508, 0.479, 0.537)),
-        Control("recipe_match", True, 0.412, None, None, say("recipe_match.no_pool")),
-        Control("resolution", True, None, None, None, say("resolution.no_rate")),
+        Control("recipe_match", True, 0.412, None, None, (finding("recipe_match.no_pool"),)),
+        Control("resolution", True, None, None, None, (finding("resolution.no_rate"),)),
     )
 
 
@@ -173,7 +173,7 @@ def sample(
     limits = {"tpr_at_fpr_0.01": 0.02, "tpr_at_fpr_0.001": 0.01, "auc": 0.7}
     own = controls(verdict != "insufficient evidence")
     decision = decide(rows, own, Gate(limits))
-    rows += [*least_seen(rows, 64), *decision.gate_measurements]
+    rows = with_least_seen(rows, 64)
     audit_id = digest("sample", version)
     audit = Audit(
         audit_id=audit_id,
@@ -189,13 +189,14 @@ def sample(
         started_at=datetime(2026, 7, 20, 9, 0, tzinfo=UTC),
         finished_at=datetime(2026, 7, 20, 9, 2, tzinfo=UTC),
         verdict=verdict,  # type: ignore[arg-type]
-        reason=decision.reason,
+        findings=decision.findings,
     )
     bundle = AuditBundle(
         audit,
         tuple(rows),
         own,
         record_scores(audit_id, n, strength, influence, seed),
+        decision.results,
     )
     return ReportInput(
         bundle=bundle,
@@ -221,7 +222,7 @@ def trend(n: int, subject: str = "digits") -> pa.Table:
                 "subject": subject,
                 "model_version": version,
                 "finished_at": datetime(2026, month, 5, tzinfo=UTC),
-                "name": m.name,
+                "attack": m.name,
                 "metric": m.metric,
                 "value": m.estimate.value,
                 "ci_low": m.estimate.ci_low,
@@ -263,7 +264,7 @@ def portfolio() -> PortfolioInput:
             "subject": "digits",
             "model_version": "v2",
             "finished_at": found.bundle.audit.finished_at,
-            "name": m.name,
+            "attack": m.name,
             "metric": m.metric,
             "value": m.estimate.value,
             "ci_low": m.estimate.ci_low,

@@ -43,7 +43,7 @@ def priced(verdict: str = "fail", profile_name: str = "healthcare-jp") -> Report
     action = ActionLine(
         "v2", "corrective action", "X-1", "Y-1", "open", date(2026, 9, 1), date(2026, 7, 21)
     )
-    bundle = replace(found.bundle, audit=replace(found.bundle.audit, reason=""))
+    bundle = replace(found.bundle, audit=replace(found.bundle.audit, findings=()))
     return replace(
         found,
         bundle=bundle,

@@ -15,6 +15,7 @@ from memory_assets.reports.inputs import TREND, ReportInput
 from memory_assets.reports.page import render, verify, write_report
 from memory_assets.reports.translated import retold
 from memory_assets.results.estimate import Control, Estimate, Measurement
+from memory_assets.results.findings import legacy
 from memory_assets.results.record_scores import RECORD_SCORES
 from memory_assets.validity.verdict import Gate, decide
 
@@ -70,8 +71,8 @@ def with_measurements(found: ReportInput, measurements) -> ReportInput:
     """Only these measurements, and the limits that speak of them judged as an audit does."""
     there = {m.metric for m in measurements}
     limits = {metric: limit for metric, limit in found.gate.items() if metric in there}
-    judged = decide(measurements, (), Gate(limits)).gate_measurements
-    bundle = replace(found.bundle, measurements=(*measurements, *judged))
+    judged = decide(measurements, (), Gate(limits)).results
+    bundle = replace(found.bundle, measurements=tuple(measurements), gate_results=judged)
     return replace(found, bundle=bundle, gate=limits)
 
 
@@ -210,8 +211,8 @@ def test_hostile_names_are_text(found):
     scores = found.bundle.record_scores.to_pylist()
     for row in scores:
         row["record_id"] = HOSTILE + row["record_id"]
-    audit = replace(found.bundle.audit, model_version=HOSTILE, reason=HOSTILE)
-    control = Control(HOSTILE, False, 0.7, 0.6, 0.8, HOSTILE)
+    audit = replace(found.bundle.audit, model_version=HOSTILE, findings=legacy(HOSTILE))
+    control = Control(HOSTILE, False, 0.7, 0.6, 0.8, legacy(HOSTILE))
     bundle = replace(
         found.bundle,
         audit=audit,

@@ -3,7 +3,7 @@
 import pytest
 
 from memory_assets.results.estimate import Control, Estimate, Measurement
-from memory_assets.results.sentences import read_back
+from memory_assets.results.findings import finding, legacy
 from memory_assets.statistics.intervals import rate
 from memory_assets.validity.scope import UNTOUCHED, is_withheld, standing
 from memory_assets.validity.verdict import Gate, decide
@@ -35,7 +35,7 @@ OF_ALL = (
 
 def failed(name: str) -> Control:
     detail = "The audited model could not be compared."
-    return Control(name, False, None, None, None, detail)
+    return Control(name, False, None, None, None, legacy(detail))
 
 
 def row(family: str, estimate: Estimate, metric: str = "") -> Measurement:
@@ -113,19 +113,10 @@ def test_only_what_stands_is_priced():
 
 
 @pytest.mark.parametrize("control", ["recipe_match", "blind_baseline"])
-def test_the_reason_is_read_back(control):
-    known = Control(
-        control,
-        False,
-        None,
-        None,
-        None,
-        "The gate names no rate, so no number of records is asked for.",
-    )
+def test_the_reason_names_what_is_withheld_beside_it(control):
+    known = Control(control, False, None, None, None, (finding("resolution.no_rate"),))
     found = decide([row("extraction", LEAKING)], [known], Gate({RECITED: 0.05}))
-    said = read_back(found.reason)
-    assert said is not None
-    keys = [one.key for one in said]
-    assert keys[0] == "verdict.fail"
+    keys = [one.key for one in found.findings]
+    assert keys[0] == "verdict.limits"
     assert keys[1].startswith("verdict.beside_")
-    assert keys[2] == "verdict.of_control"
+    assert keys[2:] == ["verdict.of_control", "resolution.no_rate"]

@@ -5,12 +5,13 @@ import pytest
 
 from memory_assets.errors import InputError
 from memory_assets.results.estimate import Control, Estimate, Measurement
+from memory_assets.results.findings import legacy
 from memory_assets.statistics.intervals import clean_probes, clopper_pearson, rate
 from memory_assets.validity.resolution import resolution
 from memory_assets.validity.verdict import Gate, decide, side_of
 
 METRIC = "tpr_at_fpr_0.01"
-HELD = Control("negative", True, 0.5, 0.45, 0.55, "Nothing was found.")
+HELD = Control("negative", True, 0.5, 0.45, 0.55, legacy("Nothing was found."))
 
 
 def row(estimate, name="lira_online", metric=METRIC, unit="probability", family="membership"):
@@ -92,10 +93,10 @@ def test_a_pass_says_what_leak_it_would_have_seen():
     found = verdict(row(rate(12, 1500)), limit=0.05)
     assert found.verdict == "pass"
     assert "would have been seen with 80% probability" in found.reason
-    (least,) = [m for m in found.gate_measurements if m.metric.endswith(":detectable")]
-    assert 0.02 < least.estimate.value < 0.06
+    least = found.results[0].detectable
+    assert 0.02 < least < 0.06
     few = decide([row(rate(12, 1500))], [], Gate({METRIC: 0.05}), models=4)
-    assert few.results[0].detectable > least.estimate.value  # few shadow models see less
+    assert few.results[0].detectable > least  # few shadow models see less
 
 
 @pytest.mark.parametrize(
@@ -136,13 +137,14 @@ def test_value_at_its_ceiling_cannot_pass():
 
 
 def test_failed_control_withholds_the_verdict_in_words():
-    failed = Control("blind_baseline", False, 0.7, 0.6, 0.8, "The two sets differ.")
+    failed = Control("blind_baseline", False, 0.7, 0.6, 0.8, legacy("The two sets differ."))
     for estimate in (rate(2, 1000), rate(200, 1000)):
         found = verdict(row(estimate), controls=(HELD, failed))
         assert found.verdict == "insufficient evidence"
         assert "The two sets differ." in found.reason
         assert "Nothing was found" not in found.reason
-        assert found.gate_measurements  # what was measured is still told
+        assert found.results[0].row is not None  # what was measured is still told
+        assert found.results[0].withheld
 
 
 def test_several_limits_go_by_the_worst():
@@ -153,18 +155,13 @@ def test_several_limits_go_by_the_worst():
     assert [r.outcome for r in found.results] == ["pass", "fail"]
 
 
-def test_gate_rows_tell_limit_deciding_attack_and_records_needed():
-    found = verdict(row(rate(2, 100)), row(rate(4, 100), "base"))
-    told = {m.metric: m for m in found.gate_measurements}
-    beside = ("threshold", "records_needed", "detectable")
-    assert set(told) == {METRIC, *(f"{METRIC}:{what}" for what in beside)}
-    assert {m.family for m in found.gate_measurements} == {"gate"}
-    assert told[METRIC].name == "base"
-    assert told[f"{METRIC}:threshold"].estimate.value == 0.05
-    assert told[f"{METRIC}:records_needed"].unit == "count"
-    # Stored gate rows are not held against the gate again.
-    again = decide([row(rate(2, 100)), *found.gate_measurements], [], Gate({METRIC: 0.5}))
-    assert again.results[0].row.name == "lira_online"
+def test_a_gate_result_tells_limit_deciding_attack_and_records_needed():
+    (found,) = verdict(row(rate(2, 100)), row(rate(4, 100), "base")).results
+    assert (found.metric, found.limit, found.direction) == (METRIC, 0.05, "at most")
+    assert found.row.name == "base"
+    assert found.records_needed > 100
+    assert found.detectable > 0.01
+    assert not found.withheld
 
 
 def test_strata_count_only_where_there_is_no_whole():
@@ -188,7 +185,7 @@ def test_metric_that_was_not_run_is_inconclusive():
 
 def test_no_limit_no_verdict():
     found = decide([row(rate(2, 100))], [HELD], Gate())
-    assert (found.verdict, found.gate_measurements) == ("inconclusive", ())
+    assert (found.verdict, found.results) == ("inconclusive", ())
 
 
 @pytest.mark.parametrize("limit", [-0.1, float("nan"), float("inf"), True, "0.05", None])
@@ -259,11 +256,12 @@ def test_an_accuracy_has_a_least_and_not_a_most(right: int, limit: float, verdic
     found = decide([accuracy(right, 1000)], [HELD], Gate({"held_out_accuracy": limit}))
     assert found.verdict == verdict
     assert "the least that is allowed" in found.reason
-    (judged, stored) = found.gate_measurements[:2]
-    assert judged.estimate.value == pytest.approx(0.93)
-    assert judged.estimate.ci_low <= 0.93 <= judged.estimate.ci_high
-    assert stored.estimate.value == limit
-    assert side_of("held_out_accuracy", judged.estimate, limit) == verdict
+    (judged,) = found.results
+    assert judged.direction == "at least"
+    assert judged.row.estimate.value == pytest.approx(0.93)
+    assert judged.row.estimate.ci_low <= 0.93 <= judged.row.estimate.ci_high
+    assert judged.limit == limit
+    assert side_of("held_out_accuracy", judged.row.estimate, limit) == verdict
 
 
 def test_an_accuracy_is_that_of_the_audited_model_and_not_of_its_shadows():

@@ -114,6 +114,7 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
                 information=information.path,
                 started_at=started,
                 trained_here=True,
+                mitigation=graph.option,
             )
             made = conclude(graph.subject, graph.root, evidence, store)
         bundle = AuditBundle.read(made.path)

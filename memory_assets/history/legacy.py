@@ -1,0 +1,310 @@
+"""Audits of older versions in the form of today.
+
+Before findings were data an audit stored sentences, limits as measurements of a family `gate`, the
+least leaks as rows of a family `power`, and rates inside the names of metrics. Histories are
+converted once, when they are migrated; bundles and what lies between steps, when they are read.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import pyarrow as pa
+
+from memory_assets.results.estimate import Control, Estimate, Measurement
+from memory_assets.results.findings import Finding, Value, legacy, render, templates
+from memory_assets.results.gate_results import CLAIM, Direction, GateResult, Outcome
+from memory_assets.results.metrics import find
+from memory_assets.results.tables import (
+    CONTROLS,
+    controls_table,
+    findings_table,
+    gate_results_table,
+    measurements_table,
+)
+from memory_assets.validity.scope import is_withheld
+from memory_assets.validity.verdict import side_of
+
+_FIELD = re.compile(r"\{(\w+)(?::[^}]*)?\}")
+_NUMBER = r"(?:-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[+-]?\d+)?%?|inf|nan)"
+_NAME = r"[\w.&-]+(?: [\w.&-]+)*?"
+_SHAPES = {
+    "attack": _NAME,
+    "attacks": rf"{_NAME}(?:, {_NAME})*?",
+    "control": r"\w+",
+    "metric": r"\S+?",
+    "status": r"[a-z ]+",
+    "entry": r"[a-z_]+",
+    "theirs": r"\S+",
+    "ours": r"\S+?",
+}
+"""How the value of a field looks; other fields hold a number, or the sentences of their group."""
+_OPTION = "option:"
+_CLAIMS = {"claim.falsified": "fail", "claim.falsified_gaussian": "fail"}
+
+
+@cache
+def _templates() -> Mapping[str, str]:
+    text = files("memory_assets.history").joinpath("legacy_sentences.toml").read_text("utf-8")
+    groups = tomllib.loads(text).items()
+    return {f"{group}.{name}": words for group, own in groups for name, words in own.items()}
+
+
+def _group(name: str) -> list[str]:
+    return [key for key in _templates() if key.startswith(f"{name}.")]
+
+
+def _pattern(key: str, *, named: bool) -> str:
+    """The regular expression that a sentence matches; `named` marks its values for reading."""
+    template, found, end = _templates()[key], [], 0
+    for field in _FIELD.finditer(template):
+        name, inner = field[1], _group(field[1])
+        one = "|".join(_pattern(k, named=False) for k in inner)
+        shape = rf"(?:{one})(?:; (?:{one}))*" if inner else _SHAPES.get(name, _NUMBER)
+        found += [re.escape(template[end : field.start()])]
+        found += [rf"(?P<{name}>{shape})" if named else rf"(?:{shape})"]
+        end = field.end()
+    return "".join([*found, re.escape(template[end:])])
+
+
+@cache
+def _reader(key: str) -> re.Pattern[str]:
+    return re.compile(_pattern(key, named=True))
+
+
+def _number(text: str) -> int | float:
+    plain = text.replace(",", "")
+    if plain.endswith("%"):
+        return float(plain[:-1]) / 100
+    return int(plain) if re.fullmatch(r"-?\d+", plain) else float(plain)
+
+
+def _typed(name: str, text: str, metric: str) -> Value:
+    inner = _group(name)
+    if inner:
+        return _read(text, inner, metric) or ()
+    if name == "attacks":
+        return tuple(text.split(", "))
+    return text if name in _SHAPES else _number(text)
+
+
+def _read(text: str, keys: list[str], metric: str = "") -> tuple[Finding, ...] | None:
+    found: list[Finding] = []
+    at = 0
+    while at < len(text):
+        matches = [(key, m) for key in keys if (m := _reader(key).match(text, at))]
+        best = max(matches, key=lambda one: one[1].end(), default=None)
+        if best is None or best[1].end() == at:
+            return None
+        key, match = best
+        named = match.groupdict()
+        of = named.get("metric") or metric
+        values = {name: _typed(name, value, of) for name, value in named.items()}
+        found.append(Finding(key, _as_today(key, values, of)))
+        at = match.end()
+        gap = re.compile(r"[.;]?\s*").match(text, at)
+        at = gap.end() if gap else at
+    return tuple(found)
+
+
+def _as_today(key: str, values: dict[str, Value], metric: str) -> dict[str, Value]:
+    """One sentence alone is a finding and no list of them; a figure says of which metric it is."""
+    single = {
+        name: value[0]
+        if isinstance(value, tuple) and len(value) == 1 and name != "attacks"
+        else value
+        for name, value in values.items()
+    }
+    if metric and key.startswith(("told.", "verdict.", "shortage.")):
+        single["metric"] = metric
+    return single
+
+
+def _alone(value: Value) -> Value:
+    return value[0] if isinstance(value, tuple) and len(value) == 1 else value
+
+
+def _joined(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Sentences about limits, which ended in one full stop together, as one finding."""
+    result: list[Finding] = []
+    limits: list[Finding] = []
+    for one in found:
+        if one.key.startswith("verdict.") and "metric" in one.parameters:
+            limits.append(one)
+            continue
+        if limits:
+            result.append(Finding("verdict.limits", {"limits": tuple(limits)}))
+            limits = []
+        result.append(one)
+    return (
+        (*result, Finding("verdict.limits", {"limits": tuple(limits)})) if limits else tuple(result)
+    )
+
+
+def findings_of(text: str) -> tuple[Finding, ...]:
+    """The findings that a stored text tells; where they would not say the same, the text itself.
+
+    >>> findings_of("The owner has set no limit (gate) to hold the audit to.")[0].key
+    'verdict.no_limit'
+    """
+    read = _read(text, list(_templates()))
+    if read is None:
+        return legacy(text)
+    found = _joined(read)
+    known = all(one.key in templates("en") for one in found)
+    return found if known and " ".join(map(render, found)) == text else legacy(text)
+
+
+def is_old(audits: pa.Schema) -> bool:
+    """Whether a bundle, by the columns of its `audits`, was written before findings were data."""
+    return "reason" in audits.names
+
+
+def measurements_of(table: pa.Table) -> list[Measurement]:
+    """Measurements of an older table, of whatever family."""
+    estimates = ("value", "ci_low", "ci_high", "k", "n", "status")
+    return [
+        Measurement(
+            row["family"],
+            row["name"],
+            row["metric"],
+            row["unit"],
+            Estimate(**{name: row[name] for name in estimates}),
+            row["formula_version"],
+            row["stratum"],
+        )
+        for row in table.to_pylist()
+    ]
+
+
+def controls_of(table: pa.Table) -> tuple[Control, ...]:
+    """Controls of an older table, whose column `detail` holds sentences."""
+    names = [name for name in CONTROLS.names if name != "audit_id"]
+    return tuple(
+        Control(**{n: row[n] for n in names}, findings=findings_of(row["detail"]))
+        for row in table.to_pylist()
+    )
+
+
+def _with_least(measured: list[Measurement]) -> list[Measurement]:
+    """Measurements with what rows of the family `power` say of them."""
+    least: dict[tuple[str, str, str], dict[str, float | None]] = {}
+    for m in measured:
+        if m.family == "power":
+            metric, _, shape = m.metric.partition(":")
+            least.setdefault((m.name, m.stratum, metric), {})[f"least_{shape}"] = m.estimate.value
+    rows = [m for m in measured if m.family not in ("power", "gate")]
+    return [_beside(m, least.get((m.name, m.stratum, m.metric), {})) for m in rows]
+
+
+def _beside(m: Measurement, least: dict[str, Any]) -> Measurement:
+    return replace(m, **least) if least and m.family in ("membership", "extraction") else m
+
+
+def gate_results_of(
+    measured: Iterable[Measurement], controls: Iterable[Control], reason: tuple[Finding, ...]
+) -> list[GateResult]:
+    """The limits that rows of the family `gate` tell of, each with what became of it."""
+    gate = [m for m in measured if m.family == "gate"]
+    families = {(m.name, m.metric): m.family for m in measured if m.family not in ("gate", "power")}
+    limits = {
+        m.metric.removesuffix(":threshold"): m for m in gate if m.metric.endswith(":threshold")
+    }
+    beside = {m.metric: m.estimate.value for m in gate}
+    told = {
+        str(one.parameters["metric"]): one
+        for found in reason
+        for one in (found, *_inner(found))
+        if found.key.startswith("verdict.") and "metric" in one.parameters and one.key != found.key
+    }
+    results = []
+    for metric, limit in limits.items():
+        row = next((m for m in gate if m.metric == metric), None)
+        row = None if row is None or row.estimate.status == "not_run" else row
+        results.append(_limit(metric, limit, row, families, list(controls), beside, told))
+    claims = [one for one in reason if one.key.startswith("claim.")]
+    return results + [_claim(one) for one in claims]
+
+
+def _inner(found: Finding) -> tuple[Finding, ...]:
+    inner = found.parameters.get("limits", ())
+    return (
+        tuple(one for one in inner if isinstance(one, Finding)) if isinstance(inner, tuple) else ()
+    )
+
+
+def _limit(
+    metric: str,
+    limit: Measurement,
+    row: Measurement | None,
+    families: Mapping[tuple[str, str], str],
+    controls: list[Control],
+    beside: Mapping[str, float | None],
+    told: Mapping[str, Finding],
+) -> GateResult:
+    most = limit.estimate.value or 0.0
+    known = find(metric)
+    at_least = known is not None and known.is_limit_from_below
+    direction: Direction = "at least" if at_least else "at most"
+    outcome: Outcome = "inconclusive" if row is None else side_of(metric, row.estimate, most)
+    family = families.get((limit.name, metric), "")
+    needed, least = (beside.get(f"{metric}:{what}") for what in ("records_needed", "detectable"))
+    return GateResult(
+        metric,
+        most,
+        direction,
+        outcome,
+        None if row is None else replace(row, family=family),
+        None if needed is None else round(needed),
+        (told[metric],) if metric in told else (),
+        least,
+        is_withheld(family, controls),
+    )
+
+
+def _claim(found: Finding) -> GateResult:
+    claimed = found.parameters.get("claimed", 0.0)
+    outcome: Any = _CLAIMS.get(found.key, "inconclusive")
+    limit = float(claimed) if isinstance(claimed, int | float) else 0.0
+    return GateResult(CLAIM, limit, "at most", outcome, None, None, (found,))
+
+
+def tables(old: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+    """The tables of an older bundle as today's version writes them."""
+    audit = old["audits"].to_pylist()[0]
+    measured = measurements_of(old["measurements"])
+    controls = controls_of(old["controls"])
+    return {
+        **old,
+        "audits": _audits(old["audits"]),
+        **results(audit, measured, controls),
+    }
+
+
+def _audits(old: pa.Table) -> pa.Table:
+    versions = old["model_version"].to_pylist()
+    named = [v.removeprefix(_OPTION) if v.startswith(_OPTION) else None for v in versions]
+    return old.drop_columns(["reason"]).append_column("mitigation", pa.array(named, pa.string()))
+
+
+def results(
+    audit: Mapping[str, Any], measured: list[Measurement], controls: tuple[Control, ...]
+) -> dict[str, pa.Table]:
+    """What is stored of an audit today beside its row and its records."""
+    audit_id, reason = audit["audit_id"], findings_of(audit["reason"])
+    limits = gate_results_of(measured, controls, reason)
+    said = [("verdict", "", audit["verdict"], reason)]
+    said += [("control", c.control, "pass" if c.passed else "fail", c.findings) for c in controls]
+    said += [("limit", r.metric, r.outcome, r.findings) for r in limits]
+    return {
+        "measurements": measurements_table(_with_least(measured), audit_id),
+        "controls": controls_table(controls, audit_id),
+        "gate_results": gate_results_table(limits, audit_id),
+        "findings": findings_table(said, audit_id),
+    }
