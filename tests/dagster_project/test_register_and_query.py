@@ -27,6 +27,8 @@ from memory_assets.history.questions import questions
 from memory_assets.history.store import History
 from memory_assets.models.checkpoints import list_versions
 
+pytestmark = pytest.mark.slow
+
 run = CliRunner()
 
 

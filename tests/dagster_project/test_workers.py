@@ -26,6 +26,8 @@ from memory_assets.dagster import workers
 from memory_assets.dagster.executors import executor
 from memory_assets.dagster.instance import end_abandoned_runs
 
+pytestmark = pytest.mark.slow
+
 STARTED, FAILURE = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
 
 # Takes up a run as an audit does, says so, and lives until it is killed.

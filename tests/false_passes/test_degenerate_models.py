@@ -12,6 +12,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from memory_assets.results.sentences import read_back
 
+pytestmark = pytest.mark.slow
+
 PRIOR = sklearn_fit(lambda _: DummyClassifier(strategy="prior"))
 TREE = sklearn_fit(lambda seed: DecisionTreeClassifier(random_state=seed))
 SHADOWS = {"shadows": "shadows.csv"}

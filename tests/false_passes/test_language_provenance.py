@@ -14,6 +14,8 @@ from memory_assets.records.prepared import members_digest
 from memory_assets.records.texts import load_texts
 from memory_assets.results.sentences import read_back
 
+pytestmark = pytest.mark.slow
+
 RECITED = {"extraction_rate": 0.9}
 
 
