@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 PINS = Path(__file__).parents[1] / "constraints.txt"
-_SECONDS = 300
+_SECONDS = 120
 # What pip-audit, requests and urllib3 say where the network gives no answer.
 _UNREACHED = re.compile(
     r"ConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|MaxRetryError|HTTPError|"

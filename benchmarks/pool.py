@@ -234,16 +234,14 @@ def _first_epoch(case: Case, rows: NDArray[np.int64], models: int = 2) -> float:
     return float(_gap(alone, stacked).max())
 
 
-def run(case: Case, pool: ProcessPoolExecutor, folder: Path, goals: Goals) -> None:
-    pairs = np.random.default_rng(1).permutation(len(case.y) // 2 * 2).reshape(-1, 2)
-    masks = draw_masks(case.models, len(pairs), 7)
-    rows = train_rows(pairs, np.empty(0, np.int64), masks)
-    list(pool.map(_warm, [case] * (2 * PROCESSES)))
-    _warm(case)
-    first = _first_epoch(case, rows)
-
-    half_loop = case.loop_models // 2
-    alone, loops = _looped(case, rows, range(half_loop))
+def _pools(
+    case: Case,
+    pool: ProcessPoolExecutor,
+    masks: NDArray[np.uint8],
+    pairs: NDArray[np.intp],
+    folder: Path,
+) -> tuple[Time, Time, list[Path], list[Path]]:
+    """The pool in one process and in two: the least times, and the blocks of each."""
     blocks = [Block(k, min(k + case.block, case.models)) for k in range(0, case.models, case.block)]
     half = len(blocks) // PROCESSES
     ones, twos, single, both = [], [], [], []
@@ -259,10 +257,23 @@ def run(case: Case, pool: ProcessPoolExecutor, folder: Path, goals: Goals) -> No
         done = [job.result() for job in jobs]
         twos.append(Time(time.perf_counter() - start, max(used for _, used in done)))
         both = [path for paths, _ in done for path in paths]
+    return Time.least(ones), Time.least(twos), single, both
+
+
+def run(case: Case, pool: ProcessPoolExecutor, folder: Path, goals: Goals) -> None:
+    pairs = np.random.default_rng(1).permutation(len(case.y) // 2 * 2).reshape(-1, 2)
+    masks = draw_masks(case.models, len(pairs), 7)
+    rows = train_rows(pairs, np.empty(0, np.int64), masks)
+    list(pool.map(_warm, [case] * (2 * PROCESSES)))
+    _warm(case)
+    first = _first_epoch(case, rows)
+
+    half_loop = case.loop_models // 2
+    alone, loops = _looped(case, rows, range(half_loop))
+    one, two, single, both = _pools(case, pool, masks, pairs, folder)
     later, times = _looped(case, rows, range(half_loop, case.loop_models))
     alone, k = alone + later, case.loop_models
     loop = Time.least(loops + times, case.models)
-    one, two = Time.least(ones), Time.least(twos)
 
     single, both = ([load_block(path) for path in paths] for paths in (single, both))
     same = all(np.array_equal(a[n], b[n]) for a, b in zip(single, both, strict=True) for n in a)

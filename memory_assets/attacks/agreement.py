@@ -26,8 +26,22 @@ def agreement(
     neither flags any. Rows are named `a & b` in the order given; `all attacks` for the whole set.
     `versions` are the formula versions of the attacks, on which that of a row rests.
 
+    Args:
+        exposed: for each attack which members it flags, `[n_members]`.
+        confidence: of the intervals.
+        versions: formula versions of the attacks; 1 where one is not named.
+
+    Returns:
+        A row for each pair of attacks and, of more than two, one for all.
+
     Raises:
         ValueError: attacks that speak of different members.
+
+    Examples:
+        >>> flags = {"loss": np.array([True, True, False]), "base": np.array([True, False, False])}
+        >>> (row,) = agreement(flags)
+        >>> row.name, row.estimate.value, row.estimate.k, row.estimate.n
+        ('loss & base', 0.5, 1, 2)
     """
     if len({flags.shape for flags in exposed.values()}) > 1:
         raise ValueError("attacks must flag the same members to be compared")

@@ -14,6 +14,21 @@ def base(pool: Signals, targets: Signals, leave_one_out: bool, block: int) -> Fl
 
     IN and OUT models weigh the same in the mean, as in `rmia_online`, whose ratio this is the
     logarithm of: the two rank a target's records alike up to the ties of RMIA.
+
+    Args:
+        pool: shadow models, answers `[K, n, 2, Q]`.
+        targets: models under audit, answers `[T, n, 2, Q]`; the pool itself under leave-one-out.
+        leave_one_out: each target is a model of the pool, left out of what it is held against.
+        block: pairs worked off at once; bounds memory, and changes nothing beyond rounding.
+
+    Returns:
+        Scores float64 `[T, n, 2]` in nats; higher = more likely a member.
+
+    Examples:
+        >>> from memory_assets.attacks.worked_example import auc, pool_and_target
+        >>> pool, target = pool_and_target()
+        >>> auc(base(pool, target, False, 128), target)
+        0.89
     """
     scores = empty_scores(targets)
     for b in blocks(targets.side.shape[1], block):

@@ -129,12 +129,28 @@ def _log_constant(prior: _Prior, count: Floats) -> Floats:
     seen, which = np.unique(count[..., 0], return_inverse=True)
     freedom = prior.freedom[:, :, 0] + seen[:, None]
     table = gammaln((freedom + 1) / 2) - gammaln(freedom / 2) - 0.5 * np.log(freedom)
-    model = np.arange(count.shape[0])[:, None, None]
-    return table[model, which.reshape(count.shape[:-1])]
+    rows = np.arange(count.shape[0], dtype=np.intp).reshape(-1, 1, 1)
+    return table[rows, which.reshape(count.shape[:-1])]
 
 
 def bavaria(pool: Signals, targets: Signals, leave_one_out: bool, block: int) -> Floats:
-    """`log t(phi | IN models) - log t(phi | OUT models)`, phi the logit margin; mean over Q."""
+    """`log t(phi | IN models) - log t(phi | OUT models)`, phi the logit margin; mean over Q.
+
+    Args:
+        pool: shadow models, answers `[K, n, 2, Q]`.
+        targets: models under audit, answers `[T, n, 2, Q]`; the pool itself under leave-one-out.
+        leave_one_out: each target is a model of the pool, left out of what it is held against.
+        block: pairs worked off at once; bounds memory, and changes nothing beyond rounding.
+
+    Returns:
+        Scores float64 `[T, n, 2]` in nats; higher = more likely a member.
+
+    Examples:
+        >>> from memory_assets.attacks.worked_example import auc, pool_and_target
+        >>> pool, target = pool_and_target()
+        >>> auc(bavaria(pool, target, False, 128), target)
+        0.91
+    """
     prior_in = _prior(pool, True, leave_one_out, block)
     prior_out = _prior(pool, False, leave_one_out, block)
     scores = empty_scores(targets)

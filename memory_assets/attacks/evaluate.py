@@ -69,6 +69,23 @@ def shadow_thresholds(
     """For each FPR the median of the thresholds that the shadows choose by leave-one-out.
 
     None where the pool is too small to leave a model out, or a model has too few non-members.
+
+    Args:
+        attack: whose scores are cut.
+        pool: shadow models, answers `[K, n, 2, Q]`.
+        block: pairs worked off at once.
+        rates: nominal false-positive rates in (0, 1).
+
+    Returns:
+        A threshold for each rate, in the unit of the attack's score.
+
+    Examples:
+        >>> from memory_assets.attacks.registry import ATTACKS
+        >>> from memory_assets.attacks.worked_example import pool_and_target
+        >>> pool, target = pool_and_target()
+        >>> cuts = shadow_thresholds(ATTACKS["loss"], pool, rates=(0.1, 0.001))
+        >>> cuts[0.1] is None, cuts[0.001] is None
+        (False, True)
     """
     if not attack.can_leave_one_out(pool):
         return dict.fromkeys(rates)
@@ -122,9 +139,30 @@ def evaluate(
     owner's limits name. Thresholds come from the pool by leave-one-out, before the target is looked
     at. Deterministic: the same signals give the same numbers.
 
+    Args:
+        pool: shadow models, answers `[K, n, 2, Q]`.
+        target: one model of known membership, answers `[1, n, 2, Q]`.
+        attacks: what to run, from `registry.select`.
+        prior: share of members among the records asked about, in (0, 1).
+        confidence: of every interval.
+        block: pairs worked off at once.
+        more_rates: false-positive rates in (0, 1) to report beside the nominal ones.
+
+    Returns:
+        Scores, ROC and measurements of each attack, and how far the attacks agree.
+
     Raises:
         ValueError: not exactly one target, no attack, a prior outside (0, 1), or signals that an
             attack refuses (not finite, too few models, other shapes than the pool's).
+
+    Examples:
+        >>> from memory_assets.attacks.registry import select
+        >>> from memory_assets.attacks.worked_example import pool_and_target
+        >>> pool, target = pool_and_target()
+        >>> found = evaluate(pool, target, select(["lira_online_fixed"], 16), prior=0.5)
+        >>> area = found.results[0].roc.auc()
+        >>> round(area.value, 2), area.n
+        (0.91, 400)
     """
     if target.models != 1:
         raise ValueError(f"evaluate takes one target, got {target.models}")

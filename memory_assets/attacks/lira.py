@@ -62,7 +62,23 @@ def _online(
 
 
 def lira_online(pool: Signals, targets: Signals, leave_one_out: bool, block: int) -> Floats:
-    """`log N(phi; mu_in, s_in) - log N(phi; mu_out, s_out)`, phi the logit margin; mean over Q."""
+    """`log N(phi; mu_in, s_in) - log N(phi; mu_out, s_out)`, phi the logit margin; mean over Q.
+
+    Args:
+        pool: shadow models, answers `[K, n, 2, Q]`.
+        targets: models under audit, answers `[T, n, 2, Q]`; the pool itself under leave-one-out.
+        leave_one_out: each target is a model of the pool, left out of what it is held against.
+        block: pairs worked off at once; bounds memory, and changes nothing beyond rounding.
+
+    Returns:
+        Scores float64 `[T, n, 2]` in nats; higher = more likely a member.
+
+    Examples:
+        >>> from memory_assets.attacks.worked_example import auc, pool_and_target
+        >>> pool, target = pool_and_target()
+        >>> auc(lira_online(pool, target, False, 128), target)
+        0.89
+    """
     scores = empty_scores(targets)
     for b in blocks(targets.side.shape[1], block):
         inside, outside = both_sides(pool.pairs.score[:, b], is_in(pool, b), leave_one_out)
@@ -72,7 +88,23 @@ def lira_online(pool: Signals, targets: Signals, leave_one_out: bool, block: int
 
 
 def lira_online_fixed(pool: Signals, targets: Signals, leave_one_out: bool, block: int) -> Floats:
-    """`lira_online` with one residual variance a side, pooled over records."""
+    """`lira_online` with one residual variance a side, pooled over records.
+
+    Args:
+        pool: shadow models, answers `[K, n, 2, Q]`.
+        targets: models under audit, answers `[T, n, 2, Q]`; the pool itself under leave-one-out.
+        leave_one_out: each target is a model of the pool, left out of what it is held against.
+        block: pairs worked off at once; bounds memory, and changes nothing beyond rounding.
+
+    Returns:
+        Scores float64 `[T, n, 2]` in nats; higher = more likely a member.
+
+    Examples:
+        >>> from memory_assets.attacks.worked_example import auc, pool_and_target
+        >>> pool, target = pool_and_target()
+        >>> auc(lira_online_fixed(pool, target, False, 128), target)
+        0.91
+    """
     v_in = _pooled_variance(pool, True, leave_one_out, block)
     v_out = _pooled_variance(pool, False, leave_one_out, block)
     scores = empty_scores(targets)
@@ -86,6 +118,21 @@ def lira_offline(pool: Signals, targets: Signals, leave_one_out: bool, block: in
     """`log Phi((phi - mu_out) / s_out)`, one-sided (equation 4); mean over Q.
 
     A two-sided density would call a record a member because its margin is unusually *low*.
+
+    Args:
+        pool: shadow models, answers `[K, n, 2, Q]`.
+        targets: models under audit, answers `[T, n, 2, Q]`; the pool itself under leave-one-out.
+        leave_one_out: each target is a model of the pool, left out of what it is held against.
+        block: pairs worked off at once; bounds memory, and changes nothing beyond rounding.
+
+    Returns:
+        Scores float64 `[T, n, 2]` in nats; higher = more likely a member.
+
+    Examples:
+        >>> from memory_assets.attacks.worked_example import auc, pool_and_target
+        >>> pool, target = pool_and_target()
+        >>> auc(lira_offline(pool, target, False, 128), target)
+        0.88
     """
     scores = empty_scores(targets)
     for b in blocks(targets.side.shape[1], block):
@@ -96,7 +143,23 @@ def lira_offline(pool: Signals, targets: Signals, leave_one_out: bool, block: in
 
 
 def lira_offline_fixed(pool: Signals, targets: Signals, leave_one_out: bool, block: int) -> Floats:
-    """`lira_offline` with one residual variance of the OUT side, pooled over records."""
+    """`lira_offline` with one residual variance of the OUT side, pooled over records.
+
+    Args:
+        pool: shadow models, answers `[K, n, 2, Q]`.
+        targets: models under audit, answers `[T, n, 2, Q]`; the pool itself under leave-one-out.
+        leave_one_out: each target is a model of the pool, left out of what it is held against.
+        block: pairs worked off at once; bounds memory, and changes nothing beyond rounding.
+
+    Returns:
+        Scores float64 `[T, n, 2]` in nats; higher = more likely a member.
+
+    Examples:
+        >>> from memory_assets.attacks.worked_example import auc, pool_and_target
+        >>> pool, target = pool_and_target()
+        >>> auc(lira_offline_fixed(pool, target, False, 128), target)
+        0.9
+    """
     spread = np.sqrt(_pooled_variance(pool, False, leave_one_out, block))
     scores = empty_scores(targets)
     for b in blocks(targets.side.shape[1], block):

@@ -113,8 +113,19 @@ def select(wanted: str | Iterable[str], models: int) -> tuple[Attack, ...]:
 
     With fewer than 64 `models` in the pool, `standard` takes LiRA in its fixed-variance forms.
 
+    Args:
+        wanted: `standard`, `thorough`, one name or several.
+        models: shadow models in the pool, K.
+
+    Returns:
+        Attacks of the registry.
+
     Raises:
         InputError: an unknown name, or none.
+
+    Examples:
+        >>> [attack.name for attack in select("standard", models=16)][:3]
+        ['loss', 'calibrated_loss', 'lira_online_fixed']
     """
     if isinstance(wanted, str):
         sets = {"standard": STANDARD, "thorough": THOROUGH}

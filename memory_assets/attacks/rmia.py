@@ -32,8 +32,20 @@ def share_beaten(x: Floats, z: Floats, gamma: float = GAMMA) -> Floats:
     Sorts both: O((N + Z) log(N + Z)), never N x Z. As gamma >= 1, a record that is itself among z
     never beats itself, so being there gives nothing away.
 
+    Args:
+        x: ratios of the records, `[N]`.
+        z: ratios of records that the target did not train on, `[Z]`.
+        gamma: the factor by which a ratio must be beaten, at least 1.
+
+    Returns:
+        A share in [0, 1] for each x, `[N]`.
+
     Raises:
         ValueError: no z, or gamma below 1.
+
+    Examples:
+        >>> share_beaten(np.array([1.0, 5.0]), np.array([1.0, 2.0])).tolist()
+        [0.0, 1.0]
     """
     if gamma < 1:
         raise ValueError(f"gamma must be at least 1, got {gamma}")
@@ -86,10 +98,42 @@ def _score(
 
 
 def rmia_online(pool: Signals, targets: Signals, leave_one_out: bool, block: int) -> Floats:
-    """`mean_z [(p_x / pbar_x) / (p_z / pbar_z) > 2]`, pbar over IN and OUT; mean over Q."""
+    """`mean_z [(p_x / pbar_x) / (p_z / pbar_z) > 2]`, pbar over IN and OUT; mean over Q.
+
+    Args:
+        pool: shadow models, answers `[K, n, 2, Q]`.
+        targets: models under audit, answers `[T, n, 2, Q]`; the pool itself under leave-one-out.
+        leave_one_out: each target is a model of the pool, left out of what it is held against.
+        block: pairs worked off at once; bounds memory, and changes nothing beyond rounding.
+
+    Returns:
+        Scores float64 `[T, n, 2]` in [0, 1]; higher = more likely a member.
+
+    Examples:
+        >>> from memory_assets.attacks.worked_example import auc, pool_and_target
+        >>> pool, target = pool_and_target()
+        >>> auc(rmia_online(pool, target, False, 128), target)
+        0.89
+    """
     return _score(pool, targets, leave_one_out, block, online_reference)
 
 
 def rmia_offline(pool: Signals, targets: Signals, leave_one_out: bool, block: int) -> Floats:
-    """`rmia_online` with pbar from the OUT models alone, corrected by a = 0.3; mean over Q."""
+    """`rmia_online` with pbar from the OUT models alone, corrected by a = 0.3; mean over Q.
+
+    Args:
+        pool: shadow models, answers `[K, n, 2, Q]`.
+        targets: models under audit, answers `[T, n, 2, Q]`; the pool itself under leave-one-out.
+        leave_one_out: each target is a model of the pool, left out of what it is held against.
+        block: pairs worked off at once; bounds memory, and changes nothing beyond rounding.
+
+    Returns:
+        Scores float64 `[T, n, 2]` in [0, 1]; higher = more likely a member.
+
+    Examples:
+        >>> from memory_assets.attacks.worked_example import auc, pool_and_target
+        >>> pool, target = pool_and_target()
+        >>> auc(rmia_offline(pool, target, False, 128), target)
+        0.89
+    """
     return _score(pool, targets, leave_one_out, block, _offline_reference)

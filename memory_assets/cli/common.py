@@ -22,9 +22,13 @@ _WHOLE_LINES = 10_000  # characters: wider than any table
 
 
 def project_root() -> Path:
-    """The project whose `dagster_project/defs` is meant: here, or where the package stands."""
-    here = Path.cwd()
-    return here if (here / "dagster_project" / "defs").is_dir() else Path(__file__).parents[2]
+    """The project whose `dagster_project/defs` is meant: here, or the checkout of the package.
+
+    Beside an installed package is no project: there it is here, whether it has subjects or not yet.
+    """
+    here, checkout = Path.cwd(), Path(__file__).parents[2]
+    projects = (here, checkout)
+    return next((one for one in projects if (one / "dagster_project" / "defs").is_dir()), here)
 
 
 def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -127,6 +127,34 @@ def _changes_nothing(given: dict[str, torch.Tensor], before: dict[str, torch.Ten
     )
 
 
+def _placed(
+    folder: Path, state: dict[str, torch.Tensor], placed: dict[str, str]
+) -> dict[str, torch.Tensor]:
+    """The tensors under the names of their places, which no two may share."""
+    given: dict[str, torch.Tensor] = {}
+    for name, tensor in state.items():
+        if placed[name] in given:
+            raise InputError(
+                f"{folder}: two tensors of its adapter for {placed[name]!r}, one of them "
+                f"{name[:120]!r}; save the adapter anew with save_pretrained"
+            )
+        given[placed[name]] = tensor
+    return given
+
+
+def _check_shapes(
+    folder: Path, base: Path, given: dict[str, torch.Tensor], places: dict[str, torch.Tensor]
+) -> None:
+    for name, tensor in given.items():
+        ours = places.get(name)
+        if ours is not None and ours.shape != tensor.shape:
+            raise InputError(
+                f"{folder}: does not fit its base {base}: tensor {name!r} has shape "
+                f"{list(tensor.shape)}, the base with {ADAPTER} expects {list(ours.shape)}; give "
+                "the base that it was trained on (with its added tokens, if there are any)"
+            )
+
+
 def _attach(model: Any, state: dict[str, torch.Tensor], folder: Path, base: Path) -> list[str]:
     """Give an adapter's tensors to a model that is ready for them; what was undone, in words.
 
@@ -161,14 +189,7 @@ def _attach(model: Any, state: dict[str, torch.Tensor], folder: Path, base: Path
     # As they are first: peft writes base_model.model before every name.
     names = undo_wrappers(list(state), misfits)
     placed = {name: place(names.of[name]) or names.of[name] for name in state}
-    given: dict[str, torch.Tensor] = {}
-    for name, tensor in state.items():
-        if placed[name] in given:
-            raise InputError(
-                f"{folder}: two tensors of its adapter for {placed[name]!r}, one of them "
-                f"{name[:120]!r}; save the adapter anew with save_pretrained"
-            )
-        given[placed[name]] = tensor
+    given = _placed(folder, state, placed)
     missing = set(wanted) - set(given)
     unknown = {name for name in state if placed[name] not in wanted and placed[name] not in whole}
     converted = bool(missing or unknown) and _renames(model)
@@ -177,14 +198,7 @@ def _attach(model: Any, state: dict[str, torch.Tensor], folder: Path, base: Path
             f"{folder}: its adapter does not fit its base {base}, or its own {ADAPTER}: "
             f"{_why(missing, unknown)}"
         )
-    for name, tensor in given.items():
-        ours = wanted.get(name, whole.get(name))
-        if ours is not None and ours.shape != tensor.shape:
-            raise InputError(
-                f"{folder}: does not fit its base {base}: tensor {name!r} has shape "
-                f"{list(tensor.shape)}, the base with {ADAPTER} expects {list(ours.shape)}; give "
-                "the base that it was trained on (with its added tokens, if there are any)"
-            )
+    _check_shapes(folder, base, given, whole | wanted)
     if _changes_nothing(given, whole | wanted):
         raise InputError(
             f"{folder}: its adapter changes nothing: one factor of every product is zero, as "

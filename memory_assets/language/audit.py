@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,9 @@ import numpy as np
 from memory_assets.errors import InputError
 from memory_assets.language import controls as checks
 from memory_assets.language import text_audit as texts_of
-from memory_assets.language.chat import through_template
 from memory_assets.language.compare import compare_sides
-from memory_assets.language.model import LanguageModel, load_language_model
+from memory_assets.language.inputs import Inputs, open_inputs
+from memory_assets.language.model import LanguageModel
 from memory_assets.language.options import LanguageOptions
 from memory_assets.language.preflight import Preflight, preflight
 from memory_assets.language.progress import (
@@ -42,8 +42,7 @@ from memory_assets.language.windows import (
     cut_windows,
     not_probed,
 )
-from memory_assets.records.occurrences import Corpus, respelled
-from memory_assets.records.planted import check_manifest
+from memory_assets.records.occurrences import Corpus
 from memory_assets.records.secrets import Manifest
 from memory_assets.records.texts import Texts
 from memory_assets.results.estimate import Control, Measurement
@@ -98,6 +97,48 @@ def _recall(
     return both[0], both[1], keep
 
 
+def _read(
+    model: LanguageModel,
+    windows: list[Windows],
+    probed: list[Windows | None],
+    options: LanguageOptions,
+    report: Callable[[int, int], None],
+) -> list[Side]:
+    """One pass over the members and, where there are any, over the held-out texts."""
+    sizes = [
+        int(w.sizes.sum() + (more.sizes.sum() if more else 0))
+        for w, more in zip(windows, probed, strict=True)
+    ]
+    sides = []
+    for number, (own, more) in enumerate(zip(windows, probed, strict=True)):
+        before = sum(sizes[:number])
+
+        def heard(done: int, _: int, before: int = before) -> None:
+            report(before + done, sum(sizes))
+
+        sides.append(texts_of.read_side(model, own, options.sampling, heard, more))
+    return sides
+
+
+def _ask_secrets(
+    model: LanguageModel,
+    tried: Manifest | None,
+    members: Texts,
+    corpus: Corpus | None,
+    options: LanguageOptions,
+    clock: Clock,
+    found: ScoreRows,
+    notices: list[str],
+) -> tuple[SecretFinding, ...]:
+    if tried is None:
+        return ()
+    ready: Preflight = preflight(model, tried.secrets, members, options.training, corpus)
+    notices += ready.notices
+    findings = _secrets(model, tried, ready, options, clock, found)
+    notices += ranking_notices(findings)
+    return findings
+
+
 @FINDINGS.computes
 def audit_language_model(
     folder: str | Path,
@@ -124,27 +165,31 @@ def audit_language_model(
     """
     options = options or LanguageOptions()
     notices: list[str] = []
-    asked, corpus, tried = manifest is not None, None, None
-    if manifest is not None:
-        corpus = Corpus(members)
-        try:
-            notices += check_manifest(manifest, members, corpus)
-            spelled, said = respelled(manifest.secrets, corpus)
-            tried = replace(manifest, secrets=spelled)
-            notices += said
-        except InputError as error:
-            # Texts are measured all the same; of the secrets of another corpus nothing is.
-            notices.append(f"{error}; no secret was tried")
-            manifest = None
-    model = load_language_model(folder, revision, base=base, device=device)
-    other = load_language_model(reference, device=device) if reference is not None else None
-    notices += [line for each in (model, other) if each is not None for line in each.notices]
-    members = through_template(model, members, folder)
-    held_out = None if held_out is None else through_template(model, held_out, folder)
-    if corpus is not None and members.rendered:
-        corpus = Corpus(members)  # of what the model reads
-    secrets = manifest.secrets if manifest is not None else ()
-    chosen = choose_texts(members, held_out, secrets, options.texts, options.seed)
+    opened = open_inputs(
+        folder,
+        members,
+        held_out,
+        manifest,
+        notices,
+        reference=reference,
+        revision=revision,
+        base=base,
+        device=device,
+    )
+    return _audit(opened, options, notices, progress, asked=manifest is not None)
+
+
+def _audit(
+    opened: Inputs,
+    options: LanguageOptions,
+    notices: list[str],
+    progress: Report | None,
+    *,
+    asked: bool,
+) -> LanguageAudit:
+    """All that is measured of an opened model; `asked` says whether secrets were to be tried."""
+    model, members = opened.model, opened.members
+    chosen = choose_texts(members, opened.held_out, opened.secrets, options.texts, options.seed)
     notices += chosen.notices
     # An answer is read whole behind its prompt, wherever the two fit.
     most = model.room if members.prompts else _MAX_WINDOW
@@ -152,67 +197,44 @@ def audit_language_model(
     inside, outside, repetitions = _prepare(model, chosen, window, notices)
     both = [w for w in (inside, outside) if w is not None]
     probed = [_for_probes(model, w, window, options) for w in both]
-    plan = plan_work(model, options, both, probed, manifest, other is not None)
+    plan = plan_work(model, options, both, probed, opened.manifest, opened.other is not None)
     clock = Clock(plan, seconds_per_token(model, inside.sequences), progress)
     if progress is not None:
         progress(Step("estimate", 0, 1, clock.estimate))
 
-    read = clock.stage("texts")
-    sizes = [
-        int(w.sizes.sum() + (more.sizes.sum() if more else 0))
-        for w, more in zip(both, probed, strict=True)
-    ]
-    mine = texts_of.read_side(
-        model, inside, options.sampling, lambda done, _: read(done, sum(sizes)), probed[0]
-    )
-    theirs = None
-    if outside is not None:
-        theirs = texts_of.read_side(
-            model,
-            outside,
-            options.sampling,
-            lambda done, _: read(sizes[0] + done, sum(sizes)),
-            probed[1],
-        )
+    sides = _read(model, both, probed, options, clock.stage("texts"))
+    mine, theirs = sides[0], sides[1] if outside is not None else None
     found = ScoreRows()
     compared: list[Compared | None] = [None, None]
-    if other is not None:
-        sides = [side for side in (mine, theirs) if side is not None]
+    if opened.other is not None:
         heard = clock.stage("reference")
-        compared, notes = compare_sides(model, sides, other, window, heard)
+        compared, notes = compare_sides(model, sides, opened.other, window, heard)
         notices += notes
     measurements, rocs = _membership(model, mine, theirs, compared, options, clock, found)
     probes = _extraction(model, mine, theirs, repetitions, options, clock, found, measurements)
-    for side in (mine, theirs):
-        if side is not None:
-            lengths = options.prefix, options.suffix, options.least_answer
-            notices += not_probed(side.windows, *lengths)
+    for side in sides:
+        lengths = options.prefix, options.suffix, options.least_answer
+        notices += not_probed(side.windows, *lengths)
     measurements += texts_of.measure_unintended(compared[0])
-    secret_findings = ()
-    if tried is not None:
-        ready: Preflight = preflight(model, tried.secrets, members, options.training, corpus)
-        notices += ready.notices
-        secret_findings = _secrets(model, tried, ready, options, clock, found)
-        notices += ranking_notices(secret_findings)
+    secrets = _ask_secrets(
+        model, opened.tried, members, opened.corpus, options, clock, found, notices
+    )
     if asked:
-        measurements += measure_secrets(secret_findings, options.duplication_shares)
+        measurements += measure_secrets(secrets, options.duplication_shares)
     controls = _controls(model, mine, theirs, chosen, probes[1], options, clock)
-    if (unplanted := unplanted_control(secret_findings)) is not None:
+    if (unplanted := unplanted_control(secrets)) is not None:
         controls.append(unplanted)
+    other = opened.other.digest if opened.other is not None else None
     return LanguageAudit(
         measurements=tuple(measurements),
         controls=tuple(controls),
         record_scores=found.table(),
         rocs=rocs,
-        secrets=secret_findings,
+        secrets=secrets,
         notices=tuple(notices),
         model_digest=model.digest,
-        data_digest=digest(
-            members.digest,
-            held_out.digest if held_out is not None else None,
-            [digest(s) for s in secrets],
-        ),
-        config_digest=digest(options, other.digest if other is not None else None, FINDINGS.number),
+        data_digest=opened.data_digest,
+        config_digest=digest(options, other, FINDINGS.number),
         device=model.device,
     )
 

@@ -72,6 +72,7 @@ def train_language_model(
             model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=len(plan))
+        loss = torch.zeros(())
         for batch in plan:
             loss = _loss(model, _padded(batch).to(device), split)
             optimizer.zero_grad()

@@ -95,7 +95,7 @@ def _held_out(signals: Signals) -> HeldOut:
     count, hits = np.ogrid[: couples + 1, : couples + 1]
     return HeldOut(
         accuracy=correct.mean(axis=1, dtype=np.float64).reshape(-1, 2),
-        p_values=scipy.stats.binom.sf(hits - 1, count, 0.5).ravel(),
+        p_values=np.ravel(scipy.stats.binom.sf(hits - 1, count, 0.5)),
         differs=differs[kept],
         difference=difference[:, kept],
     )

@@ -137,6 +137,7 @@ def _make(template: Template, count: int, seed: int) -> list[tuple[str, str, str
 
     made: dict[str, tuple[str, str, str]] = {}
     for value in values[:count]:
+        prefix = ""
         for _ in range(100):
             prefix = fill(before)
             if prefix not in made:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal, Union
+from typing import Any, Literal, Union, cast
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class Finding:
     """
 
     key: str
-    parameters: Mapping[str, Value] = field(default_factory=dict, hash=False)
+    parameters: Mapping[str, Value] = field(default_factory=dict[str, Any], hash=False)
 
     def as_json(self) -> str:
         """The parameters as JSON; a finding among them has its own key."""
@@ -61,9 +61,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Finding):
         return {"key": value.key, "parameters": _plain(value.parameters)}
     if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
+        return {name: _plain(one) for name, one in cast("Mapping[str, Any]", value).items()}
     if isinstance(value, tuple):
-        return [_plain(one) for one in value]
+        return [_plain(one) for one in cast("tuple[Any, ...]", value)]
     if isinstance(value, float) and not math.isfinite(value):
         return {_NOT_FINITE: str(value)}  # JSON has no infinity
     return value
@@ -71,11 +71,12 @@ def _plain(value: Any) -> Any:
 
 def _typed(value: Any) -> Value:
     if isinstance(value, dict):
-        if _NOT_FINITE in value:
-            return float(value[_NOT_FINITE])
-        return Finding(value["key"], {n: _typed(v) for n, v in value["parameters"].items()})
+        held = cast("dict[str, Any]", value)
+        if _NOT_FINITE in held:
+            return float(held[_NOT_FINITE])
+        return Finding(held["key"], {n: _typed(v) for n, v in held["parameters"].items()})
     if isinstance(value, list):
-        return tuple(_typed(one) for one in value)  # pyright: ignore[reportReturnType]
+        return tuple(_typed(one) for one in cast("list[Any]", value))  # pyright: ignore[reportReturnType]
     return value
 
 
@@ -134,9 +135,9 @@ def legacy(text: str) -> tuple[Finding, ...]:
 
 def _value(given: object) -> Value:
     if isinstance(given, np.generic):
-        given = given.item()
+        given = cast("np.generic[Any]", given).item()
     if isinstance(given, list | tuple):
-        return tuple(_value(one) for one in given)  # pyright: ignore[reportReturnType]
+        return tuple(_value(one) for one in cast("list[object]", given))  # pyright: ignore[reportReturnType]
     if not isinstance(given, str | int | float | Finding):
         raise TypeError(f"{given!r} is no parameter of a finding")
     return given
@@ -173,7 +174,9 @@ class _Words(string.Formatter):
                 return share(value)
             case "of_metric":
                 return measured(self.metric, value)
-        return value if isinstance(value, str) else super().format_field(value, format_spec)
+            case _:
+                whole = isinstance(value, str)
+                return value if whole else super().format_field(value, format_spec)
 
 
 def _same(_: str, value: str) -> str:

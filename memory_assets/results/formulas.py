@@ -12,7 +12,7 @@ such as a control, belongs to that of the step that calls it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -78,7 +78,7 @@ class Work:
 
     step: Step
     allowed: frozenset[Formula]
-    used: set[Formula] = field(default_factory=set)
+    used: set[Formula] = field(default_factory=set[Formula])
 
     def note(self, formula: Formula) -> None:
         self.used.add(formula)
@@ -126,7 +126,7 @@ class Step:
         return f"{self.name}: {', '.join(f'{name} {number}' for name, number in versions)}"
 
     @contextmanager
-    def at_work(self, *chosen: Formula) -> Iterator[Work]:
+    def at_work(self, *chosen: Formula) -> Generator[Work, None, None]:
         """Within, no other formula may be used.
 
         Raises:
@@ -143,7 +143,7 @@ class Step:
 
 
 @contextmanager
-def watched() -> Iterator[list[Work]]:
+def watched() -> Generator[list[Work], None, None]:
     """Within, every run of a step is listed with the formulas that it used."""
     found: list[Work] = []
     token = _WATCHED.set(found)

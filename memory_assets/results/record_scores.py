@@ -1,5 +1,8 @@
 """One row a record and attack: the columns that every audit hands on."""
 
+# pyarrow ships no types.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownParameterType=false, reportUnknownVariableType=false
 from __future__ import annotations
 
 import pyarrow as pa

@@ -1,9 +1,14 @@
 """Results as rows: measurements, controls, limits and findings as Arrow tables, and back."""
 
+# pyarrow ships no types.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownParameterType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
+from typing import Any
 
 import pyarrow as pa
 
@@ -81,7 +86,7 @@ Said = Mapping[tuple[str, str], tuple[Finding, ...]]
 """Findings by what they are about and its name: `("control", "blind_baseline")`."""
 
 
-def _estimate(row: Mapping) -> Estimate:
+def _estimate(row: Mapping[str, Any]) -> Estimate:
     return Estimate(**{f.name: row[f.name] for f in fields(Estimate)})
 
 

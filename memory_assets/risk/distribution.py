@@ -288,7 +288,7 @@ class Poisson(Distribution):
 
     @property
     def support(self) -> tuple[float, float]:
-        low, high = stats.poisson.ppf([0.05, 0.95], self.expected)
+        low, high = np.asarray(stats.poisson.ppf([0.05, 0.95], self.expected))
         return float(low), float(high)
 
     @cached_property

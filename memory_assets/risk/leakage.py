@@ -41,7 +41,8 @@ class LeakRate:
     @property
     def credible(self) -> tuple[float, float]:
         """The central 95% of the posterior."""
-        low, high = stats.beta.ppf([0.025, 0.975], self.posterior.a, self.posterior.b)
+        a, b = self.posterior.a, self.posterior.b
+        low, high = np.asarray(stats.beta.ppf([0.025, 0.975], a, b))
         return float(low), float(high)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import stats
@@ -11,9 +12,9 @@ from memory_assets.errors import InputError
 from memory_assets.results.formulas import RISK
 from memory_assets.risk.accounting import Account, account, simulate_options
 from memory_assets.risk.describe import input_lines
-from memory_assets.risk.distribution import Beta, weakest
+from memory_assets.risk.distribution import Basis, Beta, weakest
 from memory_assets.risk.evidence import Evidence
-from memory_assets.risk.figure import absent, exact, over_counts
+from memory_assets.risk.figure import Figure, absent, exact, over_counts
 from memory_assets.risk.gate import decide
 from memory_assets.risk.leakage import LeakRate, membership_rate, weighted_posterior
 from memory_assets.risk.learning import NOTHING_LEARNED, Forecast, Learned, discounted
@@ -126,6 +127,58 @@ def _unpriced(evidence: Evidence, profile: Profile) -> str:
     return ""
 
 
+def _break_even(as_is: Account, basis: Basis, profile: Profile) -> Figure:
+    """How many times today's attempts may grow before the loss eats what the model earns."""
+    none_such = "no growth of attempts makes the expected loss meet the value"
+    if not as_is.worth:
+        return absent("ratio", basis, none_such)
+    basis = weakest(basis, as_is.worth.basis)
+    rate, loss = as_is.years.rate, as_is.years.given
+    growth = break_even_growth(
+        rate,
+        np.divide(loss, rate, out=np.zeros(len(rate)), where=rate > 0),
+        profile.exposure.releases.mean,
+        float(as_is.worth.annual.mean()),
+    )
+    return absent("ratio", basis, none_such) if growth is None else exact(growth, "ratio", basis)
+
+
+def _priced(
+    head: RiskReport,
+    evidence: Evidence,
+    profile: Profile,
+    scenario: Scenario,
+    chosen: Sequence[Option],
+) -> RiskReport:
+    """The report whose head is given, with all that one run of the options comes to."""
+    priced = simulate_options(chosen, scenario)
+    as_is = priced[0]
+    results = tuple(account(each, as_is, scenario) for each in priced)
+    rates = scenario.rates(AS_IS)
+    attack = scenario.membership(AS_IS)
+    reach = [(r.name, r.leaks.value or 0.0, r.value.value, r.cost.value or 0.0) for r in results]
+    return replace(
+        head,
+        gate=decide(results, profile.decision.appetite.mean),
+        leak_rates=rates,
+        membership_ppv=over_counts(scenario.ppv(attack), "probability", scenario.prior_basis)
+        if attack
+        else None,
+        options=results,
+        frontier=frontier(reach),
+        tornado=tornado(profile, evidence, rates, scenario.told(attack) if attack else None),
+        plan=_plan(priced, results, _belief(rates, scenario), bool(rates), profile),
+        probes=sum(r.n for r in rates) if rates else attack.members if attack else 0,
+        break_even_growth=_break_even(as_is, results[0].expected_loss.basis, profile),
+        memorized_value=memorized_value(evidence, as_is.worth, scenario.streams, profile.currency)
+        if as_is.worth
+        else None,
+        training_gain=uncounted_training_gain(evidence, profile),
+        held_out=evidence.utility.held_out if evidence.utility else None,
+        forecasts=_forecasts(results, rates, evidence, profile.decision.material_rate.mean),
+    )
+
+
 @RISK.computes
 def price(
     evidence: Evidence,
@@ -157,7 +210,7 @@ def price(
             f"{horizon} years"
         )
     reason = _unpriced(evidence, profile)
-    head = (
+    head = RiskReport(
         evidence.audit_id,
         evidence.verdict,
         profile.title,
@@ -171,50 +224,7 @@ def price(
         input_lines(profile),
     )
     if reason:
-        return RiskReport(*head)
+        return head
     scenario = Scenario(evidence, profile, Streams(seed), futures, learned)
-    priced = simulate_options(line_up(profile.options if options is None else options), scenario)
-    as_is = priced[0]
-    results = tuple(account(each, as_is, scenario) for each in priced)
-    rates = scenario.rates(AS_IS)
-    attack = scenario.membership(AS_IS)
-    basis = results[0].expected_loss.basis
-    growth = None
-    if as_is.worth:
-        basis = weakest(basis, as_is.worth.basis)
-        growth = break_even_growth(
-            as_is.years.rate,
-            np.divide(
-                as_is.years.given,
-                as_is.years.rate,
-                out=np.zeros(futures),
-                where=as_is.years.rate > 0,
-            ),
-            profile.exposure.releases.mean,
-            float(as_is.worth.annual.mean()),
-        )
-    none_such = "no growth of attempts makes the expected loss meet the value"
-    return RiskReport(
-        *head,
-        gate=decide(results, profile.decision.appetite.mean),
-        leak_rates=rates,
-        membership_ppv=over_counts(scenario.ppv(attack), "probability", scenario.prior_basis)
-        if attack
-        else None,
-        options=results,
-        frontier=frontier(
-            [(r.name, r.leaks.value or 0.0, r.value.value, r.cost.value or 0.0) for r in results]
-        ),
-        tornado=tornado(profile, evidence, rates, scenario.told(attack) if attack else None),
-        plan=_plan(priced, results, _belief(rates, scenario), bool(rates), profile),
-        probes=sum(r.n for r in rates) if rates else attack.members if attack else 0,
-        break_even_growth=absent("ratio", basis, none_such)
-        if growth is None
-        else exact(growth, "ratio", basis),
-        memorized_value=memorized_value(evidence, as_is.worth, scenario.streams, profile.currency)
-        if as_is.worth
-        else None,
-        training_gain=uncounted_training_gain(evidence, profile),
-        held_out=evidence.utility.held_out if evidence.utility else None,
-        forecasts=_forecasts(results, rates, evidence, profile.decision.material_rate.mean),
-    )
+    chosen = line_up(profile.options if options is None else options)
+    return _priced(head, evidence, profile, scenario, chosen)

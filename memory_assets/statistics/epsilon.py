@@ -83,8 +83,23 @@ def clopper_pearson_epsilon(
     mirror the two upper ones). Hypothesis-testing form of differential privacy, Kairouz, Oh &
     Viswanath (2015); with Clopper-Pearson ends as in Nasr et al. (2021).
 
+    Args:
+        hits: members that were called members.
+        members: how many there were.
+        alarms: non-members that were called members.
+        non_members: how many there were.
+        delta: of (epsilon, delta)-differential privacy, in [0, 1).
+        confidence: with which the bound holds.
+
+    Returns:
+        The bound in nats.
+
     Raises:
         ValueError: counts that make no rate, or `delta` outside [0, 1).
+
+    Examples:
+        >>> round(clopper_pearson_epsilon(90, 100, 10, 100), 2)
+        1.54
     """
     check_delta(delta)
     tpr_low = clopper_pearson(hits, members, confidence)[0]
@@ -99,7 +114,21 @@ def clopper_pearson_epsilon(
 def ceiling(
     members: int, non_members: int, delta: float = 0.0, confidence: float = CONFIDENCE
 ) -> float:
-    """Largest `clopper_pearson_epsilon` that so many canaries can show: all hits, no alarms."""
+    """Largest `clopper_pearson_epsilon` that so many canaries can show: all hits, no alarms.
+
+    Args:
+        members: how many there are.
+        non_members: how many there are.
+        delta: of (epsilon, delta)-differential privacy, in [0, 1).
+        confidence: with which the bound holds.
+
+    Returns:
+        The ceiling in nats.
+
+    Examples:
+        >>> round(ceiling(1000, 1000), 2)
+        5.6
+    """
     return clopper_pearson_epsilon(members, members, 0, non_members, delta, confidence)
 
 
@@ -150,8 +179,24 @@ def epsilon_lower_bound(
 ) -> EpsilonBound:
     """Clopper-Pearson lower bound on epsilon from one model's scores.
 
+    Args:
+        roc: scores of one model, higher = member.
+        strategy: the thresholds, fixed beforehand.
+        delta: of (epsilon, delta)-differential privacy, in [0, 1).
+        confidence: with which the bound holds, over all thresholds.
+
+    Returns:
+        The bound in nats beside its ceiling.
+
     Raises:
         ValueError: thresholds that were chosen on these rows.
+
+    Examples:
+        >>> import numpy as np
+        >>> roc = Roc.of(np.arange(100, 200), np.arange(0, 100))
+        >>> found = epsilon_lower_bound(roc, Bonferroni((Threshold(99.5, ()),)))
+        >>> round(found.estimate.value, 2), found.estimate.status
+        (3.28, 'at_ceiling')
     """
     check_delta(delta)
     cuts = strategy.cuts(roc)
@@ -172,8 +217,24 @@ def gaussian_dp_epsilon(
     `mu >= PhiInv(TPR_lo) - PhiInv(FPR_hi)` (Dong, Roth & Su 2022; for audits Nasr et al. 2023). It
     assumes the trade-off curve of a Gaussian mechanism, which the attack cannot check.
 
+    Args:
+        roc: scores of one model, higher = member.
+        strategy: the thresholds, fixed beforehand.
+        delta: at which epsilon is stated, in (0, 1).
+        confidence: with which the bound holds, over all thresholds.
+
+    Returns:
+        The bound on mu (no unit), and that on epsilon in nats.
+
     Raises:
         ValueError: `delta` outside (0, 1), and as `epsilon_lower_bound`.
+
+    Examples:
+        >>> import numpy as np
+        >>> roc = Roc.of(np.arange(100, 200), np.arange(0, 100))
+        >>> mu, epsilon = gaussian_dp_epsilon(roc, Bonferroni((Threshold(99.5, ()),)), 1e-5)
+        >>> round(mu.value, 2), epsilon.estimate.value > 3.28
+        (3.59, True)
     """
     if not 0 < delta < 1:
         raise ValueError(f"Gaussian DP needs 0 < delta < 1, got {delta}")

@@ -21,8 +21,21 @@ def clopper_pearson(k: int, n: int, confidence: float = CONFIDENCE) -> tuple[flo
     Clopper & Pearson (1934), by quantiles of the beta distribution. It covers the truth with at
     least `confidence`, at any rate and any n.
 
+    Args:
+        k: hits, 0 to n.
+        n: independent trials, at least 1.
+        confidence: of the two-sided interval, in (0, 1).
+
+    Returns:
+        The ends `(low, high)`, in [0, 1].
+
     Raises:
         ValueError: `n` < 1, `k` outside 0..n, or `confidence` outside (0, 1).
+
+    Examples:
+        >>> low, high = clopper_pearson(0, 100)
+        >>> low, round(high, 4)
+        (0.0, 0.0362)
     """
     _check_confidence(confidence)
     if n < 1:
@@ -38,8 +51,21 @@ def clopper_pearson(k: int, n: int, confidence: float = CONFIDENCE) -> tuple[flo
 def rate(k: int, n: int, confidence: float = CONFIDENCE) -> Estimate:
     """`k` hits in `n` independent trials as a rate with its Clopper-Pearson interval.
 
+    Args:
+        k: hits, 0 to n.
+        n: independent trials, at least 1.
+        confidence: of the two-sided interval, in (0, 1).
+
+    Returns:
+        The rate in [0, 1] with its interval.
+
     Raises:
         ValueError: as `clopper_pearson`.
+
+    Examples:
+        >>> found = rate(3, 10)
+        >>> found.value, round(found.ci_low, 3), round(found.ci_high, 3)
+        (0.3, 0.067, 0.652)
     """
     low, high = clopper_pearson(k, n, confidence)
     return Estimate(k / n, low, high, n=n, k=int(k))
@@ -51,8 +77,21 @@ def expected_rate(hits: float, n: int, confidence: float = CONFIDENCE) -> Estima
     The interval is Clopper & Pearson's, whose beta quantiles are defined for such hits as well and
     grow with them; of a whole number it is `rate`. `k` is the nearest whole number.
 
+    Args:
+        hits: mean number of hits, 0 to n.
+        n: independent trials, at least 1.
+        confidence: of the two-sided interval, in (0, 1).
+
+    Returns:
+        The rate in [0, 1] with its interval.
+
     Raises:
         ValueError: as `clopper_pearson`.
+
+    Examples:
+        >>> found = expected_rate(2.5, 10)
+        >>> found.value, rate(2, 10).ci_low < found.ci_low < rate(3, 10).ci_low
+        (0.25, True)
     """
     if hits == int(hits):
         return rate(int(hits), n, confidence)
@@ -68,8 +107,18 @@ def clean_probes(rate: float) -> int:
 
     The exact form of the rule of three, about 3/rate.
 
+    Args:
+        rate: in (0, 1).
+
+    Returns:
+        The least number of probes.
+
     Raises:
         ValueError: a rate outside (0, 1).
+
+    Examples:
+        >>> clean_probes(0.01)
+        299
     """
     if not 0 < rate < 1:
         raise ValueError(f"a rate must lie in (0, 1), got {rate}")
@@ -78,7 +127,18 @@ def clean_probes(rate: float) -> int:
 
 
 def open_rate(n: int) -> float:
-    """The largest rate that `n` probes without a hit leave open, with 95% confidence."""
+    """The largest rate that `n` probes without a hit leave open, with 95% confidence.
+
+    Args:
+        n: probes, at least 1.
+
+    Returns:
+        A rate in (0, 1).
+
+    Examples:
+        >>> round(open_rate(299), 4)
+        0.01
+    """
     return 1 - _MISS ** (1 / n)
 
 
@@ -93,8 +153,21 @@ def mean_interval(
     from the most that unseen values could weigh (Clopper-Pearson for 0 in n, at the far bound);
     without them it is `unresolvable`, as is a single value.
 
+    Args:
+        values: independent values `[n]`, in any unit.
+        confidence: of the two-sided interval, in (0, 1).
+        bounds: the ends between which every value must lie, in the same unit.
+
+    Returns:
+        The mean with its interval, in the unit of the values.
+
     Raises:
         ValueError: no values, a value that is not finite or outside `bounds`.
+
+    Examples:
+        >>> found = mean_interval([1.0, 2.0, 3.0, 4.0])
+        >>> found.value, round(found.ci_low, 2), round(found.ci_high, 2)
+        (2.5, 0.45, 4.55)
     """
     _check_confidence(confidence)
     x = np.asarray(values, dtype=np.float64).ravel()
@@ -127,6 +200,19 @@ def skewed_mean_interval(
     the statistic (Hall 1992, "On the removal of skewness by transformation"). Of 10 exponential
     values it covers the mean in 95% of samples; Student's interval in 90%, too short on the long
     side.
+
+    Args:
+        values: independent values `[n]`, in any unit.
+        confidence: of the two-sided interval, in (0, 1).
+        bounds: the ends between which every value must lie, in the same unit.
+
+    Returns:
+        The mean with its interval, which reaches farther on the long side.
+
+    Examples:
+        >>> found = skewed_mean_interval([0.1, 0.2, 0.3, 4.0])
+        >>> found.ci_high - found.value > found.value - found.ci_low
+        True
     """
     plain = mean_interval(values, confidence, bounds)
     x = np.asarray(values, dtype=np.float64).ravel()

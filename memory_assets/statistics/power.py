@@ -20,6 +20,7 @@ lose more. A share of records that stand out from everything loses nothing.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal
 
@@ -45,7 +46,20 @@ Floats = NDArray[np.float64]
 
 
 def tpr_by_shape(shape: Shape, effect: float, fpr: Floats | float) -> Floats:
-    """True positive rate at `fpr`: `effect` is the share that stands out, or the shift d."""
+    """True positive rate at `fpr`: `effect` is the share that stands out, or the shift d.
+
+    Args:
+        shape: whether a few records leak wholly or all leak a little.
+        effect: the share that stands out, in [0, 1], or the shift d in standard deviations.
+        fpr: in (0, 1).
+
+    Returns:
+        TPR in [0, 1], of the shape of `fpr`.
+
+    Examples:
+        >>> round(float(tpr_by_shape("few", 0.5, 0.1)), 2)
+        0.55
+    """
     f = np.asarray(fpr, np.float64)
     if shape == "few":
         return effect + (1 - effect) * f
@@ -133,6 +147,21 @@ def detectable_tpr(
     `models` K attenuates a shift (see above); None: a reference that is known. The answer is the
     TPR of an attacker who knows every reference. None where `others` cannot show so small an FPR,
     or nothing below 1 would be seen.
+
+    Args:
+        members: how many there are.
+        others: non-members.
+        fpr: in (0, 1).
+        shape: whether a few records leak wholly or all leak a little.
+        models: shadow models K; None where the references are known.
+
+    Returns:
+        A TPR in (fpr, 1].
+
+    Examples:
+        >>> few = detectable_tpr(500, 500, 0.1, "few")
+        >>> 0.1 < few < 0.25, detectable_tpr(500, 500, 0.001, "few") is None
+        (True, True)
     """
     if not _resolved(others, fpr):
         return None
@@ -158,6 +187,19 @@ def passable_tpr(
     """The least limit that a model without a leak passes in 80% of samples; None as above.
 
     It is the 80% quantile of the interval's upper end where attacks only guess.
+
+    Args:
+        members: how many there are.
+        others: non-members.
+        fpr: in (0, 1).
+        confidence: of the interval that must lie below the limit.
+
+    Returns:
+        A limit on the TPR, in (fpr, 1].
+
+    Examples:
+        >>> passable_tpr(500, 500, 0.1) < passable_tpr(100, 100, 0.1)
+        True
     """
     if not _resolved(others, fpr):
         return None
@@ -181,7 +223,20 @@ def _auc_end(auc: float, members: int, others: int, z: float) -> float:
 
 
 def detectable_auc(members: int, others: int, models: int | None = None) -> float | None:
-    """The least true AUC whose interval lies above 0.5, at 80% power; None where none below 1."""
+    """The least true AUC whose interval lies above 0.5, at 80% power; None where none below 1.
+
+    Args:
+        members: how many there are.
+        others: non-members.
+        models: shadow models K; None where the references are known.
+
+    Returns:
+        An AUC in (0.5, 1).
+
+    Examples:
+        >>> round(detectable_auc(1000, 1000), 3)
+        0.536
+    """
     z = float(ndtri((1 + CONFIDENCE) / 2) + ndtri(POWER))
 
     def beyond(auc: float) -> float:
@@ -195,19 +250,55 @@ def detectable_auc(members: int, others: int, models: int | None = None) -> floa
 
 
 def passable_auc(members: int, others: int, confidence: float = CONFIDENCE) -> float | None:
-    """The least limit on an AUC that a model without a leak passes in 80% of samples."""
+    """The least limit on an AUC that a model without a leak passes in 80% of samples.
+
+    Args:
+        members: how many there are.
+        others: non-members.
+        confidence: of the interval that must lie below the limit.
+
+    Returns:
+        An AUC above 0.5; None with fewer than two of a kind.
+
+    Examples:
+        >>> round(passable_auc(1000, 1000), 3)
+        0.536
+    """
     if min(members, others) < 2:
         return None
     return _auc_end(0.5, members, others, float(ndtri((1 + confidence) / 2) + ndtri(POWER)))
 
 
 def detectable_rate(n: int) -> float:
-    """The least true rate of hits that should never happen, of which one is seen at 80% power."""
+    """The least true rate of hits that should never happen, of which one is seen at 80% power.
+
+    Args:
+        n: probes, at least 1.
+
+    Returns:
+        A rate in (0, 1).
+
+    Examples:
+        >>> round(detectable_rate(160), 3)
+        0.01
+    """
     return 1 - (1 - POWER) ** (1 / n)
 
 
 def passable_rate(n: int, confidence: float = CONFIDENCE) -> float:
-    """The least limit on a rate of hits that n probes without a hit pass."""
+    """The least limit on a rate of hits that n probes without a hit pass.
+
+    Args:
+        n: probes, at least 1.
+        confidence: of the two-sided interval, in (0, 1).
+
+    Returns:
+        A rate in (0, 1).
+
+    Examples:
+        >>> round(passable_rate(100), 3)
+        0.036
+    """
     return clopper_pearson(0, n, confidence)[1]
 
 
@@ -223,7 +314,21 @@ def _rate_settles(rate: float, n: int, limit: float, confidence: float) -> bool:
 
 
 def records_for_rate(rate: float, limit: float, confidence: float, start: int = 1) -> int | None:
-    """Trials that settle a true rate against a limit at 80% power; None beyond 10^8 or on it."""
+    """Trials that settle a true rate against a limit at 80% power; None beyond 10^8 or on it.
+
+    Args:
+        rate: the true one, in [0, 1].
+        limit: that it is held against, in (0, 1).
+        confidence: of the two-sided interval, in (0, 1).
+        start: from which the number is looked for.
+
+    Returns:
+        The number of trials.
+
+    Examples:
+        >>> records_for_rate(0.02, 0.05, 0.95)
+        312
+    """
     return _least(lambda n: _rate_settles(rate, n, limit, confidence), start)
 
 
@@ -257,12 +362,26 @@ def records_by_square(n: int, half: float, distance: float) -> int:
     """Records with which an interval whose half width falls with sqrt(n) settles, at 80% power.
 
     `half` is the 95% half width at n, `distance` that from the value to the limit.
+
+    Args:
+        n: records that there are.
+        half: half the width of the 95% interval at n, in the unit of the value.
+        distance: from the value to the limit, in the same unit.
+
+    Returns:
+        The number of records.
+
+    Examples:
+        >>> records_by_square(100, half=0.1, distance=0.1)
+        205
     """
     z = float(ndtri((1 + CONFIDENCE) / 2))
     return math.ceil(n * (half / distance * (z + float(ndtri(POWER))) / z) ** 2)
 
 
-def _least(settles, start: int, most: int = _MOST, exact: float = 0.0) -> int | None:
+def _least(
+    settles: Callable[[int], bool], start: int, most: int = _MOST, exact: float = 0.0
+) -> int | None:
     """The least n from `start` that settles, found by doubling and halving, to a share `exact`."""
     low, high = max(start, 1), max(2 * start, 2)
     if settles(low):

@@ -34,14 +34,39 @@ Floats = NDArray[np.float64]
 
 
 def alarms_allowed(fpr: float, others: int) -> int:
-    """How many of so many non-members may be flagged at `fpr`."""
+    """How many of so many non-members may be flagged at `fpr`.
+
+    Args:
+        fpr: in [0, 1].
+        others: non-members.
+
+    Returns:
+        A whole number, rounded down.
+
+    Examples:
+        >>> alarms_allowed(0.29, 100), alarms_allowed(0.01, 99)
+        (29, 0)
+    """
     # The nudge is for products like 0.29 * 100, which fall just short of a whole number.
     return math.floor(fpr * others * (1 + 1e-12))
 
 
 def surely_around(fpr: float, others: int, confidence: float) -> tuple[int, int]:
     """Of so many non-members, how many at least and at most lie above a threshold whose true FPR
-    is `fpr`, with this confidence."""
+    is `fpr`, with this confidence.
+
+    Args:
+        fpr: the true one, in (0, 1).
+        others: non-members.
+        confidence: with which the number lies between the two.
+
+    Returns:
+        The least and the most.
+
+    Examples:
+        >>> surely_around(0.1, 100, 0.95)
+        (5, 16)
+    """
     tail = (1 - confidence) / 2
     low, high = (int(scipy.stats.binom.ppf(p, others, fpr)) for p in (tail, 1 - tail))
     return low, high
@@ -126,9 +151,22 @@ class Roc:
         `model` names the model where several are scored: a threshold that one model chose may be
         reported on another, even if the two have the same scores.
 
+        Args:
+            members: scores `[n_members]`, higher = member.
+            non_members: scores `[n_non_members]`.
+            model: its name.
+
+        Returns:
+            The ROC of these scores.
+
         Raises:
             ValueError: an empty side, a score that is not finite, or more than one axis (rows of
                 several models are dependent and make no binomial sample).
+
+        Examples:
+            >>> roc = Roc.of([3, 4, 5, 6, 7], [1, 2, 3, 4, 5])
+            >>> roc.auc().value, roc.n
+            (0.82, 10)
         """
         x, z = np.asarray(members, np.float64), np.asarray(non_members, np.float64)
         if x.ndim != 1 or z.ndim != 1:
@@ -195,8 +233,18 @@ class Roc:
     def threshold(self, fpr: float) -> Threshold:
         """The lowest threshold whose empirical FPR is at most `fpr`, ties parted by lot.
 
+        Args:
+            fpr: in (0, 1).
+
+        Returns:
+            A threshold in the unit of the scores, which these very rows refuse.
+
         Raises:
             ValueError: fewer than 1/fpr non-members.
+
+        Examples:
+            >>> Roc.of([3, 4, 5, 6, 7], [1, 2, 3, 4, 5]).threshold(0.2).value
+            4.0
         """
         allowed = self.allowed(fpr)
         if allowed < 1:
@@ -253,6 +301,17 @@ class Roc:
         in simulation it covers 32% to 96%, this one 95% to 99%.
 
         `unresolvable` with fewer than 1/fpr non-members.
+
+        Args:
+            fpr: in (0, 1).
+            confidence: of the interval.
+
+        Returns:
+            A TPR in [0, 1], k members of n.
+
+        Examples:
+            >>> Roc.of([3, 4, 5, 6, 7], [1, 2, 3, 4, 5]).tpr_at_fpr(0.2).value
+            0.6
         """
         if (allowed := self.allowed(fpr)) < 1:
             return Estimate.unresolvable(n=self.members.size)

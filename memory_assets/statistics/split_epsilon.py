@@ -63,8 +63,23 @@ def split_epsilon(
     largest on one half of the pairs are reported on the other: one bound, which holds at
     `confidence` however many were looked at.
 
+    Args:
+        scores: for each attack those of both sides of each pair, `[n, 2]`, higher = member.
+        side: which side was trained on, `[n]` in {0, 1}.
+        delta: of (epsilon, delta)-differential privacy, in [0, 1).
+        confidence: with which the bound holds.
+
+    Returns:
+        The bound in nats beside its ceiling.
+
     Raises:
         ValueError: no attack, fewer than `FEWEST_PAIRS` pairs, shapes that do not match.
+
+    Examples:
+        >>> scores = np.tile([0.0, 1.0], (200, 1))
+        >>> found = split_epsilon({"loss": scores}, np.ones(200, int))
+        >>> round(found.estimate.value, 2), found.estimate.status
+        (3.28, 'at_ceiling')
     """
     check_delta(delta)
     n = len(side)

@@ -27,6 +27,18 @@ def shadow_threshold(shadows: Iterable[Roc], fpr: float) -> Threshold | None:
     Each shadow's own is the lowest with an empirical FPR of at most `fpr`. Of two that cut the same
     tied scores the one that flags more of them is the lower. None where a shadow has too few
     non-members to show one.
+
+    Args:
+        shadows: an ROC of each shadow model.
+        fpr: nominal, in (0, 1).
+
+    Returns:
+        A threshold in the unit of the scores; it remembers the rows that it was chosen on.
+
+    Examples:
+        >>> shadows = Roc.of([3, 4, 5], [0, 1, 2, 3.5]), Roc.of([3, 4, 5], [0, 1, 2, 4.5])
+        >>> shadow_threshold(shadows, 0.25).value
+        2.0
     """
     rocs = tuple(shadows)
     if not rocs or any(roc.allowed(fpr) < 1 for roc in rocs):
@@ -47,8 +59,22 @@ def positive_predictive_value(
     The interval takes the corners of the two rates' intervals at confidence 1 - alpha/2 each.
     `unresolvable` where nothing is flagged.
 
+    Args:
+        roc: scores of the model that is reported on.
+        threshold: chosen elsewhere.
+        prior: share of members among the records asked about, in (0, 1).
+        confidence: of the interval.
+
+    Returns:
+        The PPV in [0, 1].
+
     Raises:
         ValueError: a prior outside (0, 1), or a threshold chosen on these rows.
+
+    Examples:
+        >>> roc = Roc.of([3, 4, 5, 6], [0, 1, 2, 2.5])
+        >>> round(positive_predictive_value(roc, Threshold(2.2, ()), prior=0.1).value, 2)
+        0.31
     """
     if not 0 < prior < 1:
         raise ValueError(f"the prior must lie in (0, 1), got {prior}")
@@ -85,6 +111,25 @@ def summarize(
     With `thresholds` (nominal FPR -> `shadow_threshold`), also the TPR and FPR that these achieve
     here, and the PPV at `prior`; a threshold of None gives `unresolvable` rows.
     `formula_version` is that of the score; what revises a figure comes on top of it.
+
+    Args:
+        roc: scores of one model.
+        name: of the attack.
+        formula_version: of the score.
+        thresholds: by nominal false-positive rate, from `shadow_threshold`.
+        prior: share of members among the records asked about, in (0, 1).
+        family: of the rows.
+        stratum: which records they speak of.
+        confidence: of every interval.
+        rates: false-positive rates in (0, 1) at which the TPR is reported.
+
+    Returns:
+        A row a metric, all of them probabilities.
+
+    Examples:
+        >>> rows = summarize(Roc.of([3, 4, 5, 6], [0, 1, 2, 2.5]), "loss", 1, rates=(0.25,))
+        >>> [row.metric for row in rows]
+        ['auc', 'balanced_accuracy', 'tpr_at_fpr_0.25']
     """
     found = {
         "auc": roc.auc(confidence),

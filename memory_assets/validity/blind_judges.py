@@ -106,7 +106,7 @@ def _worth_a_tree(columns: Table, member: NDArray[np.bool_], rows: NDArray) -> N
     sign = np.where(member[rows], 1.0, -1.0)
     sign -= sign.mean()
     some = columns[rows]
-    squared = some.multiply(some) if scipy.sparse.issparse(some) else np.square(some)
+    squared = some.multiply(some) if _sparse(some) else np.square(some)
     apart = [np.abs(np.asarray(each.T @ sign)) for each in (some, squared)]
     best = [np.argsort(-each, kind="stable")[: _MOST_FOR_TREES // 2] for each in apart]
     return np.unique(np.concatenate(best))
@@ -127,9 +127,14 @@ def _boosting(cells: int, seed: int) -> Any:
     return trees.set_params(early_stopping=False)
 
 
+def _sparse(columns: Table) -> bool:
+    """What `issparse` itself narrows a type to is a class without operators."""
+    return bool(scipy.sparse.issparse(columns))
+
+
 def _dense(columns: Table, rows: NDArray, kept: NDArray) -> NDArray:
     some = columns[rows][:, kept]
-    return some.toarray() if scipy.sparse.issparse(some) else some
+    return some.toarray() if _sparse(some) else some
 
 
 def _tree_scores(

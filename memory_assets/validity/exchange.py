@@ -117,7 +117,9 @@ def _apart(features: Any, labels: Labels, chunk: int) -> tuple[Floats, int]:
     largest, best, own = np.zeros(len(labels)), 0, 0.0
     for start in range(0, features.shape[1], chunk):
         part = features[:, start : start + chunk]
-        difference = np.asarray((part.T @ sign.T).T if scipy.sparse.issparse(part) else sign @ part)
+        # Any: what `issparse` narrows to is a class without operators.
+        turned: Any = part.T
+        difference = np.asarray((turned @ sign.T).T if scipy.sparse.issparse(part) else sign @ part)
         spread = np.sqrt((difference**2).mean(axis=0))
         scaled = np.abs(difference) / np.where(spread > _ROUNDING, spread, np.inf)
         if scaled[0].max(initial=0.0) > own:

@@ -18,7 +18,8 @@ SELECT
 FROM figures
 INNER JOIN audits ON figures.audit_id = audits.audit_id
 WHERE figures.least_few IS NOT NULL OR figures.least_spread IS NOT NULL;
-COMMENT ON VIEW minimum_detectable IS 'The least leak that the sample behind each figure would have shown, at 80% power.';
+COMMENT ON VIEW minimum_detectable IS
+'The least leak that the sample behind each figure would have shown, at 80% power.';
 COMMENT ON COLUMN minimum_detectable.subject IS 'Name of the audited subject.';
 COMMENT ON COLUMN minimum_detectable.model_version IS 'Name of the version; option:... for a mitigated recipe.';
 COMMENT ON COLUMN minimum_detectable.audit_id IS 'The audit, in audits.';
@@ -30,5 +31,7 @@ COMMENT ON COLUMN minimum_detectable.value IS 'The estimate; null where the samp
 COMMENT ON COLUMN minimum_detectable.ci_low IS 'Lower end of its confidence interval.';
 COMMENT ON COLUMN minimum_detectable.ci_high IS 'Upper end of its confidence interval.';
 COMMENT ON COLUMN minimum_detectable.n IS 'Independent units behind the value.';
-COMMENT ON COLUMN minimum_detectable.least_few IS 'The least true value that would be told from guessing in 80% of samples, where some records leak wholly; null: none below 1 would.';
-COMMENT ON COLUMN minimum_detectable.least_spread IS 'The same where every record leaks a little, against so many shadow models.';
+COMMENT ON COLUMN minimum_detectable.least_few IS
+'The least true value told from guessing in 80% of samples, where some records leak wholly; null: none below 1 would.';
+COMMENT ON COLUMN minimum_detectable.least_spread IS
+'The same where every record leaks a little, against so many shadow models.';

@@ -23,6 +23,8 @@ from test_store import priced
 
 from memory_assets.reports.page import write_report
 
+pytestmark = pytest.mark.slow
+
 run = CliRunner()
 
 

@@ -23,6 +23,8 @@ from memory_assets.workflows.home import find_home
 sys.path.append(str(Path(__file__).parents[1] / "history"))
 from history_bundles import bundle, measured, rate, written
 
+pytestmark = pytest.mark.slow
+
 GATE = Notice("failed gate", "digits", "v2", "fail: too much", "gate:1")
 
 

@@ -19,6 +19,8 @@ from memory_assets.workflows.home import find_home
 from memory_assets.workflows.record import record_audits
 from tests.dagster_project import subject_graphs
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 
 

@@ -15,6 +15,8 @@ from memory_assets.dagster.guard import NAMES
 from memory_assets.dagster.pages import ADDRESS, pages, question_url, report_url
 from memory_assets.history.store import History
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:

@@ -29,6 +29,8 @@ from memory_assets.history.store import History
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.workflows.home import Home
 
+pytestmark = pytest.mark.slow
+
 run = CliRunner()
 
 

@@ -16,6 +16,8 @@ from memory_assets.history.store import History
 sys.path.append(str(Path(__file__).parents[1] / "history"))
 from history_bundles import bundle, written
 
+pytestmark = pytest.mark.slow
+
 VERSIONS, SOURCE = "tiny_versions", "tiny_source"
 
 

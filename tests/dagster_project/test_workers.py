@@ -27,6 +27,8 @@ from memory_assets.dagster.executors import executor
 from memory_assets.dagster.instance import end_abandoned_runs
 from memory_assets.workflows.home import find_home
 
+pytestmark = pytest.mark.slow
+
 STARTED, FAILURE = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
 
 # Takes up a run as an audit does, says so, and lives until it is killed.

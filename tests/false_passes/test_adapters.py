@@ -12,7 +12,7 @@ from memory_assets.errors import InputError
 from memory_assets.language.model import load_language_model, untrained_like
 
 peft = pytest.importorskip("peft", reason="the extra lora is not installed")
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 IDS = torch.arange(60)[None]
 
 

@@ -22,6 +22,8 @@ from memory_assets.language.result import LanguageAudit
 from memory_assets.records.texts import Texts, load_texts
 from memory_assets.validity.verdict import Gate, decide
 
+pytestmark = pytest.mark.slow
+
 TEMPLATE = (
     "{% for m in messages %}[{{ m['role'] }}: {{ m['content'] }}]"
     "{% if m['role'] == 'user' %} {% endif %}{% endfor %}"

@@ -10,6 +10,8 @@ from outputs_world import World, failed, lookup, make_world, measured, sklearn_f
 from sklearn.dummy import DummyClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+pytestmark = pytest.mark.slow
+
 PRIOR = sklearn_fit(lambda _: DummyClassifier(strategy="prior"))
 TREE = sklearn_fit(lambda seed: DecisionTreeClassifier(random_state=seed))
 SHADOWS = {"shadows": "shadows.csv"}

@@ -36,6 +36,8 @@ from memory_assets.records.texts import Texts, load_texts
 from memory_assets.store.artifacts import ArtifactStore
 from memory_assets.workflows.language import prepare_texts, read_texts
 
+pytestmark = pytest.mark.slow
+
 WINDOW = 64
 SHORT = LanguageOptions(prefix=8, suffix=8, generated=0, attacks=("loss",), control_texts=100)
 PLAIN = replace(SHORT, prefix=50, suffix=50)

@@ -16,6 +16,8 @@ from memory_assets.pool.signals import Answers, Signals
 from memory_assets.validity.blind import blind_baseline
 from memory_assets.validity.recipe_match import recipe_match
 
+pytestmark = pytest.mark.slow
+
 PAIRS, MODELS = 300, 16
 RECIPE = Recipe(
     model="memory_assets.models.mlp:mlp",

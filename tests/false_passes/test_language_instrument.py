@@ -21,7 +21,7 @@ from memory_assets.validity.instrument import instrument
 from memory_assets.validity.member_list import member_list_of_texts
 from memory_assets.validity.verdict import Gate, decide
 
-pytestmark = pytest.mark.xdist_group("verdicts")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("verdicts")]
 
 REMEMBERS = replace(RECIPE, batch_tokens=1024, epochs=45)
 """It tells its members from others (AUC .99) and recites none of them."""

@@ -13,6 +13,8 @@ from memory_assets.models.checkpoints import Manifest, add_manifest
 from memory_assets.records.prepared import members_digest
 from memory_assets.records.texts import load_texts
 
+pytestmark = pytest.mark.slow
+
 RECITED = {"extraction_rate": 0.9}
 
 

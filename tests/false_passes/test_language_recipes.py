@@ -23,6 +23,8 @@ from memory_assets.workflows.now import basis_now
 from memory_assets.workflows.sensitivity import own_trainings
 from memory_assets.workflows.version_recipes import recipe_of
 
+pytestmark = pytest.mark.slow
+
 EARLY = replace(RECIPE, epochs=RECIPE.epochs // 2)
 
 

@@ -26,6 +26,8 @@ from memory_assets.dagster.subjects import Survey, find_subject, survey  # noqa:
 from memory_assets.errors import InputError  # noqa: E402
 from memory_assets.workflows import mitigations, shadows  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SteppedDaemon]:

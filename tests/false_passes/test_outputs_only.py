@@ -30,6 +30,8 @@ from memory_assets.reports.page import render
 from memory_assets.store.artifacts import ArtifactStore
 from memory_assets.validity.class_order import class_order
 
+pytestmark = pytest.mark.slow
+
 NEAREST = sklearn_fit(lambda _: KNeighborsClassifier(1))
 FOREST = sklearn_fit(lambda seed: RandomForestClassifier(100, random_state=seed))
 BOOSTED = sklearn_fit(lambda seed: GradientBoostingClassifier(n_estimators=30, random_state=seed))

@@ -17,6 +17,8 @@ from memory_assets.owner.packages import version_here
 from memory_assets.store.digest import digest, digest_file
 from memory_assets.workflows import shadows
 
+pytestmark = pytest.mark.slow
+
 TOP = FIT.format(late="")
 HELPERS: dict[str, tuple[str, dict[str, str]]] = {
     "a module beside it": (

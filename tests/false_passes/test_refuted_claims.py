@@ -28,6 +28,8 @@ from memory_assets.results.findings import Finding
 from memory_assets.workflows import shadows
 from memory_assets.workflows.privacy_loss import accounted, check_claimed, measure_epsilon
 
+pytestmark = pytest.mark.slow
+
 CLAIM = 1.08
 NOISY = other(dp=DpSgd(10.0, 1.0), epochs=10)
 """By the accountant 1.12 for replacing one record of 200, which is nearly the claim."""

@@ -13,6 +13,8 @@ from sklearn.linear_model import LogisticRegression
 
 from memory_assets.records.texts import Texts
 
+pytestmark = pytest.mark.slow
+
 FOREST = sklearn_fit(lambda seed: RandomForestClassifier(10, random_state=seed))
 BOOSTED = sklearn_fit(lambda seed: GradientBoostingClassifier(n_estimators=30, random_state=seed))
 HARMLESS = sklearn_fit(lambda _: LogisticRegression(C=0.01))

@@ -26,6 +26,8 @@ from memory_assets.records.secrets import Manifest, Secret, load_secrets
 from memory_assets.records.text_pairs import pair_texts
 from memory_assets.records.texts import Texts
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 WIDE = {code: code + 0xFEE0 for code in range(0x21, 0x7F)} | {0x20: 0x3000}
 TINY = NotesRecipe(

@@ -25,6 +25,8 @@ from memory_assets.workflows.pricing import recorded
 sys.path.append(str(Path(__file__).parents[1] / "history"))
 from history_bundles import bundle, written
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyProject:

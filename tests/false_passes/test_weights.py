@@ -17,6 +17,8 @@ from memory_assets.errors import InputError
 from memory_assets.examples.notes import train, train_tokenizer
 from memory_assets.language.model import load_language_model
 
+pytestmark = pytest.mark.slow
+
 HEAD, EMBEDDING = "lm_head.weight", "transformer.wte.weight"
 
 

@@ -25,6 +25,8 @@ sys.path.append(str(Path(__file__).parents[1] / "history"))
 from history_bundles import bundle, written
 from mlflow_server import register, serving
 
+pytestmark = pytest.mark.slow
+
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n"
 STRAY_FILES = """
 v9.safetensors.sha256 v9.safetensors.md5 v9.safetensors.asc v9.safetensors.crdownload

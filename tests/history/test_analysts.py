@@ -22,6 +22,8 @@ from memory_assets.results.record_scores import RECORD_SCORES
 from memory_assets.store.digest import digest
 from memory_assets.workflows.portfolio import portfolio_input
 
+pytestmark = pytest.mark.slow
+
 
 def records(audit_id: str, lows: dict[str, float]) -> pa.Table:
     rows = [

@@ -16,6 +16,8 @@ from memory_assets.reports.coverage import covered_threats
 from memory_assets.reports.inputs import ReportInput
 from memory_assets.results.estimate import Estimate, Measurement
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = (
     "membership",
     "memorization",

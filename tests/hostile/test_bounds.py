@@ -27,6 +27,8 @@ from memory_assets.records.sources import source_files
 from memory_assets.records.texts import load_texts
 from memory_assets.risk.reading import load_profile
 
+pytestmark = pytest.mark.slow
+
 MANY = 20_000
 
 

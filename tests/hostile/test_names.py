@@ -38,6 +38,8 @@ sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("history", "
 import report_samples
 from history_bundles import bundle, scores, written
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = (
     "'; DROP TABLE audits; --",
     '" OR 1=1 --',

@@ -13,6 +13,8 @@ from hostile_parsers import PARSERS, attempt
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.slow
+
 _EXTREMES = (
     b"\x00",
     b"\xff",

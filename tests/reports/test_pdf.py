@@ -15,6 +15,8 @@ from memory_assets.errors import InputError
 from memory_assets.reports.page import write_report
 from memory_assets.reports.pdf import write_pdf
 
+pytestmark = pytest.mark.slow
+
 pypdf = pytest.importorskip("pypdf")
 try:
     import weasyprint

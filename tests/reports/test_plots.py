@@ -11,6 +11,8 @@ from memory_assets.reports import plots
 from memory_assets.reports.catalogue import catalogue
 from memory_assets.reports.plots import Cell, Point, Series
 
+pytestmark = pytest.mark.slow
+
 SERIES = (Series("LiRA", (Point("v1", 0.05, 0.03, 0.08), Point("v2", None, None, None))),)
 
 

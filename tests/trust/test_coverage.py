@@ -20,7 +20,7 @@ from memory_assets.memorization.profile import profile
 from memory_assets.pool.masks import draw_masks
 from memory_assets.workflows.privacy_loss import measure_epsilon
 
-pytestmark = pytest.mark.xdist_group("trust")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("trust")]
 
 REPEATS = {
     scores.shadow_models: 40,

@@ -7,7 +7,7 @@ from scipy.stats import binom
 from benchmarks.trust import power, releases, validity
 from memory_assets.config.classifier import DEPTHS
 
-pytestmark = pytest.mark.xdist_group("trust")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("trust")]
 
 
 def _most(tried: int, rate: float) -> int:

@@ -151,6 +151,7 @@ def records(n, seed, features=8):
     return rng.normal(size=(n, 2, features)), rng.integers(0, 2, n)
 
 
+@pytest.mark.slow
 def test_blind_baseline_holds_when_both_come_from_one_source():
     failed = sum(not blind_baseline(*records(40, seed), seed).passed for seed in range(30))
     assert failed <= 3  # at 1%: more than 3 in 1 of 4,000

@@ -21,6 +21,8 @@ from memory_assets.workflows.pricing import Audited, Neighbours, neighbours, pri
 sys.path.append(str(Path(__file__).parents[1] / "history"))
 from history_bundles import bundle, written
 
+pytestmark = pytest.mark.slow
+
 RELEASED = ["v1", "v2", "v3"]
 
 

@@ -25,6 +25,8 @@ from memory_assets.workflows.model_sources import by_recipe
 from memory_assets.workflows.model_sources.by_outputs import ByFit
 from memory_assets.workflows.pool_state import standing_pool
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:

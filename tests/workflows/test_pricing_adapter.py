@@ -29,6 +29,8 @@ from memory_assets.workflows.pricing import (
     read_risk,
 )
 
+pytestmark = pytest.mark.slow
+
 ALONE = Neighbours({})
 
 

@@ -17,6 +17,8 @@ from memory_assets.reports.page import render
 from memory_assets.statistics.intervals import rate
 from memory_assets.workflows.pricing import Audited, Neighbours, price_audit, profile_of, read_risk
 
+pytestmark = pytest.mark.slow
+
 
 def words(page: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())

@@ -24,6 +24,8 @@ from memory_assets.reports.page import write_report
 from memory_assets.workflows import shadows
 from memory_assets.workflows.coverage import not_run
 
+pytestmark = pytest.mark.slow
+
 COMMAND = """
 import json, os, sys, numpy as np
 sys.path[:0] = {folders!r}
