@@ -100,7 +100,7 @@ def _scores(audited: ClassifierSubject, root: Path, dataset: Path, pool: Path) -
 
     prepared = Prepared.load(dataset)
     assert audited.recipe is not None
-    recipe, data, pairing = audited.recipe.recipe(), prepared.data, prepared.pairing
+    recipe, data, pairing = audited.recipe, prepared.data, prepared.pairing
     questions = questions_about(prepared)
     side = pairing.target_side
     rows = np.concatenate([pairing.pairs[np.arange(len(side)), side], pairing.common])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -15,15 +14,15 @@ from memory_assets.cli.common import project_root, say, say_not_done
 from memory_assets.config.classifier import AuditedSubject
 from memory_assets.dagster.subjects import find_subject
 from memory_assets.errors import InputError
-from memory_assets.models.checkpoints import SUFFIX, TABLES, holds_outputs, list_versions
+from memory_assets.models.checkpoints import holds_outputs, list_versions
 from memory_assets.models.registry import Registry
 from memory_assets.models.strays import is_stray_name
-from memory_assets.models.torch_files import SUFFIXES
+from memory_assets.records.formats import TABLES, WEIGHTS, either, is_one_of
 from memory_assets.store.confined import files_in, version_name
-from memory_assets.store.disk import is_alive, remove
+from memory_assets.store.disk import replacing, tidy
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
-_FILES = (SUFFIX, *SUFFIXES, *TABLES)
+_FILES = WEIGHTS + TABLES
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -47,51 +46,19 @@ def _copy(source: Path, target: Path) -> None:
         _copy(file, at)
 
 
-def _beside(target: Path, kind: str) -> Path:
-    """A hidden name beside a version: `.NAME@HOST@PID.KIND`, which says whose it is."""
-    return target.with_name(f".{target.name}@{socket.gethostname()}@{os.getpid()}.{kind}")
-
-
-def _put(source: Path, target: Path) -> None:
-    """Copy a file or folder to a place, whole or not at all; what stood there is replaced."""
-    temporary, old = _beside(target, "tmp"), _beside(target, "old")
-    try:
-        _copy(source, temporary)
-        if target.is_dir():  # a folder cannot be renamed over another
-            target.replace(old)
-        temporary.replace(target)
-    finally:
-        remove(temporary)
-        if old.exists() and not target.exists():
-            old.replace(target)
-        remove(old)
-
-
-def _bring_back(folder: Path) -> None:
-    """Finish what killed processes of this machine left: a version that stood aside comes back."""
-    for left in folder.glob(".*@*@*"):
-        name, host, pid = left.stem[1:].rsplit("@", 2)
-        if host != socket.gethostname() or not pid.isdecimal() or is_alive(int(pid)):
-            continue
-        if left.suffix == ".old" and not (folder / name).exists():
-            left.replace(folder / name)
-        elif left.suffix in (".old", ".tmp"):
-            remove(left)
-
-
 def _refuse_no_version(source: Path, version: str) -> None:
     """Raise InputError for what would lie among the versions and be none."""
     if source.is_dir():
-        if is_stray_name(version) or Path(version).suffix in TABLES:
+        if is_stray_name(version) or is_one_of(Path(version), TABLES):
             raise InputError(
                 f"--version {version!r}: a folder called so is left out; choose another name"
             )
         return
     if not source.is_file():
         raise InputError(f"{source}: no such file or folder")
-    if source.suffix not in _FILES:
-        raise InputError(f"{source}: not a checkpoint; expected a file of {', '.join(_FILES)}")
-    if source.suffix in TABLES and not holds_outputs(source):
+    if not is_one_of(source, _FILES):
+        raise InputError(f"{source}: not a checkpoint; expected a file of {either(_FILES)}")
+    if is_one_of(source, TABLES) and not holds_outputs(source):
         raise InputError(
             f"{source}: not the outputs of one model; expected columns logit_0, logit_1 ... or "
             "prob_0, prob_1 ..., and none called model"
@@ -114,14 +81,15 @@ def copy_in(source: Path, folder: Path, version: str) -> Path:
     version_name(version, "--version")
     _refuse_no_version(source, version)
     folder.mkdir(parents=True, exist_ok=True)
-    _bring_back(folder)
+    tidy(folder)
     there = list_versions(folder).get(version)
     target = folder / (version if source.is_dir() else f"{version}{source.suffix}")
     if there is not None and there != target:
         raise InputError(
             f"version {version!r}: {there} is there already; remove it or choose another version"
         )
-    _put(source, target)
+    with replacing(target) as temporary:
+        _copy(source, temporary)
     return target
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -16,15 +16,16 @@ from pydantic import (
 
 from memory_assets.attacks.registry import Attack, select
 from memory_assets.config.priced import PricedSubject
+from memory_assets.config.renamed import refuse_renamed
 from memory_assets.config.training import (
     CommandSpec,
     PredictionsSpec,
-    RecipeSpec,
-    VersionRecipeSpec,
+    VersionRecipe,
     check_settings,
 )
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import checkpoint_file, fingerprint
+from memory_assets.models.recipe import Recipe
 from memory_assets.models.registry import Registry
 from memory_assets.owner.makers import code_files, command_files, table_file
 from memory_assets.records.settings import RecordsSpec
@@ -77,14 +78,16 @@ class PoolSpec(Spec):
     pairs: int | None = Field(
         default=None, ge=2, description="(member, non-member) pairs; all without it"
     )
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="draws the pairs and who trains on which side")
 
 
 class AuditedSubject(PricedSubject):
     """What every audited model has, of whatever kind it is."""
 
-    subject: str
-    title: str = ""
+    subject: str = Field(
+        description="its name: a lower-case letter, then letters, digits and -, at most 63 in all"
+    )
+    title: str = Field(default="", description="what its pages are headed by; its name without it")
     owner: str = Field(default="team:privacy", description="team:name or an e-mail address")
     gate: Limits = Field(
         default_factory=dict,
@@ -99,6 +102,12 @@ class AuditedSubject(PricedSubject):
         description="folder with one version per file or folder, or mlflow: {uri, model}, or "
         "hub: {model, versions}"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_today(cls, written: Any) -> Any:
+        refuse_renamed(written)
+        return written
 
     @field_validator("subject")
     @classmethod
@@ -169,7 +178,7 @@ class AuditedSubject(PricedSubject):
 class PooledSubject(AuditedSubject):
     """What a model that shadow models stand beside has, of whatever kind it is."""
 
-    pool: PoolSpec = Field(default_factory=PoolSpec)
+    pool: PoolSpec = Field(default_factory=PoolSpec, description="the shadow models")
     attacks: str | list[str] = Field(default="standard", description="standard, thorough, or names")
     attacker: Literal["shadows", "predictions"] = Field(
         default="shadows",
@@ -206,9 +215,9 @@ class PooledSubject(AuditedSubject):
 class ClassifierSubject(PooledSubject):
     """Everything an owner says about one audited classifier."""
 
-    records: RecordsSpec
-    recipe: RecipeSpec | None = Field(default=None, description="how the model was trained")
-    recipes: dict[str, VersionRecipeSpec] = Field(
+    records: RecordsSpec = Field(description="the records, and which of them it was trained on")
+    recipe: Recipe | None = Field(default=None, description="how the model was trained")
+    recipes: dict[str, VersionRecipe] = Field(
         default_factory=dict,
         description="by version, the settings of the recipe in which it was trained otherwise; "
         "what its checkpoint says itself need not be said again",
@@ -269,9 +278,8 @@ class ClassifierSubject(PooledSubject):
                 "there are; leave attacker out"
             )
         if self.recipe is not None:
-            recipe = self.recipe.recipe()
             for name, settings in self.options.items():
-                recipe.with_options(name, settings)
+                self.recipe.with_options(name, settings)
         return self
 
     @property

@@ -9,16 +9,28 @@ from pydantic import Field, model_validator
 
 from memory_assets.attacks.registry import Attack
 from memory_assets.config.classifier import PooledSubject
-from memory_assets.config.training import VersionSettings, check_settings
+from memory_assets.config.training import (
+    TokenizedRecipe,
+    VersionLanguageRecipe,
+    check_settings,
+)
 from memory_assets.errors import InputError
-from memory_assets.language.recipe import LanguageRecipe
 from memory_assets.language.settings import check_index
 from memory_assets.models.hub import snapshot
 from memory_assets.models.registry import HubId, Revision
 from memory_assets.models.strays import UNFINISHED
 from memory_assets.owner.makers import code_files, tokenizer_files
+from memory_assets.records.formats import (
+    MARKDOWN,
+    MODEL_FOLDER_WEIGHTS,
+    PLAIN_TEXTS,
+    TEXT,
+    TEXT_TABLES,
+    either_named,
+    is_one_of,
+)
 from memory_assets.records.texts import ANSWER, PROMPT, Texts, check_template, load_texts
-from memory_assets.spec import Settings, Spec
+from memory_assets.spec import Spec
 from memory_assets.store.confined import files_in, hub_blobs, inside
 from memory_assets.store.digest import digest
 from memory_assets.store.paths import is_file, is_folder
@@ -29,8 +41,7 @@ if TYPE_CHECKING:  # brings Faker along, which a project without language models
 LANGUAGE_MODELS = 8
 """Shadow models where the owner does not say how many: each is a whole training run."""
 
-_NO_PART = (".md", *UNFINISHED)
-_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_NO_PART = (*MARKDOWN.suffixes, *UNFINISHED)
 
 
 class TextsSpec(Spec):
@@ -40,7 +51,10 @@ class TextsSpec(Spec):
     the loss on the answer.
     """
 
-    path: str
+    path: str = Field(
+        description=f"{either_named(TEXT_TABLES + PLAIN_TEXTS)} file, or a folder of "
+        f"{TEXT.suffix} files"
+    )
     column: str = Field(
         default="text", description="column or field that holds the text, or the answer to a prompt"
     )
@@ -113,7 +127,9 @@ class TrainingSpec(Spec):
     """How the training saw its texts: which secrets can have been learned at all."""
 
     window: int | None = Field(default=None, ge=2, description="tokens a piece")
-    cut: Literal["split", "truncate"] = "split"
+    cut: Literal["split", "truncate"] = Field(
+        default="split", description="what became of the rest of a text longer than a piece"
+    )
     trained_after: str | None = Field(
         default=None, description="mark in a text before which the loss was masked"
     )
@@ -133,22 +149,34 @@ class ProbesSpec(Spec):
         default=5, ge=1, description="tokens of the shortest answer to a prompt that is probed"
     )
     window: int | None = Field(default=None, ge=2, description="longest piece read at once")
-    temperature: float = Field(default=1.0, gt=0)
-    top_k: int = Field(default=40, ge=0)
-    tries: int = Field(default=1000, ge=1)
-    probability: float = Field(default=0.5, gt=0, lt=1)
+    temperature: float = Field(default=1.0, gt=0, description="of sampling")
+    top_k: int = Field(
+        default=40, ge=0, description="likeliest tokens that sampling chooses among; 0: all"
+    )
+    tries: int = Field(default=1000, ge=1, description="samples of an attacker who asks again")
+    probability: float = Field(
+        default=0.5, gt=0, lt=1, description="least chance that one of the tries gives the text"
+    )
     texts: int = Field(default=2000, ge=2, description="texts of each side, drawn at random")
-    control_texts: int = Field(default=200, ge=2)
+    control_texts: int = Field(
+        default=200, ge=2, description="texts that the untrained model is asked about"
+    )
     generated: int = Field(default=50, ge=0, description="texts tried by real generation")
     references: int = Field(default=2000, ge=100, description="values a secret is ranked among")
-    candidates: int = Field(default=100, ge=2)
-    proposals: int = Field(default=64, ge=1)
+    candidates: int = Field(default=100, ge=2, description="values a secret is chosen among")
+    proposals: int = Field(
+        default=64,
+        ge=1,
+        description="values that the model proposes where a secret is to be reconstructed",
+    )
     attacks: list[str] | None = Field(default=None, description="scores by name; all without it")
     duplication_shares: dict[int, Annotated[float, Field(ge=0)]] | None = Field(
         default=None, description="share of the real corpus by how often its texts repeat"
     )
-    training: TrainingSpec = Field(default_factory=TrainingSpec)
-    seed: int = Field(default=0, ge=0)
+    training: TrainingSpec = Field(
+        default_factory=TrainingSpec, description="how the training saw its texts"
+    )
+    seed: int = Field(default=0, ge=0, description="draws texts, samples and reference values")
 
     @model_validator(mode="after")
     def _valid(self) -> ProbesSpec:
@@ -178,32 +206,6 @@ class ProbesSpec(Spec):
         )
 
 
-class LanguageRecipeSpec(Spec):
-    """How the model was trained; the shadow models are trained the same way."""
-
-    model: str = Field(description="factory package.module:function of an untrained causal model")
-    model_args: Settings = Field(default_factory=dict)
-    tokenizer: str = Field(description="folder of the tokenizer that all of the models have")
-    window: int = Field(default=128, ge=2, description="tokens of a piece that it trained on")
-    batch_tokens: int = Field(default=1024, ge=2)
-    lr: float = Field(default=3e-3, gt=0)
-    weight_decay: float = Field(default=0.01, ge=0)
-    epochs: int = Field(default=10, ge=1)
-    seed: int = Field(default=0, ge=0)
-
-    def recipe(self) -> LanguageRecipe:
-        return LanguageRecipe(**self.model_dump(exclude={"tokenizer"}))
-
-
-class LanguageVersionSpec(VersionSettings):
-    """How one version was trained otherwise than by the subject's recipe; not its architecture."""
-
-    batch_tokens: int | None = Field(default=None, ge=2)
-    lr: float | None = Field(default=None, gt=0)
-    weight_decay: float | None = Field(default=None, ge=0)
-    epochs: int | None = Field(default=None, ge=1)
-
-
 class LanguageModelSubject(PooledSubject):
     """Everything an owner says about one audited causal language model.
 
@@ -211,10 +213,10 @@ class LanguageModelSubject(PooledSubject):
     ratio attacks and counterfactual memorization.
     """
 
-    recipe: LanguageRecipeSpec | None = Field(
+    recipe: TokenizedRecipe | None = Field(
         default=None, description="how the model was trained from scratch; gives shadow models"
     )
-    recipes: dict[str, LanguageVersionSpec] = Field(
+    recipes: dict[str, VersionLanguageRecipe] = Field(
         default_factory=dict,
         description="by version, the settings of the recipe in which it was trained otherwise; "
         "what its weights say themselves need not be said again",
@@ -239,7 +241,7 @@ class LanguageModelSubject(PooledSubject):
         description="folder of the base of LoRA adapters, or {hub, revision}; without it the base "
         "that an adapter names, if it is a folder of the project or in the local cache",
     )
-    probes: ProbesSpec = Field(default_factory=ProbesSpec)
+    probes: ProbesSpec = Field(default_factory=ProbesSpec, description="how the audit looks")
 
     @model_validator(mode="after")
     def _one_list(self) -> LanguageModelSubject:
@@ -290,7 +292,6 @@ class LanguageModelSubject(PooledSubject):
             raise ValueError(
                 "a recipe trains shadow models on held-out texts in place of members; add held_out"
             )
-        self.recipe.recipe()
         if self.attacker == "predictions":
             raise ValueError(
                 "attacker: predictions has no shadow models, and a recipe trains some; leave one "
@@ -381,6 +382,6 @@ class LanguageModelSubject(PooledSubject):
             and not p.name.startswith(".")
             and p.suffix not in _NO_PART
         )
-        if not any(p.suffix in _WEIGHTS for p in files):
+        if not any(is_one_of(p, MODEL_FOLDER_WEIGHTS) for p in files):
             raise InputError(f"{version}: no weights; expected a Hugging Face model folder")
         return files

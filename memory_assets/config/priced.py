@@ -18,7 +18,7 @@ class Company(Spec):
 
     industry: Literal[
         "healthcare", "finance", "retail", "manufacturing", "public-sector", "software-service"
-    ]
+    ] = Field(description="whose profile is sized to it")
     records: int = Field(gt=0, description="sensitive records that the model was trained on")
     queries_per_month: float = Field(gt=0, description="how often the model is asked")
     revenue: float = Field(gt=0, description="a year's turnover, or a public body's budget")

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from memory_assets.config.yaml_files import read_yaml
 from memory_assets.errors import InputError
 from memory_assets.store.digest import digest
+from memory_assets.store.disk import write_private
 
 Event = Literal["failed audit", "failed gate", "regression", "audit due"]
 EVENTS: tuple[Event, ...] = ("failed audit", "failed gate", "regression", "audit due")
@@ -137,13 +138,8 @@ def note(notice: Notice) -> None:
 
 def put_aside(notice: Notice, home: Path) -> None:
     """Keep a notice that was not taken, for the sensor that sends again."""
-    folder = home / _ASIDE
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / f"{digest(notice.key)[:16]}.json"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(notice.as_dict()), encoding="utf-8")
-    temporary.chmod(0o600)
-    temporary.replace(path)
+    path = home / _ASIDE / f"{digest(notice.key)[:16]}.json"
+    write_private(path, json.dumps(notice.as_dict()))
 
 
 def put_by(home: Path) -> dict[Path, Notice]:

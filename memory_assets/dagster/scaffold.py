@@ -10,14 +10,15 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from memory_assets.config.kinds import KINDS
 from memory_assets.dagster.starters import classifier, language
 from memory_assets.dagster.starters.raw_inputs import (
-    OF_CLASSIFIERS,
-    OF_LANGUAGE_MODELS,
+    CLASSIFIERS,
+    LANGUAGE_MODELS,
     Draft,
-    Given,
+    RawInputs,
 )
-from memory_assets.dagster.subjects import KINDS, read_subject, read_subjects
+from memory_assets.dagster.subjects import read_subject, read_subjects
 from memory_assets.errors import InputError
 from memory_assets.store.disk import write_private
 
@@ -47,16 +48,16 @@ def _refuse_taken(subject: str, path: Path, root: Path) -> None:
         )
 
 
-def _is_language_model(given: Given, folder: Path, root: Path) -> bool:
+def _is_language_model(inputs: RawInputs, folder: Path, root: Path) -> bool:
     """What the flags speak of; where they speak of neither kind, what lies in the folder."""
-    text, record = given.first_of(OF_LANGUAGE_MODELS), given.first_of(OF_CLASSIFIERS)
+    text, record = inputs.first_of(LANGUAGE_MODELS), inputs.first_of(CLASSIFIERS)
     if text and record:
         raise InputError(
             f"new: {text} is said of language models and {record} of classifiers; leave one out"
         )
     if text or record:
         return bool(text)
-    return language.recognises(given, folder, root)
+    return language.recognises(inputs, folder, root)
 
 
 def _check(draft: Draft) -> None:
@@ -68,7 +69,7 @@ def _check(draft: Draft) -> None:
         raise InputError(f"new: {where}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
-def write_subject(root: Path, folder: Path, subject: str | None, given: Given) -> Written:
+def write_subject(root: Path, folder: Path, subject: str | None, inputs: RawInputs) -> Written:
     """Write `dagster_project/defs/<subject>/defs.yaml` from a folder and the owner's flags.
 
     A folder with a causal language model in Hugging Face form becomes a `LanguageModelAudit`, any
@@ -84,8 +85,8 @@ def write_subject(root: Path, folder: Path, subject: str | None, given: Given) -
     name = subject or re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")
     path = root / "dagster_project" / "defs" / name.replace("-", "_") / "defs.yaml"
     _refuse_taken(name, path, root)
-    kind = language if _is_language_model(given, folder, root) else classifier
-    draft = kind.draft(name, given, folder, root)
+    kind = language if _is_language_model(inputs, folder, root) else classifier
+    draft = kind.draft(name, inputs, folder, root)
     _check(draft)
     text = yaml.safe_dump(
         {"type": draft.type, "attributes": draft.attributes}, sort_keys=False, allow_unicode=True

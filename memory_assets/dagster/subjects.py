@@ -9,78 +9,15 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from memory_assets.config.classifier import AuditedSubject, ClassifierSubject
-from memory_assets.config.language_model import LanguageModelSubject
+from memory_assets.config.classifier import AuditedSubject
+from memory_assets.config.kinds import KINDS
+from memory_assets.config.mistakes import first_mistake
 from memory_assets.config.renamed import COMPONENT_TYPES
 from memory_assets.config.yaml_files import read_yaml
 from memory_assets.errors import InputError
-
-KINDS: dict[str, type[AuditedSubject]] = {
-    "memory_assets.ClassifierAudit": ClassifierSubject,
-    "memory_assets.LanguageModelAudit": LanguageModelSubject,
-}
-"""The component types that audit a subject, and what each takes."""
-
-
-def _known_keys(model: type[BaseModel], location: Iterable[Any]) -> list[str]:
-    """Names of the fields beside the one at `location`."""
-    for part in list(location)[:-1]:
-        field = model.model_fields.get(str(part))
-        forms = get_args(field.annotation) or (field.annotation,) if field else ()
-        inner = [f for f in forms if isinstance(f, type) and issubclass(f, BaseModel)]
-        if not inner:
-            return []
-        model = inner[0]
-    return list(model.model_fields)
-
-
-def _meant(error: ValidationError) -> Any:
-    """The first mistake; where a key takes a name or a mapping, that of the form that was given."""
-    mistakes = error.errors(include_url=False)
-    for mistake in mistakes:
-        as_name = mistake["loc"][1:] == ("str",)
-        if not (as_name and isinstance(mistake["input"], dict) and len(mistakes) > 1):
-            return mistake
-    return mistakes[0]
-
-
-def _location(mistake: Any, model: type[BaseModel]) -> list[Any]:
-    """Where it is, without the word by which pydantic tells the forms of a key apart."""
-    location = list(mistake["loc"])
-    field = model.model_fields.get(str(location[0])) if len(location) > 1 else None
-    if field and get_origin(field.annotation) in (Union, UnionType):
-        forms = set(get_args(field.annotation)) - {type(None)}
-        if len(forms) > 1:
-            del location[1]
-    return location
-
-
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 80 else f"{shown[:80]}..."
-
-
-def _first_mistake(error: ValidationError, model: type[BaseModel]) -> str:
-    """One mistake in one line: the key, the value, what was expected."""
-    first = _meant(error)
-    location = _location(first, model)
-    key = ".".join(["attributes", *(str(part) for part in location)])
-    if first["type"] == "extra_forbidden":
-        known = _known_keys(model, location)
-        near = difflib.get_close_matches(str(location[-1]), known, n=1)
-        hint = f"did you mean {near[0]!r}" if near else f"expected one of {', '.join(known)}"
-        return f"{key}: unknown key; {hint}"
-    if first["type"] == "missing":
-        return f"{key}: missing; add it"
-    expected = first["msg"].removeprefix("Value error, ")
-    if isinstance(first["input"], dict):  # a rule about several keys, which the message names
-        return f"{key}: {expected}"
-    return f"{key}: {_short(first['input'])}; {expected[0].lower()}{expected[1:]}"
 
 
 def read_subject(path: Path) -> AuditedSubject | None:
@@ -110,7 +47,7 @@ def read_subject(path: Path) -> AuditedSubject | None:
     try:
         return model.model_validate(content.get("attributes") or {})
     except ValidationError as error:
-        raise InputError(f"{path}: {_first_mistake(error, model)}") from error
+        raise InputError(f"{path}: {first_mistake(error, model)}") from error
 
 
 def described(root: Path) -> list[Path]:

@@ -21,6 +21,7 @@ from memory_assets.models.checkpoints import Manifest, save_checkpoint
 from memory_assets.models.recipe import Recipe
 from memory_assets.records.dataset import Dataset
 from memory_assets.records.prepared import members_digest
+from memory_assets.store.disk import replacing
 
 RECIPE = Recipe(
     model="memory_assets.models.mlp:mlp",
@@ -65,9 +66,8 @@ def make(folder: Path) -> list[Path]:
     made: list[Path] = []
     folder.mkdir(parents=True, exist_ok=True)
     if not (listing := folder / "members.csv").exists():
-        with (temporary := listing.with_suffix(".tmp")).open("w", newline="") as f:
+        with replacing(listing) as temporary, temporary.open("w", newline="") as f:
             csv.writer(f).writerows([["id"], *([str(name)] for name in data.ids[rows])])
-        temporary.replace(listing)
         made.append(listing)
     for version, epochs in EPOCHS.items():
         path = folder / f"{version}.safetensors"

@@ -116,8 +116,9 @@ def known(con: duckdb.DuckDBPyConnection, kind: Kind, ids: Iterable[str]) -> set
 
 
 def _scalar(con: duckdb.DuckDBPyConnection, sql: str, *parameters: object) -> int:
-    row = con.execute(sql, list(parameters)).fetchone()
-    return int(row[0]) if row else 0
+    # All of it: a result that is not read to its end holds back what comes next.
+    rows = con.execute(sql, list(parameters)).fetchall()
+    return int(rows[0][0]) if rows else 0
 
 
 def _converted(head: Head) -> dict[str, pa.Table]:

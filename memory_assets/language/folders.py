@@ -10,12 +10,13 @@ from typing import Any
 from memory_assets.errors import InputError
 from memory_assets.models.hub import is_hub_id, snapshot
 from memory_assets.records.budget import afford
+from memory_assets.records.formats import SAFETENSORS, TOKENIZER, is_one_of
 from memory_assets.store.digest import digest, digest_file
 from memory_assets.store.paths import is_file, is_folder
 
 ADAPTER = "adapter_config.json"
 _MOST_BYTES = 1 << 24
-_READ = (".json", ".safetensors", ".model", ".txt")
+_READ = (*TOKENIZER, SAFETENSORS)
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
@@ -102,5 +103,5 @@ def has_tokenizer(folder: Path) -> bool:
 
 def folder_digest(folder: Path) -> str:
     """Weights, configuration and tokenizer by content."""
-    files = sorted(p for p in folder.iterdir() if p.suffix in _READ)
+    files = sorted(p for p in folder.iterdir() if is_one_of(p, _READ))
     return digest([[p.name, digest_file(p)] for p in files])

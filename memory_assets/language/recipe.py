@@ -2,48 +2,50 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
 
 from memory_assets.errors import InputError
-from memory_assets.models.recipe import check_factory, check_range, check_whole
+from memory_assets.models.recipe import Factory, Whole
 from memory_assets.records.dataset import import_attribute
+from memory_assets.spec import Settings, SpecData
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
-class LanguageRecipe:
-    """Everything that decides a training run except the texts, the tokenizer and the random draw.
+class LanguageRecipe(SpecData):
+    """How the model was trained; the shadow models are trained the same way.
 
-    `model` names a factory `package.module:function` of an untrained causal model in Hugging Face
-    form; it is called with `vocabulary` (tokens), `window` (the longest sequence) and `model_args`.
-    Texts are cut into windows of `window` tokens; a batch holds windows of like length, about
-    `batch_tokens` tokens. AdamW with a one-cycle schedule up to `lr`, gradients clipped to norm 1.
+    Everything that decides a training run except the texts, the tokenizer and the random draw.
+    `model` returns an untrained causal model in Hugging Face form; it is called with `vocabulary`
+    (tokens), `window` (the longest sequence) and `model_args`. Texts are cut into windows; a batch
+    holds windows of like length. AdamW with a one-cycle schedule up to `lr`, gradients clipped to
+    norm 1.
 
     Raises:
         InputError: a field outside its range.
     """
 
-    model: str
-    model_args: dict[str, Any] = field(default_factory=dict)
-    window: int = 128
-    batch_tokens: int = 1024
-    lr: float = 3e-3
-    weight_decay: float = 0.01
-    epochs: int = 10
-    seed: int = 0
+    written_as: ClassVar[str] = "recipe"
 
-    def __post_init__(self) -> None:
-        check_factory("model", self.model)
-        check_range("lr", self.lr, 0, math.inf, open_low=True)
-        check_range("weight_decay", self.weight_decay, 0, math.inf)
-        check_whole("window", self.window, 2)
-        check_whole("batch_tokens", self.batch_tokens, 2)
-        check_whole("epochs", self.epochs, 1)
-        check_whole("seed", self.seed, 0)
+    model: Annotated[
+        Factory, Field(description="factory package.module:function of an untrained causal model")
+    ]
+    model_args: Annotated[
+        Settings, Field(description="keyword arguments of the factory, besides its own")
+    ] = field(default_factory=dict)
+    window: Annotated[int, Field(ge=2, description="tokens of a piece that it trained on")] = 128
+    batch_tokens: Annotated[int, Field(ge=2, description="tokens of a batch, about")] = 1024
+    lr: Annotated[float, Field(gt=0, description="peak learning rate")] = 3e-3
+    weight_decay: Annotated[float, Field(ge=0, description="weight decay of AdamW")] = 0.01
+    epochs: Annotated[int, Field(ge=1, description="passes over the training texts")] = 10
+    seed: Annotated[
+        Whole, Field(description="each model's own is derived from it and its number in the pool")
+    ] = 0
 
     def build_model(self, vocabulary: int) -> PreTrainedModel:
         """An untrained model, its weights drawn from torch's global generator.

@@ -15,6 +15,7 @@ from memory_assets.errors import InputError
 from memory_assets.language.folders import ADAPTER, read_json
 from memory_assets.models.hub import INDEX
 from memory_assets.records.budget import afford
+from memory_assets.records.formats import JSON, SAFETENSORS
 from memory_assets.store.confined import hub_blobs, inside
 
 _ELSEWHERE = ("configuration_files", "transformers_weights")
@@ -48,7 +49,7 @@ def check_files(folder: Path) -> None:
     blobs = hub_blobs(folder)
     for path in sorted(folder.iterdir()):
         inside(path, folder, blobs)
-        if path.suffix == ".json" and path.is_file():
+        if path in JSON and path.is_file():
             # Lists in lists take fifty times what they take in the file.
             afford(50 * path.stat().st_size, path, "its contents")
     check_index(folder)
@@ -63,7 +64,7 @@ def check_index(folder: Path) -> None:
         raise InputError(f"{folder / INDEX}: no weight_map from names to files; save it anew")
     for part in sorted(set(parts.values())):
         # A hidden file is no part of a version.
-        plain = part.endswith(".safetensors") and not part.startswith(".") and "\0" not in part
+        plain = part.endswith(SAFETENSORS.suffix) and not part.startswith(".") and "\0" not in part
         if not plain or "/" in part or "\\" in part or len(part) > 255:
             raise InputError(
                 f"{folder / INDEX}: its weight_map names {part[:80]!r}; expected safetensors "

@@ -20,17 +20,17 @@ from memory_assets.models.recipe import Recipe
 from memory_assets.models.release_order import release_key
 from memory_assets.models.strays import is_stray_name, why_stray
 from memory_assets.models.tensor_names import kind_of, misfit, undo_wrappers
-from memory_assets.models.torch_files import CONVERT, SUFFIXES, read_torch
+from memory_assets.models.torch_files import CONVERT, read_torch
 from memory_assets.records.budget import afford
+from memory_assets.records.formats import PARQUET, SAFETENSORS, TABLES, TORCH, suffixes
 from memory_assets.store.artifacts import home
 from memory_assets.store.confined import inside, version_name
 from memory_assets.store.digest import digest, digest_file
+from memory_assets.store.disk import replacing
 
 if TYPE_CHECKING:
     import torch
 
-SUFFIX = ".safetensors"
-TABLES = (".csv", ".parquet")
 _MANIFEST_KEY = "memory_assets"
 _BESIDES = ("optim", "scheduler", "rng_state", "training_args", "scaler", "trainer_state")
 _log = logging.getLogger(__name__)
@@ -70,10 +70,11 @@ def checkpoint_file(path: Path) -> Path:
     """
     if path.is_file():
         return path
-    found = sorted(p for p in path.glob(f"*{SUFFIX}") if not is_stray_name(p.name))
+    found = sorted(p for p in path.glob(f"*{SAFETENSORS.suffix}") if not is_stray_name(p.name))
     if len(found) != 1 or not inside(found[0], path).is_file():
         raise InputError(
-            f"{path}: {len(found)} {SUFFIX} files in this version's folder; expected exactly one"
+            f"{path}: {len(found)} {SAFETENSORS.suffix} files in this version's folder; expected "
+            "exactly one"
         )
     others = sorted(p.name for p in path.iterdir() if _holds_weights(p))
     if others:
@@ -88,7 +89,7 @@ def _holds_weights(path: Path) -> bool:
     """Whether a file beside a version's weights may hold other weights, and not what training
     needed besides (an optimizer's state, random states)."""
     besides = path.stem.lower().startswith(_BESIDES)
-    return path.suffix in SUFFIXES and not besides and not is_stray_name(path.name)
+    return path in TORCH and not besides and not is_stray_name(path.name)
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,9 @@ def look_for_versions(folder: Path) -> Listing:
             if (why := why_stray(path)) is not None:
                 passed_over |= {name: printable(f"{path}: {why}")} if why else {}
                 continue
-            if path.suffix.lower() in TABLES and not (path.is_file() and holds_outputs(path)):
+            if path.suffix.lower() in suffixes(TABLES) and not (
+                path.is_file() and holds_outputs(path)
+            ):
                 tables[name] = path  # the list of members, or the records
                 continue
             found.setdefault(version_name(name, folder), []).append(path)
@@ -196,7 +199,7 @@ def columns(path: Path) -> list[str]:
         InputError: not such a file.
     """
     try:
-        if path.suffix == ".parquet":
+        if path in PARQUET:
             from pyarrow import parquet
 
             return list(parquet.read_schema(path).names)
@@ -212,7 +215,7 @@ def holds_outputs(path: Path) -> bool:
     try:
         names = columns(path)
     except InputError:
-        return path.suffix == ".parquet"  # listed, and refused when it is read
+        return path in PARQUET  # listed, and refused when it is read
     return bool({"logit_0", "prob_0"} & set(names)) and "model" not in names
 
 
@@ -257,7 +260,7 @@ def carried_manifest(version: Path | None) -> Manifest | None:
     Raises:
         InputError: as `read_manifest`.
     """
-    if version is None or not (version.is_dir() or version.suffix == SUFFIX):
+    if version is None or not (version.is_dir() or version in SAFETENSORS):
         return None
     return read_manifest(version)
 
@@ -284,10 +287,9 @@ def add_manifest(file: Path, manifest: Manifest) -> None:
             tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError) as error:
         raise _unreadable(file, error) from error
-    temporary = file.with_name(f".{file.name}.tmp")
-    save_file(tensors, temporary, metadata=metadata | _as_metadata(manifest))
-    temporary.chmod(file.stat().st_mode & 0o777)
-    temporary.replace(file)
+    with replacing(file) as temporary:
+        save_file(tensors, temporary, metadata=metadata | _as_metadata(manifest))
+        temporary.chmod(file.stat().st_mode & 0o777)
 
 
 def save_checkpoint(path: Path, state: dict[str, np.ndarray], manifest: Manifest) -> None:
@@ -295,10 +297,9 @@ def save_checkpoint(path: Path, state: dict[str, np.ndarray], manifest: Manifest
     from safetensors.numpy import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
     tensors = {name: np.ascontiguousarray(value) for name, value in state.items()}
-    save_file(tensors, temporary, metadata=_as_metadata(manifest))
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata=_as_metadata(manifest))
 
 
 def load_checkpoint(path: Path, recipe: Recipe) -> dict[str, np.ndarray]:
@@ -316,7 +317,7 @@ def load_checkpoint(path: Path, recipe: Recipe) -> dict[str, np.ndarray]:
     """
     file = checkpoint_file(path)
     afford(2 * file.stat().st_size, file, "its weights")
-    state, under = (_read_safetensors(file), "") if file.suffix == SUFFIX else read_torch(file)
+    state, under = (_read_safetensors(file), "") if file in SAFETENSORS else read_torch(file)
     expected = recipe.build_model().state_dict()
     names = undo_wrappers(list(state), lambda found: len(set(found) ^ set(expected)))
     state = {names.of[name]: tensor for name, tensor in state.items()}
@@ -386,12 +387,12 @@ def is_whole(file: Path) -> bool:
     from safetensors import SafetensorError, safe_open
 
     try:
-        if file.suffix == SUFFIX:
+        if file in SAFETENSORS:
             with safe_open(file, framework="np"):
                 return True
-        if file.suffix == ".parquet":
+        if file in PARQUET:
             return bool(columns(file))
-        return file.suffix in SUFFIXES and zipfile.is_zipfile(file)
+        return file in TORCH and zipfile.is_zipfile(file)
     except (SafetensorError, InputError, OSError):
         return False
 

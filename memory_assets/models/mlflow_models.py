@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memory_assets.errors import InputError
+from memory_assets.records.formats import WEIGHTS, suffixes
 from memory_assets.store.artifacts import home
 from memory_assets.store.digest import digest
 from memory_assets.store.disk import remove, temporary_folder, write_private
@@ -20,7 +21,7 @@ from memory_assets.store.disk import remove, temporary_folder, write_private
 if TYPE_CHECKING:
     from memory_assets.models.registry import MlflowModel
 
-_WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
+_WEIGHTS = suffixes(WEIGHTS)
 _NUMBER = re.compile("[0-9]{1,18}")
 _MIRRORED = ".mirrored.json"
 # A registry that does not answer is asked again at the next look, and not for minutes at this one.

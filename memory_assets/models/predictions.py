@@ -11,7 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from memory_assets.errors import InputError
-from memory_assets.records.tables import SUFFIXES, named, read_table
+from memory_assets.records.formats import TABLES, either, is_one_of
+from memory_assets.records.tables import named, read_table
 
 SUM_TOLERANCE = 1e-3
 """How far a row of probabilities may be from 1 (outputs are often rounded to a few digits)."""
@@ -121,8 +122,8 @@ def choose_rows(
 
 
 def _table(path: Path) -> pa.Table:
-    if path.suffix not in SUFFIXES:
-        raise InputError(f"{path}: expected a .parquet or .csv file of predictions")
+    if not is_one_of(path, TABLES):
+        raise InputError(f"{path}: expected a {either(TABLES)} file of predictions")
     return read_table(path, texts=["record_id"])
 
 

@@ -2,85 +2,104 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
 
 from memory_assets.errors import InputError
 from memory_assets.records.dataset import import_attribute
+from memory_assets.spec import Settings, SpecData
 
 if TYPE_CHECKING:
     from torch import nn
 
-Optimizer = Literal["sgd", "adam", "adamw"]
-Schedule = Literal["constant", "cosine"]
-Precision = Literal["float32", "bfloat16"]
+
+def _names_a_function(value: str) -> str:
+    module, _, function = value.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), function)):
+        raise ValueError("expected package.module:function of a factory")
+    return value
+
+
+Factory = Annotated[str, AfterValidator(_names_a_function)]
+"""The name of a function; what cannot name one is refused before anything is imported."""
+Share = Annotated[float, Field(ge=0, lt=1)]
+Whole = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
-class DpSgd:
-    """Differentially private SGD (Abadi et al. 2016, arXiv 1607.00133, algorithm 1).
+class DpSgd(SpecData):
+    """Differentially private SGD: every record's gradient clipped, noise added to their sum.
 
-    Every record's gradient is clipped to L2 norm `max_grad_norm`; Gaussian noise of standard
-    deviation `noise_multiplier * max_grad_norm` is added to the sum over the mini-batch, which
-    takes each record independently with probability batch size / records (Poisson sampling).
+    Abadi et al. 2016, arXiv 1607.00133, algorithm 1: every record's gradient is clipped to L2 norm
+    `max_grad_norm`; Gaussian noise of standard deviation `noise_multiplier * max_grad_norm` is
+    added to the sum over the mini-batch, which takes each record independently with probability
+    batch size / records (Poisson sampling).
     """
 
-    noise_multiplier: float = 1.0
-    max_grad_norm: float = 1.0
+    written_as: ClassVar[str] = "recipe.dp"
+
+    noise_multiplier: Annotated[
+        float, Field(ge=0, description="standard deviation of the noise, in clipping norms")
+    ] = 1.0
+    max_grad_norm: Annotated[
+        float, Field(gt=0, description="L2 norm to which a record's gradient is clipped")
+    ] = 1.0
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything that decides a training run except the records and the random draw.
+class Recipe(SpecData):
+    """How the model was trained; the shadow models are trained the same way.
 
-    `model` names a factory `package.module:function` that returns an untrained `nn.Module`
-    mapping `[batch, *record]` float32 to logits `[batch, classes]`; `model_args` are its keyword
-    arguments. `lr` is the peak learning rate, `epochs` whole passes over the training records.
-    `label_noise` is the share of training labels replaced by another class, `shift` (pixels) and
-    `flip` augment images while training, `precision` bfloat16 computes the forward and backward
-    pass in mixed precision. A model's own seed is derived from `seed` and its index in the pool.
+    Everything that decides a training run except the records and the random draw. `model` returns
+    an untrained `nn.Module` mapping `[batch, *record]` float32 to logits `[batch, classes]`.
+    A model's own seed is derived from `seed` and its index in the pool.
 
     Raises:
         InputError: a field outside its range.
     """
 
-    model: str
-    model_args: dict[str, Any] = field(default_factory=dict)
-    optimizer: Optimizer = "sgd"
-    lr: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    epochs: int = 30
-    batch_size: int = 64
-    schedule: Schedule = "constant"
-    label_smoothing: float = 0.0
-    seed: int = 0
-    label_noise: float = 0.0
-    shift: int = 0
-    flip: bool = False
-    deduplicate: bool = False
-    precision: Precision = "float32"
-    dp: DpSgd | None = None
+    written_as: ClassVar[str] = "recipe"
 
-    def __post_init__(self) -> None:
-        check_factory("model", self.model)
-        _one_of("optimizer", self.optimizer, get_args(Optimizer))
-        _one_of("schedule", self.schedule, get_args(Schedule))
-        _one_of("precision", self.precision, get_args(Precision))
-        check_range("lr", self.lr, 0, math.inf, open_low=True)
-        check_range("momentum", self.momentum, 0, 1)
-        check_range("weight_decay", self.weight_decay, 0, math.inf)
-        check_range("label_smoothing", self.label_smoothing, 0, 1)
-        check_range("label_noise", self.label_noise, 0, 1)
-        check_whole("epochs", self.epochs, 1)
-        check_whole("batch_size", self.batch_size, 1)
-        check_whole("shift", self.shift, 0)
-        check_whole("seed", self.seed, 0)
-        if self.dp is not None:
-            check_range("dp.noise_multiplier", self.dp.noise_multiplier, 0, math.inf)
-            check_range("dp.max_grad_norm", self.dp.max_grad_norm, 0, math.inf, open_low=True)
+    model: Annotated[
+        Factory, Field(description="factory package.module:function of an untrained module")
+    ]
+    model_args: Annotated[Settings, Field(description="keyword arguments of the factory")] = field(
+        default_factory=dict
+    )
+    optimizer: Annotated[
+        Literal["sgd", "adam", "adamw"], Field(description="what takes the steps")
+    ] = "sgd"
+    lr: Annotated[float, Field(gt=0, description="peak learning rate")] = 0.1
+    momentum: Annotated[Share, Field(description="of sgd alone")] = 0.9
+    weight_decay: Annotated[
+        float,
+        Field(ge=0, description="L2 penalty of sgd and adam; of adamw taken from the weights"),
+    ] = 0.0
+    epochs: Annotated[int, Field(ge=1, description="passes over the training records")] = 30
+    batch_size: Annotated[int, Field(ge=1, description="records of a mini-batch")] = 64
+    schedule: Annotated[
+        Literal["constant", "cosine"], Field(description="of the learning rate over the training")
+    ] = "constant"
+    label_smoothing: Annotated[
+        Share, Field(description="share of each label spread evenly over all classes")
+    ] = 0.0
+    seed: Annotated[
+        Whole, Field(description="each model's own is derived from it and its number in the pool")
+    ] = 0
+    label_noise: Annotated[
+        Share, Field(description="share of the training labels replaced by another class")
+    ] = 0.0
+    shift: Annotated[Whole, Field(description="pixels by which training images are shifted")] = 0
+    flip: Annotated[bool, Field(description="mirror training images")] = False
+    deduplicate: Annotated[bool, Field(description="leave out repeated records")] = False
+    precision: Annotated[
+        Literal["float32", "bfloat16"],
+        Field(description="numbers of the forward and backward pass; bfloat16 is mixed precision"),
+    ] = "float32"
+    dp: Annotated[DpSgd | None, Field(description="train with differential privacy")] = None
 
     def resolve(self) -> Callable[..., nn.Module]:
         """The factory that `model` names.
@@ -163,29 +182,3 @@ MITIGATIONS: dict[str, tuple[tuple[str, ...], Callable[[Recipe, dict[str, Any]],
 
 def _refuse(name: str, value: object, expected: str) -> None:
     raise InputError(f"recipe.{name}: {value!r}; expected {expected}")
-
-
-def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        _refuse(name, value, f"one of {', '.join(choices)}")
-
-
-def check_factory(name: str, value: str) -> None:
-    """Refuse what cannot name a function, before anything is imported."""
-    module, _, function = value.partition(":")
-    if not all(part.isidentifier() for part in (*module.split("."), function)):
-        _refuse(name, value, "package.module:function of a factory")
-
-
-def check_whole(name: str, value: object, low: int) -> None:
-    """Refuse what is not a whole number of at least `low`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < low:
-        _refuse(name, value, f"a whole number, at least {low}")
-
-
-def check_range(name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> None:
-    """Refuse what is not a number in [low, high), or in (low, high) where `open_low`."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not (low < value or (value == low and not open_low)) or not value < high:
-        bound = f"above {low}" if open_low else f"at least {low}"
-        _refuse(name, value, f"a number {bound}" + ("" if high == math.inf else f", below {high}"))

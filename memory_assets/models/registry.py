@@ -63,8 +63,8 @@ class Registry(_Spec):
     and nothing else.
     """
 
-    mlflow: MlflowModel | None = None
-    hub: HubModel | None = None
+    mlflow: MlflowModel | None = Field(default=None, description="a model registered with MLflow")
+    hub: HubModel | None = Field(default=None, description="a model on the Hugging Face hub")
 
     @model_validator(mode="after")
     def _one(self) -> Registry:

@@ -25,7 +25,8 @@ from memory_assets.models.predictions import (
     read_rows,
     whole_numbers,
 )
-from memory_assets.records.tables import SUFFIXES, named, stream_table
+from memory_assets.records.formats import TABLES, either, is_one_of
+from memory_assets.records.tables import named, stream_table
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,8 @@ def open_shadow_table(
     Raises:
         InputError: as `read_predictions`.
     """
-    if path.suffix not in SUFFIXES:
-        raise InputError(f"{path}: expected a .parquet or .csv file of predictions")
+    if not is_one_of(path, TABLES):
+        raise InputError(f"{path}: expected a {either(TABLES)} file of predictions")
     row_of = {str(record): row for row, record in enumerate(ids)}
     layout, counts, first, logits = _layout(classes), dict[int, int](), 0, False
     with TemporaryDirectory(dir=scratch, prefix=".shadows-") as name:

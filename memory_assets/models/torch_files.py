@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memory_assets.errors import InputError
+from memory_assets.records.formats import TORCH
 
 if TYPE_CHECKING:
     import torch
 
-SUFFIXES = (".pt", ".pth", ".bin")
 _MOST_DEEP = 3
 CONVERT = (
     "export the state dict with safetensors.torch.save_file; "
@@ -81,7 +81,7 @@ def read_torch(file: Path) -> tuple[dict[str, torch.Tensor], str]:
     """
     import torch
 
-    if file.suffix not in SUFFIXES:
+    if file not in TORCH:
         raise InputError(f"{file}: not a checkpoint ({file.suffix or 'no suffix'}); {CONVERT}")
     try:
         if not _stored_plainly(file):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from memory_assets.errors import InputError
 from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset
+from memory_assets.records.formats import NPY
 from memory_assets.records.ids import as_ids, ask_for_array, numbered, spaced
 from memory_assets.records.labels import as_labels
 from memory_assets.records.settings import ROW_NUMBER, RecordsSpec
@@ -89,8 +90,10 @@ def read_npz(path: Path, spec: RecordsSpec) -> Dataset:
     arrays: dict[str, NDArray] = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [m.filename.removesuffix(".npy") for m in archive.infolist()]
-            members = [m for m in archive.infolist() if m.filename.removesuffix(".npy") in wanted]
+            names = [m.filename.removesuffix(NPY.suffix) for m in archive.infolist()]
+            members = [
+                m for m in archive.infolist() if m.filename.removesuffix(NPY.suffix) in wanted
+            ]
             total = 0
             for member in members:
                 with archive.open(member) as file:
@@ -99,7 +102,7 @@ def read_npz(path: Path, spec: RecordsSpec) -> Dataset:
             afford(total, path)
             for member in members:
                 with archive.open(member) as file:
-                    name = member.filename.removesuffix(".npy")
+                    name = member.filename.removesuffix(NPY.suffix)
                     arrays[name] = npy_format.read_array(file, allow_pickle=False)
     except InputError:
         raise

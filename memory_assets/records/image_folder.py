@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from memory_assets.errors import InputError
 from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset
+from memory_assets.records.formats import IMAGES, either, suffixes
 from memory_assets.records.labels import as_labels
 from memory_assets.store.confined import inside
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 # Whatever a file is called: other formats bring decoders that start programs.
-_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
+_DECODERS = tuple(each.name for each in IMAGES)
 _GREY = ("1", "L", "LA", "I", "I;16", "F")
 
 
@@ -30,7 +30,7 @@ def image_files(folder: Path) -> list[Path]:
         inside(file, folder)
         for each in classes
         for file in sorted(inside(each, folder).iterdir())
-        if file.suffix.lower() in SUFFIXES and file.is_file()
+        if file.suffix.lower() in suffixes(IMAGES) and file.is_file()
     ]
 
 
@@ -43,7 +43,7 @@ def _pixels(file: Path, shape: tuple[int, ...] | None, count: int) -> NDArray[np
     from PIL import Image
 
     try:
-        with Image.open(file, formats=_FORMATS) as image:
+        with Image.open(file, formats=_DECODERS) as image:
             grey = image.mode in _GREY
             own = (1 if grey else 3, image.height, image.width)
             if shape is None:
@@ -73,7 +73,7 @@ def read_images(folder: Path) -> Dataset:
     files = image_files(folder)
     if not files:
         raise InputError(
-            f"{folder}: no images; expected one folder a class with files {', '.join(SUFFIXES)}"
+            f"{folder}: no images; expected one folder a class with files {either(IMAGES)}"
         )
     first = _pixels(files[0], None, len(files))
     images = [first, *(_pixels(file, first.shape, len(files)) for file in files[1:])]

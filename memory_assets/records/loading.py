@@ -13,6 +13,7 @@ from memory_assets.owner.running import heard_only_in
 from memory_assets.records.array_files import read_npy, read_npz, read_safetensors
 from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset, import_attribute
+from memory_assets.records.formats import CSV, NPY, NPZ, PARQUET, RECORDS, SAFETENSORS, either
 from memory_assets.records.ids import as_ids, ask_for_ids, indexes, more_ids, numbered, spaced
 from memory_assets.records.image_folder import read_images
 from memory_assets.records.labels import as_labels
@@ -74,13 +75,14 @@ def _read_table(path: Path, spec: RecordsSpec) -> Dataset:
     return Dataset.labelled(ids, np.stack(columns, axis=1), labels, str(path), notices)
 
 
-FORMATS = {
-    ".parquet": _read_table,
-    ".csv": _read_table,
-    ".npz": read_npz,
-    ".npy": read_npy,
-    ".safetensors": read_safetensors,
+READERS = {
+    PARQUET: _read_table,
+    CSV: _read_table,
+    NPZ: read_npz,
+    NPY: read_npy,
+    SAFETENSORS: read_safetensors,
 }
+"""What reads records, by the format of their file."""
 
 
 def load_records(spec: RecordsSpec, root: Path) -> Dataset:
@@ -112,10 +114,10 @@ def load_records(spec: RecordsSpec, root: Path) -> Dataset:
         return read_images(path)
     if not is_file(path):
         raise InputError(f"records.path: no file {path}")
-    read = FORMATS.get(path.suffix)
+    read = next((reader for each, reader in READERS.items() if path in each), None)
     if read is None:
         raise InputError(
-            f"records.path: {path.name}; expected a file {', '.join(FORMATS)}, or a folder of "
+            f"records.path: {path.name}; expected a file {either(RECORDS)}, or a folder of "
             "images with one folder a class"
         )
     try:

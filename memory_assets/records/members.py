@@ -16,15 +16,13 @@ from pyarrow import parquet
 from memory_assets.errors import InputError
 from memory_assets.records.budget import afford
 from memory_assets.records.dataset import Dataset
+from memory_assets.records.formats import CSV, ID_LISTS, PARQUET, TEXT, either
 from memory_assets.records.ids import as_ids, is_index_name
 from memory_assets.records.tables import read_table
 from memory_assets.store.paths import is_file
 
 USUAL_NAMES = ("id", "record_id")
 """Headers of a list of ids besides the name of the id's own column."""
-_PARQUET = (".parquet", ".pq")
-LISTS = (".csv", ".txt", *_PARQUET)
-"""Suffixes of a list of members."""
 _POWER = re.compile(r"\d(\.\d+)?[eE]\+?\d+")
 _FIRST = "0"
 """What pandas writes above a column without a name, and the id of a first record."""
@@ -79,15 +77,15 @@ def load_members(path: Path, data: Dataset, id_column: str | None = None) -> Mem
         raise InputError(f"records.members: no file {path}; list there the ids trained on")
     afford(20 * path.stat().st_size, path, "its ids")
     known = _Known.of(data)
-    if path.suffix in _PARQUET:
+    if path in PARQUET:
         listed = _of_parquet(path, id_column)
-    elif path.suffix == ".txt":
+    elif path in TEXT:
         listed = _of_one_column(path, _lines(path), known, id_column)
-    elif path.suffix == ".csv":
+    elif path in CSV:
         listed = _of_csv(path, known, id_column)
     else:
         raise InputError(
-            f"records.members: {path.name}; expected .csv, .txt (one id a line) or .parquet"
+            f"records.members: {path.name}; expected {either(ID_LISTS)}; of text one id a line"
         )
     mask, said = _mark(path, listed.ids, known)
     if not mask.any():

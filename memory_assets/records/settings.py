@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from memory_assets.records.formats import ID_LISTS, RECORDS, either, either_named
 from memory_assets.spec import Spec
 
 ROW_NUMBER = "row number"
@@ -14,15 +15,15 @@ class RecordsSpec(Spec):
     """Where the records are: a loader, a file, or a folder of images."""
 
     members: str = Field(
-        description="list of the record ids that the model was trained on: CSV or Parquet with "
-        "their column, or a text file with one a line"
+        description=f"list of the record ids that the model was trained on ({either(ID_LISTS)}): "
+        "a table with their column, or a text file with one a line"
     )
     loader: str | None = Field(
         default=None, description="function that returns a memory_assets Dataset"
     )
     path: str | None = Field(
         default=None,
-        description="Parquet, CSV, npz, npy or safetensors file, or a folder of images by class",
+        description=f"{either_named(RECORDS)} file, or a folder of images by class",
     )
     files: list[str] = Field(
         default_factory=list, description="files that the loader reads, watched for changes"

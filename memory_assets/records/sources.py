@@ -6,6 +6,7 @@ from pathlib import Path
 
 from memory_assets.errors import InputError
 from memory_assets.owner.makers import code_files
+from memory_assets.records.formats import NPY
 from memory_assets.records.settings import RecordsSpec
 from memory_assets.store.confined import files_in
 from memory_assets.store.paths import is_file, is_folder
@@ -29,7 +30,7 @@ def source_files(spec: RecordsSpec, root: Path) -> dict[str, Path]:
         found |= {f"{name}/{p.relative_to(path)}": p for p in within} if within else {name: path}
         # The labels of an npy file lie beside it.
         beside = path.parent / spec.label
-        if path.suffix == ".npy" and beside.parent == path.parent and is_file(beside):
+        if path in NPY and beside.parent == path.parent and is_file(beside):
             found[beside.name] = beside
     if spec.loader is not None:
         found |= code_files(spec.loader, "records.loader")

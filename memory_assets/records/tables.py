@@ -14,9 +14,9 @@ from pyarrow import csv, parquet
 
 from memory_assets.errors import InputError
 from memory_assets.records.budget import afford
+from memory_assets.records.formats import CSV
 from memory_assets.store.paths import is_file
 
-SUFFIXES = (".parquet", ".pq", ".csv")
 _BLOCK = 1 << 22  # bytes of a file that are read at once
 _ROWS = 1 << 14  # rows of a Parquet file that are read at once
 MOST_COLUMNS = 200_000
@@ -137,7 +137,7 @@ def shown(table: pa.Table, name: str) -> str:
 
 
 def _reason(error: Exception, suffix: str) -> str:
-    if suffix == ".csv":
+    if suffix in CSV.suffixes:
         found = _CSV_REASON.search(str(error))
         return found[0] if found else type(error).__name__
     return (str(error).splitlines() or [type(error).__name__])[0]
@@ -159,7 +159,7 @@ def read_table(
     if not is_file(path):
         raise InputError(f"{path}: cannot be read as a table (no such file)")
     try:
-        csv_file = path.suffix == ".csv"
+        csv_file = path in CSV
         table = _read_csv(path, texts) if csv_file else _read_parquet(path, columns)
     except InputError:
         raise
@@ -184,7 +184,7 @@ def stream_table(
     """
     if not is_file(path):
         raise InputError(f"{path}: cannot be read as a table (no such file)")
-    stream = _stream_csv if path.suffix == ".csv" else _stream_parquet
+    stream = _stream_csv if path in CSV else _stream_parquet
     try:
         yield from stream(path, texts, numbers)
     except InputError:

@@ -14,6 +14,15 @@ from pyarrow import parquet
 
 from memory_assets.errors import InputError
 from memory_assets.records.budget import afford
+from memory_assets.records.formats import (
+    JSON_LINES,
+    PARQUET,
+    PLAIN_TEXTS,
+    TEXT,
+    TEXT_TABLES,
+    either,
+    is_one_of,
+)
 from memory_assets.records.tables import float_ids, read_table
 from memory_assets.store.confined import files_in
 from memory_assets.store.digest import digest
@@ -286,23 +295,23 @@ def load_texts(
     """
     if prompt is not None:
         check_template(template, f"{path}: template")
-    if is_folder(path) or path.suffix in (".txt", ".md"):
+    if is_folder(path) or is_one_of(path, PLAIN_TEXTS):
         if prompt is not None:
             raise InputError(
                 f"{path}: plain text has no column {prompt!r} of prompts; give prompts and answers "
-                "as .jsonl or .parquet"
+                f"as {either(TEXT_TABLES)}"
             )
         rows = _plain(path)
     elif not is_file(path):
         raise InputError(f"{path}: no such file or folder of texts")
-    elif path.suffix == ".parquet":
+    elif path in PARQUET:
         rows = _parquet(path, column, id_column, prompt)
-    elif path.suffix in (".jsonl", ".ndjson"):
+    elif path in JSON_LINES:
         rows = _json_lines(path, column, id_column, prompt)
     else:
         raise InputError(
-            f"{path}: {path.suffix or 'no suffix'}; expected .parquet, .jsonl, .txt, or a folder "
-            "of .txt files"
+            f"{path}: {path.suffix or 'no suffix'}; expected {either(TEXT_TABLES + PLAIN_TEXTS)}, "
+            f"or a folder of {TEXT.suffix} files"
         )
     try:
         return replace(_collect(rows, path, column, prompt, template), chat=chat)

@@ -11,10 +11,11 @@ import difflib
 import math
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Literal, TypeVar, get_args
+from typing import Annotated, ClassVar, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import ConfigDict, PlainValidator
 from scipy import stats
 from scipy.special import expit, ndtri
 
@@ -28,6 +29,20 @@ _Z90 = 2 * 1.6448536269514722
 # Evenly spaced in log odds, so that both tails are as finely drawn as the middle.
 _NODES = np.concatenate([[0.0], expit(np.linspace(-20, 20, 2049)), [1.0]])
 _D = TypeVar("_D", bound="Distribution")
+
+
+def _number(given: object) -> object:
+    """A number as it was written: a whole one stays whole."""
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise ValueError(f"{given!r}: expected a number")
+    try:
+        float(given)
+    except OverflowError:
+        raise ValueError("a number too large to be one") from None
+    return given
+
+
+Parameter = Annotated[float, PlainValidator(_number)]
 
 
 def weakest(*bases: Basis) -> Basis:
@@ -49,6 +64,8 @@ class Distribution:
     Raises:
         ValueError: an unknown basis, `cited` without a source, or parameters out of order.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     basis: Basis = "assumed"
     source: str = ""
@@ -97,7 +114,7 @@ class Distribution:
 class Fixed(Distribution):
     """A value taken as known."""
 
-    value: float
+    value: Parameter
 
     @property
     def mean(self) -> float:
@@ -115,8 +132,8 @@ class Fixed(Distribution):
 class Uniform(Distribution):
     """Anything between low and high."""
 
-    low: float
-    high: float
+    low: Parameter
+    high: Parameter
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -151,9 +168,9 @@ class _Tabled(Distribution):
 class Pert(_Tabled):
     """Low, most likely, high: `l + (h-l) Beta(1 + 4(m-l)/(h-l), 1 + 4(h-m)/(h-l))`."""
 
-    low: float
-    mode: float
-    high: float
+    low: Parameter
+    mode: Parameter
+    high: Parameter
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -186,8 +203,8 @@ class Pert(_Tabled):
 class Beta(_Tabled):
     """A rate after counts: a hits and b misses, in pseudo-counts."""
 
-    a: float
-    b: float
+    a: Parameter
+    b: Parameter
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -218,8 +235,8 @@ class Beta(_Tabled):
 class Lognormal(Distribution):
     """A 90% interval over orders of magnitude: `mu = (ln l + ln h)/2`, `sigma = ln(h/l)/3.29`."""
 
-    p5: float
-    p95: float
+    p5: Parameter
+    p95: Parameter
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -258,7 +275,7 @@ class Lognormal(Distribution):
 class Poisson(Distribution):
     """A count of independent happenings with a known mean."""
 
-    expected: float
+    expected: Parameter
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,36 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Annotated, get_type_hints
+from typing import Annotated
 
 from memory_assets.errors import InputError
 from memory_assets.risk.distribution import Basis, Distribution, Fixed, weakest
 from memory_assets.risk.evidence import Evidence
+from memory_assets.risk.fields import Quantity, Text
 
 UNCHANGED = Fixed(value=1.0, basis="measured", note="left as it is")
 NOTHING = Fixed(value=0.0, basis="measured", note="left as it is")
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a field of a profile may hold, written beside its type with `Annotated`.
-
-    rate (0 to 1), amount and count (0 or more), signed: distributions; with `known`, one fixed
-    value. flag, whole, share, text, texts, shares, choice: plain values.
-    """
-
-    name: str
-    unit: str = ""
-    known: bool = False
-    choices: tuple[str, ...] = ()
-
-
-@cache
-def kinds(cls: type) -> dict[str, Kind]:
-    """The kind of every field of a profile's dataclass."""
-    hints = get_type_hints(cls, include_extras=True)
-    return {name: hint.__metadata__[0] for name, hint in hints.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +24,14 @@ class Measure:
     held-out metric (a loss is negative). Money is in the profile's currency.
     """
 
-    name: Annotated[str, Kind("text")]
-    leak_ratio: Annotated[Distribution, Kind("rate", "ratio")] = UNCHANGED
-    membership_ratio: Annotated[Distribution, Kind("rate", "ratio")] = UNCHANGED
-    miss: Annotated[Distribution, Kind("rate", "ratio")] = UNCHANGED
-    metric_change: Annotated[Distribution, Kind("signed", "metric")] = NOTHING
-    one_off: Annotated[Distribution, Kind("amount", "money")] = NOTHING
-    annual: Annotated[Distribution, Kind("amount", "money a year")] = NOTHING
-    premium_change: Annotated[Distribution, Kind("signed", "money a year")] = NOTHING
+    name: Text
+    leak_ratio: Annotated[Distribution, Quantity("rate", "ratio")] = UNCHANGED
+    membership_ratio: Annotated[Distribution, Quantity("rate", "ratio")] = UNCHANGED
+    miss: Annotated[Distribution, Quantity("rate", "ratio")] = UNCHANGED
+    metric_change: Annotated[Distribution, Quantity("signed", "metric")] = NOTHING
+    one_off: Annotated[Distribution, Quantity("amount", "money")] = NOTHING
+    annual: Annotated[Distribution, Quantity("amount", "money a year")] = NOTHING
+    premium_change: Annotated[Distribution, Quantity("signed", "money a year")] = NOTHING
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Annotated
+from typing import Annotated, Literal, get_type_hints
+
+from pydantic import Field, Strict
 
 from memory_assets.risk.distribution import Basis, Distribution, Fixed, weakest
-from memory_assets.risk.options import Kind, Measure, Option, kinds
+from memory_assets.risk.fields import Flag, Quantity, Share, Shares, Text
+from memory_assets.risk.options import Measure, Option
 
 _ZERO = Fixed(value=0.0, basis="assumed", note="default: none")
 
@@ -16,43 +18,43 @@ _ZERO = Fixed(value=0.0, basis="assumed", note="default: none")
 class Data:
     """What was trained on. `shares`: share of the real corpus by stratum of the audit."""
 
-    records: Annotated[Distribution, Kind("count", "records")]
-    membership_sensitive: Annotated[bool, Kind("flag")]
-    membership_prior: Annotated[Distribution, Kind("rate", "probability")]
-    classes: Annotated[tuple[str, ...], Kind("texts")] = ()
-    shares: Annotated[Mapping[str, float], Kind("shares")] = field(default_factory=dict)
+    records: Annotated[Distribution, Quantity("count", "records")]
+    membership_sensitive: Flag
+    membership_prior: Annotated[Distribution, Quantity("rate", "probability")]
+    classes: tuple[Text, ...] = ()
+    shares: Shares = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
     """How the model is reached, by year. `escalation`: share of leaks noticed and taken further."""
 
-    release: Annotated[str, Kind("choice", choices=("internal", "public-api", "open-weights"))]
-    queries: Annotated[Distribution, Kind("count", "queries a year")]
-    hit_share: Annotated[Distribution, Kind("rate", "probability")]
-    campaigns: Annotated[Distribution, Kind("count", "campaigns a year")]
-    targets: Annotated[Distribution, Kind("count", "targets a campaign")]
-    escalation: Annotated[Distribution, Kind("rate", "probability")]
-    releases: Annotated[Distribution, Kind("count", "releases a year", known=True)]
+    release: Literal["internal", "public-api", "open-weights"]
+    queries: Annotated[Distribution, Quantity("count", "queries a year")]
+    hit_share: Annotated[Distribution, Quantity("rate", "probability")]
+    campaigns: Annotated[Distribution, Quantity("count", "campaigns a year")]
+    targets: Annotated[Distribution, Quantity("count", "targets a campaign")]
+    escalation: Annotated[Distribution, Quantity("rate", "probability")]
+    releases: Annotated[Distribution, Quantity("count", "releases a year", known=True)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
     """What one incident costs: fixed, by record, a fine under its cap, lost business."""
 
-    revenue: Annotated[Distribution, Kind("amount", "money a year", known=True)]
-    incident_records: Annotated[Distribution, Kind("count", "records")]
-    fixed: Annotated[Distribution, Kind("amount", "money")]
-    per_record: Annotated[Distribution, Kind("amount", "money a record")]
-    claim_share: Annotated[Distribution, Kind("rate", "probability")]
-    claim_award: Annotated[Distribution, Kind("amount", "money a claim")]
-    churn: Annotated[Distribution, Kind("amount", "money")]
-    damages: Annotated[Distribution, Kind("amount", "money")] = _ZERO
-    regulator_probability: Annotated[Distribution, Kind("rate", "probability")] = _ZERO
-    regulator_fine: Annotated[Distribution, Kind("amount", "money")] = _ZERO
-    regulator_cap: Annotated[Distribution | None, Kind("amount", "money", known=True)] = None
-    regulator_cap_turnover: Annotated[float, Kind("share")] = 0.0
-    regulator_cap_rule: Annotated[str, Kind("choice", choices=("higher", "lower"))] = "higher"
+    revenue: Annotated[Distribution, Quantity("amount", "money a year", known=True)]
+    incident_records: Annotated[Distribution, Quantity("count", "records")]
+    fixed: Annotated[Distribution, Quantity("amount", "money")]
+    per_record: Annotated[Distribution, Quantity("amount", "money a record")]
+    claim_share: Annotated[Distribution, Quantity("rate", "probability")]
+    claim_award: Annotated[Distribution, Quantity("amount", "money a claim")]
+    churn: Annotated[Distribution, Quantity("amount", "money")]
+    damages: Annotated[Distribution, Quantity("amount", "money")] = _ZERO
+    regulator_probability: Annotated[Distribution, Quantity("rate", "probability")] = _ZERO
+    regulator_fine: Annotated[Distribution, Quantity("amount", "money")] = _ZERO
+    regulator_cap: Annotated[Distribution | None, Quantity("amount", "money", known=True)] = None
+    regulator_cap_turnover: Share = 0.0
+    regulator_cap_rule: Literal["higher", "lower"] = "higher"
 
     @property
     def cap(self) -> float:
@@ -69,10 +71,10 @@ class Loss:
 class Transfer:
     """The insurance contract. Cover for generative AI is 0 unless the policy says otherwise."""
 
-    cover: Annotated[Distribution, Kind("rate", "ratio", known=True)] = _ZERO
-    deductible: Annotated[Distribution, Kind("amount", "money a year", known=True)] = _ZERO
-    limit: Annotated[Distribution, Kind("amount", "money a year", known=True)] = _ZERO
-    premium: Annotated[Distribution, Kind("amount", "money a year", known=True)] = _ZERO
+    cover: Annotated[Distribution, Quantity("rate", "ratio", known=True)] = _ZERO
+    deductible: Annotated[Distribution, Quantity("amount", "money a year", known=True)] = _ZERO
+    limit: Annotated[Distribution, Quantity("amount", "money a year", known=True)] = _ZERO
+    premium: Annotated[Distribution, Quantity("amount", "money a year", known=True)] = _ZERO
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,42 +85,42 @@ class Value:
     audit has no held-out metric.
     """
 
-    kpi: Annotated[str, Kind("text")]
-    metric: Annotated[str, Kind("text")]
-    volume: Annotated[Distribution, Kind("count", "units a year")]
-    baseline: Annotated[Distribution, Kind("rate", "metric")]
-    value_per_unit: Annotated[Distribution | None, Kind("amount", "money a unit")] = None
-    minutes_saved: Annotated[Distribution | None, Kind("amount", "minutes a unit")] = None
-    wage_per_hour: Annotated[Distribution | None, Kind("amount", "money an hour")] = None
-    poc_gain: Annotated[Distribution | None, Kind("signed", "metric")] = None
+    kpi: Text
+    metric: Text
+    volume: Annotated[Distribution, Quantity("count", "units a year")]
+    baseline: Annotated[Distribution, Quantity("rate", "metric")]
+    value_per_unit: Annotated[Distribution | None, Quantity("amount", "money a unit")] = None
+    minutes_saved: Annotated[Distribution | None, Quantity("amount", "minutes a unit")] = None
+    wage_per_hour: Annotated[Distribution | None, Quantity("amount", "money an hour")] = None
+    poc_gain: Annotated[Distribution | None, Quantity("signed", "metric")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
     """What the owner decides by. `carry_over`: how much of a posterior the next release keeps."""
 
-    discount_rate: Annotated[Distribution, Kind("rate", "ratio a year", known=True)]
-    horizon: Annotated[int, Kind("whole")]
-    appetite: Annotated[Distribution, Kind("amount", "money a year", known=True)]
-    audit_cost: Annotated[Distribution, Kind("amount", "money", known=True)]
-    cost_per_probe: Annotated[Distribution, Kind("amount", "money", known=True)]
-    triage_cost: Annotated[Distribution, Kind("amount", "money", known=True)]
-    audit_false_alarm: Annotated[Distribution, Kind("rate", "probability", known=True)]
-    material_rate: Annotated[Distribution, Kind("rate", "probability", known=True)]
-    leak_hazard: Annotated[Distribution, Kind("count", "new leaks a year", known=True)]
-    capital_charge: Annotated[Distribution, Kind("rate", "ratio a year", known=True)]
-    carry_over: Annotated[Distribution, Kind("rate", "ratio", known=True)]
+    discount_rate: Annotated[Distribution, Quantity("rate", "ratio a year", known=True)]
+    horizon: Annotated[int, Strict(), Field(ge=1, le=50)]
+    appetite: Annotated[Distribution, Quantity("amount", "money a year", known=True)]
+    audit_cost: Annotated[Distribution, Quantity("amount", "money", known=True)]
+    cost_per_probe: Annotated[Distribution, Quantity("amount", "money", known=True)]
+    triage_cost: Annotated[Distribution, Quantity("amount", "money", known=True)]
+    audit_false_alarm: Annotated[Distribution, Quantity("rate", "probability", known=True)]
+    material_rate: Annotated[Distribution, Quantity("rate", "probability", known=True)]
+    leak_hazard: Annotated[Distribution, Quantity("count", "new leaks a year", known=True)]
+    capital_charge: Annotated[Distribution, Quantity("rate", "ratio a year", known=True)]
+    carry_over: Annotated[Distribution, Quantity("rate", "ratio", known=True)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """Where a figure comes from; `verified` only when someone read it at the source itself."""
 
-    id: Annotated[str, Kind("text")]
-    title: Annotated[str, Kind("text")]
-    figure: Annotated[str, Kind("text")]
-    verified: Annotated[bool, Kind("flag")]
-    url: Annotated[str, Kind("text")] = ""
+    id: Text
+    title: Text
+    figure: Text
+    verified: Flag
+    url: Text = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,5 +179,6 @@ SECTIONS: dict[str, type] = {
 def unit_of(name: str, currency: str) -> str:
     """The unit of an input by its dotted name, with money in the profile's currency."""
     section, field_name = name.split(".")[0], name.split(".")[-1]
-    holder = SECTIONS.get(section, Measure)
-    return kinds(holder)[field_name].unit.replace("money", currency)
+    hint = get_type_hints(SECTIONS.get(section, Measure), include_extras=True)[field_name]
+    quantity: Quantity = hint.__metadata__[0]
+    return quantity.unit.replace("money", currency)

@@ -2,184 +2,134 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import ValidationError as Refused
 
 from memory_assets.errors import InputError
-from memory_assets.risk.distribution import (
-    Beta,
-    Distribution,
-    Fixed,
-    Lognormal,
-    Pert,
-    Poisson,
-    Uniform,
-    unknown,
+from memory_assets.risk.distribution import unknown
+from memory_assets.risk.fields import DISTRIBUTIONS, Text
+from memory_assets.risk.options import Measure, Option, combine
+from memory_assets.risk.profile import (
+    SECTIONS,
+    Data,
+    Decision,
+    Exposure,
+    Loss,
+    Profile,
+    Source,
+    Transfer,
+    Value,
 )
-from memory_assets.risk.options import Kind, Measure, Option, combine, kinds
-from memory_assets.risk.profile import SECTIONS, Profile, Source
+from memory_assets.spec import UNKNOWN_KEY, in_words
 from memory_assets.store.paths import is_file
 
-CURRENCIES = ("JPY", "USD", "EUR", "GBP", "AUD", "CAD", "CHF", "CNY", "INR", "KRW", "SGD")
 _MOST_BYTES = 1 << 20
 _SHIPPED = Path(__file__).parent / "profiles"
-
-
-_KINDS: dict[str, type[Distribution]] = {
-    "fixed": Fixed,
-    "uniform": Uniform,
-    "pert": Pert,
-    "beta": Beta,
-    "lognormal": Lognormal,
-    "poisson": Poisson,
+_REMEDIES = {
+    "bool_type": "write true or false",
+    "string_pattern_mismatch": "give a text",
+    "dataclass_type": "give a table",
+    "union_tag_invalid": 'give a table such as {dist = "fixed", value = ..., basis = ...}',
 }
+"""What to do about a value, where pydantic's word for the mistake does not say it."""
 
 
-def distribution_from(table: Mapping[str, Any]) -> Distribution:
-    """A distribution from `{dist, parameters, basis, source, note}`.
+@dataclass(frozen=True)
+class _Combination:
+    """An option that takes others together, which are declared beside it."""
 
-    Raises:
-        ValueError: one clause that names the key and the value, ready to follow a field's name.
-    """
-    kind = table.get("dist")
-    if kind not in _KINDS:
-        raise ValueError(unknown("dist", str(kind), list(_KINDS)))
-    cls = _KINDS[kind]
-    given = {key: value for key, value in table.items() if key != "dist"}
-    known = [f.name for f in fields(cls)]
-    for key, value in given.items():
-        if key not in known:
-            raise ValueError(unknown(f"key in a {kind}", key, known))
-        text = key in ("basis", "source", "note")
-        if isinstance(value, bool) or not isinstance(value, str if text else int | float):
-            raise ValueError(f"{key} is {value!r}: expected {'a text' if text else 'a number'}")
-    missing = [key for key in (*cls.parameters(), "basis") if key not in given]
-    if missing:
-        raise ValueError(f"a {kind} needs {', '.join(missing)}: add it")
-    return cls(**given)
+    combines: Annotated[tuple[str, ...], Field(min_length=2)]
 
 
-def _quantity(given: Any, meta: Kind) -> Distribution:
-    if not isinstance(given, dict):
-        raise ValueError(f'{given!r} is not a table: write {{dist = "fixed", value = ...}}')
-    found = distribution_from(given)
-    low, high = found.support
-    if meta.name == "rate" and not 0 <= low <= high <= 1:
-        bad = high if high > 1 else low
-        raise ValueError(f"{bad:g} is not a probability: give values between 0 and 1")
-    if meta.name in ("amount", "count") and low < 0:
-        raise ValueError(f"{low:g} is below 0: give values of 0 or more")
-    if meta.known and not isinstance(found, Fixed):
-        raise ValueError(f'dist is {given["dist"]!r}: expected "fixed", one known value')
-    return found
+def _named(tables: Any) -> Any:
+    """Measures bear the names of their tables."""
+    if not isinstance(tables, dict) or not all(isinstance(v, dict) for v in tables.values()):
+        raise ValueError("expected tables such as [options.output-filter]")
+    return {n: t if "combines" in t else {**t, "name": n} for n, t in tables.items()}
 
 
-def _flag(given: Any, _: Kind) -> bool:
-    if not isinstance(given, bool):
-        raise ValueError(f"{given!r}: write true or false")
-    return given
+_Option = Annotated[
+    Annotated[_Combination, Tag("combination")] | Annotated[Measure, Tag("measure")],
+    Discriminator(lambda table: "combination" if "combines" in table else "measure"),
+]
 
 
-def _whole(given: Any, _: Kind) -> int:
-    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= 50:
-        raise ValueError(f"{given!r}: give a whole number from 1 to 50")
-    return given
+class _File(BaseModel):
+    """What a profile's file may say."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: Text
+    industry: Text
+    currency: Literal["JPY", "USD", "EUR", "GBP", "AUD", "CAD", "CHF", "CNY", "INR", "KRW", "SGD"]
+    data: Data
+    exposure: Exposure
+    loss: Loss
+    transfer: Transfer = Transfer()
+    value: Value
+    decision: Decision
+    options: Annotated[dict[str, _Option], BeforeValidator(_named)] = Field(default_factory=dict)
+    sources: tuple[Source, ...] = ()
 
 
-def _share(given: Any, _: Kind) -> float:
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= 1:
-        raise ValueError(f"{given!r}: give a share between 0 and 1")
-    return float(given)
+def _place(location: tuple[Any, ...]) -> list[str]:
+    """Where a mistake is, without the words by which pydantic tells the forms of a table apart."""
+    parts = [str(part) for part in location]
+    if parts[0] == "options":
+        del parts[2:3]
+    return parts[:2] + [part for part in parts[2:] if part not in DISTRIBUTIONS]
 
 
-def _text(given: Any, _: Kind) -> str:
-    if not isinstance(given, str) or not given.strip():
-        raise ValueError(f"{given!r}: give a text")
-    return given
+def _known(location: tuple[Any, ...]) -> list[str]:
+    """The keys beside the one at `location`."""
+    *above, _ = location
+    if not above:
+        return list(_File.model_fields)
+    part = {"sources": Source, "options": Measure, **SECTIONS}[above[0]]
+    part = _Combination if above[-1] == "combination" else part
+    return [f.name for f in fields(DISTRIBUTIONS.get(above[-1], part) if len(above) > 1 else part)]
 
 
-def _texts(given: Any, _: Kind) -> tuple[str, ...]:
-    if not isinstance(given, list):
-        raise ValueError(f"{given!r}: give a list of texts")
-    return tuple(_text(item, _) for item in given)
+def _in_one_line(error: Refused) -> str:
+    """The first mistake, an unknown key before what is missing where it was misspelt."""
+    mistakes: list[Any] = list(error.errors(include_url=False))
+    first = next((m for m in mistakes if m["type"] in UNKNOWN_KEY), mistakes[0])
+    kind, given, place = first["type"], first["input"], _place(first["loc"])
+    where = ".".join(place)
+    if kind in UNKNOWN_KEY:
+        clause = unknown("key", place.pop(), _known(first["loc"]))
+        return f"{'.'.join(place)}: {clause}" if place else clause
+    if kind in ("missing", "missing_argument"):
+        return f"{where} is missing: add it"
+    if kind == "union_tag_invalid" and isinstance(given, dict):
+        return f"{where}: {unknown('dist', str(given.get('dist')), list(DISTRIBUTIONS))}"
+    if kind == "literal_error":
+        choices = re.findall("'(.*?)'", first["ctx"]["expected"])
+        return f"{where}: {unknown(place[-1], str(given), choices)}"
+    if kind == "value_error":
+        return f"{where}: {in_words(first)}"
+    return f"{where}: {given!r}: {_REMEDIES.get(kind) or in_words(first)}"
 
 
-def _shares(given: Any, _: Kind) -> dict[str, float]:
-    if not isinstance(given, dict):
-        raise ValueError(f"{given!r}: give a table of shares by stratum")
-    found = {name: _share(value, _) for name, value in given.items()}
-    if abs(sum(found.values()) - 1) > 1e-6:
-        raise ValueError(f"shares sum to {sum(found.values()):g}: make them sum to 1")
-    return found
-
-
-def _choice(given: Any, meta: Kind) -> str:
-    if given not in meta.choices:
-        raise ValueError(unknown("value", str(given), list(meta.choices)))
-    return given
-
-
-_READERS: dict[str, Callable[[Any, Kind], Any]] = {
-    **dict.fromkeys(("rate", "amount", "count", "signed"), _quantity),
-    "flag": _flag,
-    "whole": _whole,
-    "share": _share,
-    "text": _text,
-    "texts": _texts,
-    "shares": _shares,
-    "choice": _choice,
-}
-
-
-def _table(cls: type, given: Any, where: str) -> Any:
-    """Fill one dataclass from one TOML table; `where` is the file and section."""
-    if not isinstance(given, dict):
-        raise InputError(f"{where}: {given!r} is not a table: write [{where.split(': ')[-1]}]")
-    known = {f.name: f for f in fields(cls)}
-    for key in given:
-        if key not in known:
-            raise InputError(f"{where}: {unknown('key', key, list(known))}")
-    filled: dict[str, Any] = {}
-    for name, f in known.items():
-        if name not in given:
-            if f.default is MISSING and f.default_factory is MISSING:
-                raise InputError(f"{where}.{name} is missing: add it")
-            continue
-        try:
-            filled[name] = _READERS[kinds(cls)[name].name](given[name], kinds(cls)[name])
-        except ValueError as error:
-            raise InputError(f"{where}.{name}: {error}") from error
-        except OverflowError as error:
-            raise InputError(f"{where}.{name}: a number too large to be one") from error
-    return cls(**filled)
-
-
-def _options(given: Any, file: str) -> tuple[Option, ...]:
-    """`[options.NAME]` holds a measure, or `combines = [names]` of measures declared beside it."""
-    if not isinstance(given, dict) or not all(isinstance(v, dict) for v in given.values()):
-        raise InputError(f"{file}: options: expected tables such as [options.output-filter]")
-    single: dict[str, Option] = {}
-    for name, table in given.items():
-        if "combines" not in table:
-            measure = _table(Measure, {**table, "name": name}, f"{file}: options.{name}")
-            single[name] = Option(name, (measure,))
+def _options(tables: dict[str, Measure | _Combination], file: str) -> tuple[Option, ...]:
+    """An option for each table, those that are taken together made of the others."""
+    single = {n: Option(n, (t,)) for n, t in tables.items() if isinstance(t, Measure)}
     options = dict(single)
-    for name, table in given.items():
-        if name in single:
+    for name, table in tables.items():
+        if isinstance(table, Measure):
             continue
-        where = f"{file}: options.{name}.combines"
-        parts = table["combines"]
-        if not isinstance(parts, list) or len(parts) < 2 or len(table) > 1:
-            raise InputError(f"{where}: {parts!r}: give a list of two or more options, alone")
-        for part in parts:
+        for part in table.combines:
             if part not in single:
-                raise InputError(f"{where}: {unknown('option', str(part), list(single))}")
-        both = combine(*(single[p] for p in parts))
-        options[name] = Option(name, both.measures)
-    return tuple(options[name] for name in given)
+                hint = unknown("option", part, list(single))
+                raise InputError(f"{file}: options.{name}.combines: {hint}")
+        options[name] = Option(name, combine(*(single[part] for part in table.combines)).measures)
+    return tuple(options[name] for name in tables)
 
 
 def _check_kpi(profile: Profile, file: str) -> None:
@@ -221,35 +171,16 @@ def parse_profile(text: str, file: str) -> Profile:
         InputError: one line with the file, the field, the value and what to do.
     """
     try:
-        given = tomllib.loads(text)
+        read = _File.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{file}: not valid TOML: {error}") from error
+    except Refused as error:
+        raise InputError(f"{file}: {_in_one_line(error)}") from error
     except (ValueError, RecursionError) as error:  # a number too long, nested too deep
         raise InputError(f"{file}: not valid TOML ({type(error).__name__})") from error
-    known = ["title", "industry", "currency", *SECTIONS, "options", "sources"]
-    for key in given:
-        if key not in known:
-            raise InputError(f"{file}: {unknown('key', key, known)}")
-    for key in known[:3]:
-        if not isinstance(given.get(key), str) or not given[key].strip():
-            raise InputError(f"{file}: {key} is {given.get(key)!r}: give a text")
-    if given["currency"] not in CURRENCIES:
-        hint = unknown("currency", given["currency"], list(CURRENCIES))
-        raise InputError(f"{file}: currency: {hint}")
-    for name in SECTIONS:
-        if name not in given and name != "transfer":
-            raise InputError(f"{file}: [{name}] is missing: add this section")
-    listed = given.get("sources", [])
-    if not isinstance(listed, list):
-        raise InputError(f"{file}: sources: write one [[sources]] table for each source")
-    profile = Profile(
-        title=given["title"],
-        industry=given["industry"],
-        currency=given["currency"],
-        **{n: _table(cls, given.get(n, {}), f"{file}: {n}") for n, cls in SECTIONS.items()},
-        sources=tuple(_table(Source, s, f"{file}: sources[{i}]") for i, s in enumerate(listed)),
-        options=_options(given.get("options", {}), file),
-    )
+    said: dict[str, Any] = {name: getattr(read, name) for name in _File.model_fields}
+    said["options"] = _options(read.options, file)
+    profile = Profile(**said)
     _check_kpi(profile, file)
     _check_divisors(profile, file)
     _check_sources(profile, file)

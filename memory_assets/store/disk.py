@@ -143,25 +143,50 @@ def sweep(root: Path) -> int:
     return removed
 
 
-def write_private(path: Path, content: str | bytes) -> Path:
-    """Write a file whole or not at all, readable by its owner only, whatever the umask.
+def _beside(path: Path, kind: str) -> Path:
+    """A hidden name beside a path: `.NAME@HOST@PID.KIND`, which says whose it is."""
+    return path.with_name(f".{path.name}@{_writer()}.{kind}")
 
-    What a process that was killed on the way left of the same file is removed.
-    """
-    private_folder(path.parent)
-    prefix, suffix = f".{path.name}.", ".tmp"
-    for left in path.parent.iterdir():
-        if not (left.name.startswith(prefix) and left.name.endswith(suffix)):
+
+def tidy(folder: Path) -> None:
+    """Finish what killed writers left in a folder: what is half written goes, and a folder that
+    stood aside for one that never came is there again."""
+    for left in folder.glob(".*@*@*.*"):
+        name, host, pid = left.stem[1:].rsplit("@", 2)
+        if left.suffix not in (".tmp", ".old") or not _is_left(left, f"{host}@{pid}"):
             continue
-        if _is_left(left, left.name.removeprefix(prefix).removesuffix(suffix)):
-            left.unlink(missing_ok=True)
-    temporary = path.with_name(f"{prefix}{_writer()}{suffix}")
+        if left.suffix == ".old" and not (folder / name).exists():
+            left.replace(folder / name)
+        else:
+            remove(left)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A place beside `path` to write a file or folder to, which takes its name once it is whole.
+
+    Where the writing fails, what stood at `path` stands there still. What a killed process left of
+    it is removed first.
+    """
+    tidy(path.parent)
+    temporary, old = _beside(path, "tmp"), _beside(path, "old")
     try:
-        with open(temporary, "wb", opener=_open_private) as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+        yield temporary
+        if path.is_dir():  # a folder cannot be renamed over another
+            path.replace(old)
         temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        remove(temporary)
+        if old.exists() and not path.exists():
+            old.replace(path)
+        remove(old)
+
+
+def write_private(path: Path, content: str | bytes) -> Path:
+    """Write a file whole or not at all, readable by its owner only, whatever the umask."""
+    private_folder(path.parent)
+    with replacing(path) as temporary, open(temporary, "wb", opener=_open_private) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
     return path
 
 

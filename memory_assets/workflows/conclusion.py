@@ -21,8 +21,8 @@ from memory_assets.pool.blocks import common_rows
 from memory_assets.pool.precision import aligned
 from memory_assets.pool.signal_files import load_signals
 from memory_assets.pool.signals import Signals
+from memory_assets.records.formats import TABLES, is_one_of
 from memory_assets.records.prepared import Prepared
-from memory_assets.records.tables import SUFFIXES
 from memory_assets.results.estimate import Control, Measurement
 from memory_assets.results.findings import Finding, as_key, finding
 from memory_assets.results.formulas import (
@@ -140,7 +140,7 @@ def computed_by(subject: ClassifierSubject) -> str:
 
 def _provenance(path: Path | None, prepared: Prepared) -> Control:
     """Does the version say itself that it was trained on the listed members?"""
-    if path and path.suffix in SUFFIXES and (own := said_to_be_trained(path, prepared.data.ids)):
+    if path and is_one_of(path, TABLES) and (own := said_to_be_trained(path, prepared.data.ids)):
         rows, trained = own
         wrong = int((prepared.members[rows] != trained).sum())
         key = "other_trained" if wrong else "same_trained"
@@ -244,7 +244,7 @@ def _utility(target: Signals) -> list[Measurement]:
 def _accounted(subject: ClassifierSubject, prepared: Prepared) -> list[Measurement]:
     if subject.recipe is None:
         return []
-    recipe, pairing = subject.recipe.recipe(), prepared.pairing
+    recipe, pairing = subject.recipe, prepared.pairing
     common = common_rows(recipe, prepared.data.x, pairing.pairs, pairing.common)
     return accounted(recipe, len(pairing.pairs) + len(common))
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import cast
 
 from memory_assets.config.classifier import ClassifierSubject
-from memory_assets.config.training import RecipeSpec
 from memory_assets.models.recipe import Recipe
 from memory_assets.pool.blocks import common_rows, train_rows
 from memory_assets.pool.signal_files import save_signals
@@ -64,11 +63,11 @@ def option_subject(subject: ClassifierSubject, name: str) -> ClassifierSubject:
         InputError: unknown mitigation or setting.
     """
     assert subject.recipe is not None  # a subject with options has a recipe
-    recipe = subject.recipe.recipe()
+    recipe = subject.recipe
     if name != ORIGINAL:
         recipe = recipe.with_options(name, subject.options[name])
     pool = subject.pool.model_copy(update={"models": subject.pool.option_models})
-    changed = {"recipe": RecipeSpec(**asdict(recipe)), "pool": pool, "depth": None}
+    changed = {"recipe": recipe, "pool": pool, "depth": None}
     changed |= {"options": {}, "recipes": {}}
     return subject.model_copy(update=changed)
 
@@ -87,7 +86,7 @@ def option_target(
     from memory_assets.pool.trainer import train_target
 
     assert option.recipe is not None
-    recipe = option.recipe.recipe()
+    recipe = option.recipe
     rows = _trained_rows(recipe, prepared)
 
     @TARGET_STEP.at_work()

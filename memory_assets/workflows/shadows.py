@@ -29,6 +29,7 @@ from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.precision import aligned
 from memory_assets.pool.signal_files import load_signals, save_signals
 from memory_assets.pool.signals import Signals
+from memory_assets.records.formats import SAFETENSORS
 from memory_assets.records.prepared import AuditSet, Prepared, PreparedTexts
 from memory_assets.reports.inputs import RocCurve
 from memory_assets.results.formulas import (
@@ -57,7 +58,7 @@ from memory_assets.workflows.privacy_loss import measure_epsilon
 from memory_assets.workflows.results import AttackResults
 from memory_assets.workflows.training_context import Means
 
-BLOCK_KIND, TENSORS = "shadow-models", ".safetensors"
+BLOCK_KIND, TENSORS = "shadow-models", SAFETENSORS.suffix
 SIGNALS_KIND = "signals"
 POOL_STEP = Step(BLOCK_KIND, (MASKS, TRAINER))
 LANGUAGE_POOL_STEP = Step(BLOCK_KIND, (MASKS, LANGUAGE_TRAINER))

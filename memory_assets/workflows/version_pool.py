@@ -40,7 +40,7 @@ def version_pool_version(subject: ClassifierSubject | LanguageModelSubject) -> s
 
     Formulas arrive by way of the subject's pool: alone they would set new answers beside old ones.
     """
-    return digest({name: said.settings() for name, said in subject.recipes.items()})[:8]
+    return digest({name: said.changes() for name, said in subject.recipes.items()})[:8]
 
 
 def version_pool(

@@ -13,20 +13,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from memory_assets.config.classifier import ClassifierSubject, PooledSubject
 from memory_assets.config.language_model import LanguageModelSubject
+from memory_assets.config.training import TokenizedRecipe
 from memory_assets.errors import InputError
 from memory_assets.language.recipe import LanguageRecipe
 from memory_assets.models.checkpoints import (
-    SUFFIX,
     Manifest,
     carried_manifest,
     list_versions,
     read_manifest,
 )
 from memory_assets.models.recipe import DpSgd, Recipe
+from memory_assets.records.formats import SAFETENSORS
 from memory_assets.records.prepared import AuditSet
 from memory_assets.results.findings import Finding, as_key, finding, render
 from memory_assets.store.artifacts import ArtifactStore
@@ -93,15 +94,15 @@ class VersionRecipe(Generic[S]):
 
 
 def _recipe_of(subject: PooledSubject) -> AnyRecipe | None:
-    spec: Any = getattr(subject, "recipe", None)
-    return None if spec is None else spec.recipe()
+    recipe: Recipe | TokenizedRecipe | None = getattr(subject, "recipe", None)
+    return recipe.recipe() if isinstance(recipe, TokenizedRecipe) else recipe
 
 
 def manifest_of(subject: PooledSubject, path: Path | None) -> Manifest | None:
     """What a version says of itself; a folder of a language model may hold several files."""
     if not isinstance(subject, LanguageModelSubject) or path is None:
         return carried_manifest(path)
-    return read_manifest(path, [f for f in subject.weights(path) if f.suffix == SUFFIX])
+    return read_manifest(path, [f for f in subject.weights(path) if f in SAFETENSORS])
 
 
 def recipe_of(subject: S, root: Path, version: str) -> VersionRecipe[S]:
@@ -124,8 +125,7 @@ def recipe_of(subject: S, root: Path, version: str) -> VersionRecipe[S]:
     if not said:
         return _differing(subject, usual, own)
     try:
-        spec: Any = type(subject.recipe)
-        trained = spec.model_validate(subject.recipe.model_dump() | said).recipe()
+        trained: Any = TypeAdapter(type(usual)).validate_python(asdict(usual) | said)
     except (ValidationError, InputError, TypeError):
         return VersionRecipe(subject, withheld=finding("recipe_match.manifest_invalid"))
     for name in _ARCHITECTURE:
@@ -163,8 +163,8 @@ def _differing(subject: S, usual: Any, own: Any) -> VersionRecipe[S]:
     differs = tuple(f.name for f in fields(own) if getattr(own, f.name) != getattr(usual, f.name))
     if not differs:
         return VersionRecipe(subject)
-    spec: Any = getattr(subject, "recipe", None)
-    recipe = type(spec).model_validate(spec.model_dump() | asdict(own))
+    written: Any = getattr(subject, "recipe", None)
+    recipe = replace(written, **{f.name: getattr(own, f.name) for f in fields(own)})
     return VersionRecipe(subject.model_copy(update={"recipe": recipe}), differs)
 
 

@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import automation_projects as tiny
@@ -231,8 +232,8 @@ def test_a_declared_recipe_of_one_version_audits_that_version_alone(
 def test_a_changed_recipe_retrains_the_pool(daemon: SteppedDaemon):
     recipe = daemon.subjects["tiny"].recipe
     assert recipe is not None
-    changed = recipe.model_copy(update={"lr": 0.2})
-    daemon.subjects["tiny"] = tiny.tiny_subject("tiny", recipe=changed.model_dump())
+    changed = replace(recipe, lr=0.2)
+    daemon.subjects["tiny"] = tiny.tiny_subject("tiny", recipe=asdict(changed))
     done = without_history(daemon.settle())
     pool = [name for name in POOL_ASSETS if name != "dataset"]
     assert done == of("tiny", *pool) + of("tiny", *VERSION_ASSETS, versions=["v1"])
@@ -246,7 +247,7 @@ def test_edited_code_of_the_model_retrains_the_pool(tmp_path, home, monkeypatch)
     module = root / "owners_model.py"
     module.write_text(code)
     with tiny.stepped(root) as daemon:
-        recipe = {**daemon.subjects["tiny"].recipe.model_dump(), "model": "owners_model:build"}
+        recipe = asdict(daemon.subjects["tiny"].recipe) | {"model": "owners_model:build"}
         daemon.subjects["tiny"] = tiny.tiny_subject("tiny", recipe=recipe)
         tiny.write_checkpoint(root / "tiny", "v1", seed=1)
         daemon.settle()

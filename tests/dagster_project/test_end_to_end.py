@@ -14,7 +14,7 @@ def lira(project, version):
     return project.rows(
         f"""
         select m.value, m.ci_low, m.ci_high from measurements m join audits using (audit_id)
-        where model_version = '{version}' and name = 'lira_online' and metric = 'auc'
+        where model_version = '{version}' and attack = 'lira_online' and metric = 'auc'
         """
     )[0]
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from memory_assets.cli.main import app
 from memory_assets.dagster.scaffold import Written, write_subject
-from memory_assets.dagster.starters.raw_inputs import Given
+from memory_assets.dagster.starters import classifier, language
+from memory_assets.dagster.starters.raw_inputs import RawInputs
 from memory_assets.dagster.subjects import read_subject
 from memory_assets.errors import InputError
 
@@ -25,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def new(folder: Path, subject: str | None = None, **flags: object) -> Written:
-    return write_subject(folder.parent, folder, subject, Given(**flags))  # type: ignore[arg-type]
+    return write_subject(folder.parent, folder, subject, RawInputs(**flags))  # type: ignore[arg-type]
 
 
 def test_a_folder_with_records_and_weights(folder: Path) -> None:
@@ -130,3 +134,18 @@ def test_what_it_writes_passes_the_check_of_dagster(project) -> None:
     )
     assert checked.returncode != 0
     assert "fitt" in checked.stdout + checked.stderr
+
+
+def test_every_raw_input_is_an_option_and_is_read_by_a_starter() -> None:
+    """A flag is declared once; one that no starter reads would be taken and ignored."""
+    command = get_command(app).commands["new"]  # type: ignore[attr-defined]
+    options = {p.name: p for p in command.params if p.param_type_name == "option"}
+    starters = [inspect.getsource(module) for module in (classifier, language)]
+    for name, (kind, flag) in RawInputs.flags().items():
+        option = options.pop(name)
+        assert option.opts == ["--" + name.replace("_", "-")]
+        assert not option.secondary_opts
+        assert (option.help, option.rich_help_panel) == (flag.help, flag.of)
+        assert option.is_flag == (kind is bool)
+        assert any(f"inputs.{name}" in source for source in starters), name
+    assert set(options) - {"help"} == {"subject"}

@@ -10,7 +10,7 @@ import pytest
 
 from memory_assets.config.language_model import LanguageModelSubject
 from memory_assets.dagster.scaffold import Written, write_subject
-from memory_assets.dagster.starters.raw_inputs import Given
+from memory_assets.dagster.starters.raw_inputs import RawInputs
 from memory_assets.dagster.subjects import read_subject
 from memory_assets.errors import InputError
 from memory_assets.records.canaries import TEMPLATES, make_secrets
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def new(folder: Path, **flags: str) -> tuple[LanguageModelSubject, str]:
-    written: Written = write_subject(folder.parent, folder, None, Given(**flags))  # type: ignore[arg-type]
+    written: Written = write_subject(folder.parent, folder, None, RawInputs(**flags))  # type: ignore[arg-type]
     subject = read_subject(written.path)
     assert isinstance(subject, LanguageModelSubject)
     return subject, " ".join(written.missing)

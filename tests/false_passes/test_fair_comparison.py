@@ -13,7 +13,6 @@ from memory_assets.models.recipe import Recipe
 from memory_assets.pool.blocks import train_rows
 from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.signals import Answers, Signals
-from memory_assets.results.sentences import read_back
 from memory_assets.validity.blind import blind_baseline
 from memory_assets.validity.recipe_match import recipe_match
 
@@ -31,9 +30,9 @@ RECIPE = Recipe(
 
 def cause(control):
     """Which cause the control names."""
-    (said,) = read_back(control.detail)
-    inner = said.values.get("cause", ())
-    return inner[0].key.removeprefix("cause.") if inner else None
+    (found,) = control.findings
+    cause = found.parameters.get("cause")
+    return cause.key.removeprefix("cause.") if cause else None
 
 
 class Digits:

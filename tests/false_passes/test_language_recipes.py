@@ -19,7 +19,6 @@ from memory_assets.history.bundle import AuditBundle
 from memory_assets.language.model import load_language_model
 from memory_assets.models.checkpoints import Manifest, add_manifest, read_manifest
 from memory_assets.records.prepared import members_digest
-from memory_assets.results.sentences import read_back
 from memory_assets.workflows.now import basis_now
 from memory_assets.workflows.sensitivity import own_trainings
 from memory_assets.workflows.version_recipes import recipe_of
@@ -110,7 +109,7 @@ WITHHELD = {
 def test_a_manifest_that_no_pool_can_follow_withholds(world: World, name: str):
     recipe, why = WITHHELD[name]
     says(world, "odd", recipe)
-    (said,) = read_back(recipe_of(world.subject(), world.root, "odd").withheld) or [None]
+    said = recipe_of(world.subject(), world.root, "odd").withheld
     assert said is not None
     assert said.key == f"recipe_match.{why}"
 
@@ -121,10 +120,9 @@ def test_a_contradiction_withholds_the_verdict_and_names_both(world: World):
     bundle = world.audit("contradicted", subject)
     assert bundle.audit.verdict == "insufficient evidence"
     assert not control(bundle, "recipe_match").passed
-    (said,) = read_back(control(bundle, "recipe_match").detail) or [None]
-    assert said is not None
+    (said,) = control(bundle, "recipe_match").findings
     assert said.key == "recipe_match.contradiction"
-    assert said.values == {"entry": "epochs", "theirs": "12", "ours": "20"}
+    assert said.parameters == {"entry": "epochs", "theirs": "12", "ours": "20"}
 
 
 def test_a_seed_or_the_place_of_the_tokenizer_is_no_other_recipe(world: World):

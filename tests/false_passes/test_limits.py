@@ -53,7 +53,7 @@ def test_a_limit_on_what_was_not_measured_is_measured_from_what_is_stored(projec
     assert project.gate()[0] == 5
     project.audit()
     sql = """
-        select count(*) as n from measurements join audits_in_force using (audit_id)
+        select count(*) as n from figures join audits_in_force using (audit_id)
         where metric = 'tpr_at_fpr_0.07' and family = 'membership'
     """
     assert ask(project.home, sql)["n"].to_pylist()[0] > 0

@@ -9,7 +9,6 @@ import pytest
 from pydantic import ValidationError
 from recipes_world import MODELS, RECIPE, World, make_world, other
 
-from memory_assets.results.sentences import read_back
 from memory_assets.workflows.now import basis_now
 from memory_assets.workflows.sensitivity import own_trainings
 from memory_assets.workflows.version_recipes import recipe_of
@@ -110,8 +109,7 @@ def test_a_manifest_that_no_pool_can_follow_withholds_the_attacks(world: World, 
     bundle = world.audit(name)
     control = recipe_control(bundle)
     assert not control.passed
-    (said,) = read_back(control.detail) or [None]
-    assert said is not None
+    (said,) = control.findings
     assert said.key == f"recipe_match.{why}"
     assert bundle.audit.verdict == "insufficient evidence"
 
@@ -128,10 +126,9 @@ def test_a_manifest_that_contradicts_its_owner_withholds_and_names_both(world: W
     subject = world.subject(recipes={"early": {"epochs": 20}})
     control = recipe_control(world.audit("early", subject))
     assert not control.passed
-    (said,) = read_back(control.detail) or [None]
-    assert said is not None
+    (said,) = control.findings
     assert said.key == "recipe_match.contradiction"
-    assert said.values == {"entry": "epochs", "theirs": "16", "ours": "20"}
+    assert said.parameters == {"entry": "epochs", "theirs": "16", "ours": "20"}
 
 
 def test_the_gate_asks_for_the_pool_of_the_versions_recipe(world: World):

@@ -24,7 +24,7 @@ from memory_assets.models.recipe import DpSgd
 from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.signal_files import load_signals
 from memory_assets.pool.signals import Signals
-from memory_assets.results.sentences import read_back
+from memory_assets.results.findings import Finding
 from memory_assets.workflows import shadows
 from memory_assets.workflows.privacy_loss import accounted, check_claimed, measure_epsilon
 
@@ -51,15 +51,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return world
 
 
-def refuted(reason: str, claimed: float) -> bool:
-    """Whether the reason begins with a bound above the claim, and calls the claim false."""
-    said = read_back(reason)
-    assert said is not None, reason
-    first = said[0]
+def refuted(found: tuple[Finding, ...], claimed: float) -> bool:
+    """Whether a verdict begins with a bound above the claim, and calls the claim false."""
+    first = found[0]
     if first.key != "claim.falsified":
         return False
-    assert float(str(first.values["claimed"])) == claimed
-    assert float(str(first.values["shown"])) > claimed
+    assert first.parameters["claimed"] == claimed
+    assert first.parameters["shown"] > claimed
     return True
 
 
@@ -81,7 +79,7 @@ def test_a_version_without_the_noise_that_is_claimed(world: World, way, version,
     recipe, more = WAYS[way]
     audit = world.audit(version, world.subject(recipe, claimed_epsilon=CLAIM, gate=gate, **more))
     assert audit.audit.verdict == "fail", audit.audit.reason
-    assert refuted(audit.audit.reason, CLAIM)
+    assert refuted(audit.audit.findings, CLAIM)
 
 
 @pytest.mark.parametrize("version", ["impossible", "other-model"])
@@ -89,7 +87,7 @@ def test_a_version_that_no_shadow_models_stand_for(world: World, version: str):
     bundle = world.audit(version, world.subject(NOISY, claimed_epsilon=CLAIM))
     assert "recipe_match" in {c.control for c in bundle.controls if not c.passed}
     assert bundle.audit.verdict == "fail"
-    assert refuted(bundle.audit.reason, CLAIM)
+    assert refuted(bundle.audit.findings, CLAIM)
 
 
 def test_what_the_accountant_grants_is_a_claim(world: World):
@@ -101,7 +99,7 @@ def test_what_the_accountant_grants_is_a_claim(world: World):
     bundle = world.audit("granted", world.subject(recipe))
     assert granted is not None
     assert bundle.audit.verdict == "fail"
-    assert refuted(bundle.audit.reason, float(f"{granted:g}"))
+    assert refuted(bundle.audit.findings, float(f"{granted:g}"))
 
 
 def test_attacks_that_all_need_shadow_models(world: World):
@@ -109,7 +107,7 @@ def test_attacks_that_all_need_shadow_models(world: World):
     subject = world.subject(NOISY, claimed_epsilon=CLAIM, attacks=["rmia_offline", "bavaria"])
     bundle = world.audit("lying", subject)
     assert bundle.audit.verdict == "fail"
-    assert refuted(bundle.audit.reason, CLAIM)
+    assert refuted(bundle.audit.findings, CLAIM)
 
 
 @pytest.mark.parametrize("with_shadows", [False, True])
@@ -122,7 +120,7 @@ def test_outputs_alone_or_with_shadow_models_of_another_recipe(tmp_path: Path, w
         more = {"predictions": {"shadows": "shadows.csv"}}
     bundle = world.audit(claimed_epsilon=CLAIM, **more)
     assert bundle.audit.verdict == "fail"
-    assert refuted(bundle.audit.reason, CLAIM)
+    assert refuted(bundle.audit.findings, CLAIM)
 
 
 def test_shadow_models_that_do_not_fit_cast_no_doubt_on_the_list_of_members(world: World):
@@ -150,10 +148,9 @@ def test_a_claim_that_was_not_tested_is_named(tmp_path: Path, wrong: str):
         (world.root / "members.csv").write_text("\n".join(lines[:-1]))
     bundle = world.audit("lying", subject)
     assert bundle.audit.verdict == "insufficient evidence"
-    said = read_back(bundle.audit.reason)
-    assert said is not None
-    assert said[-1].key == ("claim.withheld" if wrong == "members" else "claim.untested")
-    assert float(str(said[-1].values["claimed"])) == claimed
+    said = bundle.audit.findings[-1]
+    assert said.key == ("claim.withheld" if wrong == "members" else "claim.untested")
+    assert said.parameters["claimed"] == claimed
 
 
 def released_audits(epsilon: float, times: int, pairs: int = 100) -> Iterator[bool]:

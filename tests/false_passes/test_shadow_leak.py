@@ -12,7 +12,6 @@ from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from memory_assets.records.texts import Texts
-from memory_assets.results.sentences import read_back
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +42,6 @@ def test_a_list_drawn_by_lot_and_four_shadow_models(tmp_path: Path, fit, share: 
     assert bundle.audit.verdict == "insufficient evidence", bundle.audit.reason
     assert failed(bundle) == {"instrument"}
     assert "the shadow models themselves come to" in control(bundle, "instrument").detail
-    assert read_back(bundle.audit.reason) is not None
 
 
 @pytest.mark.parametrize("models", [8, 32])
@@ -88,7 +86,6 @@ def test_a_language_model_of_other_texts_and_four_shadow_models(
     assert bundle.audit.verdict == "insufficient evidence", bundle.audit.reason
     assert failed(bundle) == {"instrument"}
     assert "the shadow models themselves come to" in control(bundle, "instrument").detail
-    assert read_back(bundle.audit.reason) is not None
 
 
 @pytest.mark.parametrize("attacks", [["calibrated_loss"], ["rmia_offline", "bavaria"]])

@@ -150,7 +150,7 @@ def test_what_is_left_of_a_killed_writer_does_not_pile_up(warm: Warm, tmp_path: 
         home / "tmp" / f"{socket.gethostname()}@{dead}@12345678" / "signals.safetensors",
         home / "tmp" / f"{socket.gethostname()}@{dead}@12345678" / ".tmpAbCdEf",
         home / "tmp" / f"{socket.gethostname()}@{dead}@23456789" / "history.duckdb.wal",
-        home / "reports" / "tiny" / "v1" / f".en.html.{socket.gethostname()}@{dead}.tmp",
+        home / "reports" / "tiny" / "v1" / f".en.html@{socket.gethostname()}@{dead}.tmp",
     ]
     for path in left:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+import memory_assets
 from memory_assets.dagster.sensors.abandoned import abandoned_runs
-from memory_assets.store.disk import sweep, temporary_folder, write_private
+from memory_assets.store.disk import replacing, sweep, temporary_folder, write_private
 
 HERE = socket.gethostname()
 
@@ -70,9 +71,40 @@ def test_a_daemon_sweeps_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_a_file_of_another_machine_is_its_own_affair(tmp_path: Path):
     """Its process has an id that nobody has here, and writes all the same."""
     path = tmp_path / "en.html"
-    at_work = tmp_path / f".en.html.pod-a@{dead()}.tmp"
-    given_up = tmp_path / f".en.html.{HERE}@{dead()}.tmp"
+    at_work = tmp_path / f".en.html@pod-a@{dead()}.tmp"
+    given_up = tmp_path / f".en.html@{HERE}@{dead()}.tmp"
     for other in (at_work, given_up):
         other.write_text("half")
     write_private(path, "whole")
     assert sorted(tmp_path.iterdir()) == sorted([at_work, path])
+
+
+def test_what_fails_half_way_leaves_file_and_folder_as_they_were(tmp_path: Path):
+    file, folder = tmp_path / "a@b.csv", tmp_path / "v1"
+    file.write_text("first")
+    folder.mkdir()
+    (folder / "w").write_text("first")
+
+    def fails(path: Path) -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise ValueError("half way")
+
+    for path in (file, folder):
+        with pytest.raises(ValueError, match="half way"):
+            fails(path)
+    assert (file.read_text(), (folder / "w").read_text()) == ("first", "first")
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+    assert not list(folder.iterdir())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a@b.csv", "v1"]
+
+
+def test_no_other_module_writes_under_a_name_beside():
+    """There is one way to write a file whole or not at all."""
+    package = Path(memory_assets.__file__).parent
+    own = {"store/disk.py", "examples/notes.py", "models/strays.py"}
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package).as_posix()
+        if name not in own:
+            assert '.tmp"' not in path.read_text(encoding="utf-8"), name

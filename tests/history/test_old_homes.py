@@ -17,6 +17,7 @@ from memory_assets.results.gate_results import verdict_of
 HOMES = Path(__file__).parent / "old_homes"
 RENAMED = {"name": "attack", "stratum": "population"}
 KNOWN_OTHERWISE = {
+    "compare_options": "a limited figure stood there twice, once with a widened interval",
     "gate_margins": "`room` had the wrong sign where the limit is the most that may pass",
     "not_resolved": "rates at the thresholds of shadows have a number of records, too",
     "strongest_attacks": "figures at the thresholds of shadows are figures of attacks, too",
@@ -54,10 +55,6 @@ def test_every_question_answers_as_before(old, question):
     was = [{RENAMED.get(k, k): v for k, v in row.items()} for row in before[question]]
     # Limits and least leaks are no measurements any more.
     was = [row for row in was if row.get("family") not in ("gate", "power")]
-    if (
-        question == "compare_options"
-    ):  # the limit's row repeated the figure that it was held against
-        was = [dict(row) for row in {json.dumps(row): row for row in was}.values()]
     found = answers(home, question)
     assert (len(found) > 0) == (len(was) > 0)
     if question in KNOWN_OTHERWISE:
@@ -99,7 +96,7 @@ def test_the_old_file_is_kept_beside(old):
 def test_bundles_of_old_give_the_same_history_again(old, tmp_path):
     """What a rebuild reads from disk is what the migration made of the old file."""
     home, _ = old
-    folders = sorted(p for kind in ("audit", "risk") for p in (home / "artifacts" / kind).iterdir())
+    folders = sorted((home / "artifacts" / "audit").iterdir())
     rebuilt = History(tmp_path / "again")
     rebuilt.append_all(folders)
     for table in ("measurements", "gate_results", "findings", "controls"):

@@ -21,6 +21,7 @@ from memory_assets.history.questions import ask, questions, to_csv, to_json, tre
 from memory_assets.history.store import History
 from memory_assets.results.estimate import Control, Estimate
 from memory_assets.results.findings import legacy
+from memory_assets.results.metrics import split
 from memory_assets.results.record_scores import RECORD_SCORES
 
 Answer = Callable[..., list[dict[str, Any]]]
@@ -71,7 +72,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         measurements=(
             measured("auc", rate(0.55)),
             measured("tpr_at_fpr_0.01", rate(0.05)),
-            measured("accuracy", rate(0.90), **utility),
+            measured("held_out_accuracy", rate(0.90), **utility),
             measured("loss", rate(0.30), **utility),
             measured("auc", rate(0.55), name="only_in_v1"),
         ),
@@ -82,7 +83,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         measurements=(
             measured("auc", rate(0.75)),
             measured("tpr_at_fpr_0.01", rate(0.06)),
-            measured("accuracy", rate(0.80), **utility),
+            measured("held_out_accuracy", rate(0.80), **utility),
             measured("loss", rate(0.10), **utility),
             measured("fpr_achieved_at_0.01", rate(0.9)),
         ),
@@ -144,7 +145,7 @@ def test_what_got_worse(answer: Answer) -> None:
     worse = {(r["family"], r["metric"]) for r in answer("what_got_worse", version="v2")}
     # AUC rose and accuracy fell beyond both intervals; the true positive rate rose within them,
     # the loss fell, and an achieved false positive rate says nothing of the model.
-    assert worse == {("membership", "auc"), ("utility", "accuracy")}
+    assert worse == {("membership", "auc"), ("utility", "held_out_accuracy")}
     assert answer("what_got_worse") == []
     (auc,) = [r for r in answer("what_got_worse", version="v2") if r["metric"] == "auc"]
     assert auc["difference"] == 0.75 - 0.55
@@ -157,29 +158,27 @@ def test_changes_compare_only_equal_formulas(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "metric", "bad_news"),
+    ("metric", "bad_news"),
     [
-        ("membership", "tpr_at_fpr_0.001", "higher"),
-        ("membership", "fpr_at_shadow_threshold_0.001", None),
-        ("membership", "jaccard_of_exposed", None),
-        ("memorization", "mean_memorization", "higher"),
-        ("memorization", "share_above_0.25", "higher"),
-        ("memorization", "share_pure_leakage", "higher"),
-        ("memorization", "share_useful_memorization", None),
-        ("memorization", "out_accuracy", None),
-        ("memorization", "held_out_gain", "lower"),
-        ("information", "bound", "higher"),
-        ("information", "bound_null", None),
-        ("epsilon", "clopper_pearson_ceiling", None),
-        ("utility", "held_out_accuracy", "lower"),
-        ("utility", "held_out_loss", "higher"),
-        ("utility", "member_accuracy", None),
-        ("gate", "auc", None),
+        ("tpr_at_fpr_0.001", "higher"),
+        ("fpr_at_shadow_threshold_0.001", None),
+        ("jaccard_of_exposed", None),
+        ("mean_memorization", "higher"),
+        ("share_above_0.25", "higher"),
+        ("share_pure_leakage", "higher"),
+        ("share_useful_memorization", None),
+        ("out_accuracy", None),
+        ("held_out_gain", "lower"),
+        ("bound", "higher"),
+        ("bound_null", None),
+        ("clopper_pearson_ceiling", None),
+        ("held_out_accuracy", "lower"),
+        ("member_accuracy", None),
     ],
 )
-def test_what_is_bad_news(answer: Answer, family: str, metric: str, bad_news: str | None) -> None:
-    (row,) = answer("SELECT worse_when($family, $metric) AS it", family=family, metric=metric)
-    assert row["it"] == bad_news
+def test_what_is_bad_news(answer: Answer, metric: str, bad_news: str | None) -> None:
+    (row,) = answer("SELECT worse FROM metrics WHERE metric = $metric", metric=split(metric)[0])
+    assert row["worse"] == bad_news
 
 
 def test_touching_intervals_are_no_change(tmp_path: Path) -> None:
@@ -194,7 +193,7 @@ def test_touching_intervals_are_no_change(tmp_path: Path) -> None:
 
 def test_leakage_by_version_is_in_order_and_leaves_out_utility(root: Path, answer: Answer) -> None:
     found = answer("leakage_by_version", subject="digits", metric="auc")
-    lira = [(r["model_version"], r["value"]) for r in found if r["name"] == "lira_online"]
+    lira = [(r["model_version"], r["value"]) for r in found if r["attack"] == "lira_online"]
     assert lira == [("v1", 0.55), ("v2", 0.75), ("v3", 0.70)]
     table = trend(root, "digits")
     assert set(table["family"].to_pylist()) == {"membership"}
@@ -280,7 +279,7 @@ def test_attacks_that_rank_in_reverse_disagree_entirely(answer: Answer) -> None:
 
 def test_what_is_not_resolved_and_what_it_would_take(answer: Answer) -> None:
     found = answer("not_resolved", subject="digits")
-    assert [(r["name"], r["status"], r["n"], r["n_needed_at_least"]) for r in found] == [
+    assert [(r["attack"], r["status"], r["n"], r["n_needed_at_least"]) for r in found] == [
         ("quantile", "not_run", 0, None),
         ("lira_online", "unresolvable", 200, 1000),
     ]
@@ -292,7 +291,7 @@ def test_how_it_was_made_and_formulas(answer: Answer) -> None:
     assert row["model_digest"] == made.audit.model_digest
     assert row["seconds"] == 60
     formulas = answer("formula_versions", subject="digits")
-    versions = {(r["name"], r["formula_version"]): r["audits"] for r in formulas}
+    versions = {(r["attack"], r["formula_version"]): r["audits"] for r in formulas}
     assert versions["lira_online", 1] == 3
     assert versions["lira_online", 2] == 1
 
@@ -303,7 +302,7 @@ def test_two_audits_compared(answer: Answer) -> None:
     v1, v2 = (bundle(version=f"v{i + 1}", day=i).audit.audit_id for i in range(2))
     chosen = answer("compare_audits", audit=v2[:12], other=v1[:12])
     assert {r["metric"]: r["beyond_both_intervals"] for r in chosen} == {
-        "accuracy": True,
+        "held_out_accuracy": True,
         "auc": True,
         "loss": True,
         "tpr_at_fpr_0.01": False,

@@ -213,7 +213,7 @@ def _subject(path: Path) -> object:
     if subject is None:
         return None
     recipe = getattr(subject, "recipe", None)
-    made = None if recipe is None else digest(recipe.recipe())
+    made = None if recipe is None else digest(recipe)
     shown = json.dumps(subject.model_dump(mode="json"), allow_nan=False, ensure_ascii=False)
     return subject.config_digest, made, shown.encode()
 

@@ -293,7 +293,8 @@ def _dead() -> int:
 
 def _figures(home: Path) -> list[tuple]:
     sql = """
-        select subject, model_version, verdict, name, stratum, metric, value, ci_low, ci_high
+        select subject, model_version, verdict, attack, population, metric, threshold, value,
+            ci_low, ci_high
         from audits join measurements using (audit_id) order by all
     """
     with duckdb.connect(str(home / "history.duckdb"), read_only=True) as con:

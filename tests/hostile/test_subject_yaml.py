@@ -68,7 +68,7 @@ def test_plain_settings_of_any_depth_are_taken(tmp_path: Path) -> None:
     (tmp_path / "defs.yaml").write_text(f"{SUBJECT}    model_args: {given}\n", encoding="utf-8")
     subject = read_subject(tmp_path / "defs.yaml")
     assert subject is not None
-    assert subject.recipe.recipe().model_args == {  # type: ignore[attr-defined]
+    assert subject.recipe.model_args == {  # type: ignore[attr-defined]
         "a": 1,
         "b": [1.5, {"c": None, 1: "x"}],
         "d": True,

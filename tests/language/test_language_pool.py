@@ -213,9 +213,9 @@ def test_another_tokenizer_is_refused_by_name_of_the_text(trained, prepared, tmp
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"epochs": 0}, "recipe.epochs: 0; expected a whole number, at least 1"),
+        ({"epochs": 0}, "recipe.epochs: 0; input should be greater than or equal to 1"),
         ({"model": "gpt2"}, "recipe.model: 'gpt2'; expected package.module:function"),
-        ({"lr": -1.0}, "recipe.lr: -1.0; expected a number above 0"),
+        ({"lr": -1.0}, "recipe.lr: -1.0; input should be greater than 0"),
     ],
 )
 def test_a_bad_recipe_is_one_line(changes, said):

@@ -22,26 +22,35 @@ RECIPE = Recipe("memory_assets.models.mlp:mlp", epochs=20)
     [
         ({"model": "no_colon"}, "recipe.model"),
         ({"model": "os;system:x"}, "recipe.model"),
-        ({"optimizer": "lion"}, "one of sgd, adam, adamw"),
+        (
+            {"optimizer": "lion"},
+            "recipe.optimizer: 'lion'; input should be 'sgd', 'adam' or 'adamw'",
+        ),
         ({"schedule": "step"}, "recipe.schedule"),
         ({"precision": "float16"}, "recipe.precision"),
-        ({"lr": 0}, "recipe.lr: 0; expected a number above 0"),
+        ({"lr": 0}, "recipe.lr: 0; input should be greater than 0"),
         ({"lr": math.nan}, "recipe.lr"),
         ({"lr": math.inf}, "recipe.lr"),
-        ({"momentum": 1.0}, "below 1"),
-        ({"weight_decay": -1}, "at least 0"),
-        ({"epochs": 0}, "whole number, at least 1"),
-        ({"epochs": 1.5}, "whole number"),
-        ({"batch_size": True}, "whole number"),
-        ({"label_noise": 1}, "below 1"),
+        ({"momentum": 1.0}, "recipe.momentum: 1.0; input should be less than 1"),
+        ({"weight_decay": -1}, "recipe.weight_decay: -1; input should be greater"),
+        ({"epochs": 0}, "recipe.epochs: 0; input should be greater than or equal to 1"),
+        ({"epochs": 1.5}, "recipe.epochs: 1.5; input should be a valid integer"),
+        ({"batch_size": True}, "recipe.batch_size: True; input should be a valid integer"),
+        ({"label_noise": 1}, "recipe.label_noise: 1; input should be less than 1"),
         ({"seed": -1}, "recipe.seed"),
-        ({"dp": DpSgd(max_grad_norm=0)}, "dp.max_grad_norm"),
-        ({"dp": DpSgd(noise_multiplier=-1)}, "dp.noise_multiplier"),
+        ({"dp": {"max_grad_norm": 0}}, "recipe.dp"),
     ],
 )
 def test_refused(changes: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         replace(RECIPE, **changes)
+
+
+def test_privacy_out_of_range_is_refused() -> None:
+    with pytest.raises(InputError, match=r"recipe\.dp\.max_grad_norm: 0; input should be greater"):
+        DpSgd(max_grad_norm=0)
+    with pytest.raises(InputError, match=r"recipe\.dp\.noise_multiplier: -1; input should be"):
+        DpSgd(noise_multiplier=-1)
 
 
 def test_factory_that_is_not_there() -> None:

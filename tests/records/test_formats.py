@@ -81,7 +81,7 @@ def test_images_that_are_refused(tmp_path: Path) -> None:
         ("a.npy", np.array([{"pickled": 1}]), {"label": "a.npy"}, "not a readable npy"),
         ("a.safetensors", b"short", {}, "not a whole safetensors file"),
         ("a.npz", b"short", {}, "not a readable npz"),
-        ("a.txt", b"text", {}, "expected a file .parquet, .csv, .npz, .npy, .safetensors"),
+        ("a.txt", b"text", {}, "expected a file .parquet, .pq, .csv, .npz, .npy or .safetensors"),
     ],
 )
 def test_files_that_are_refused(tmp_path: Path, name, content, more, message) -> None:

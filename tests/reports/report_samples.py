@@ -236,10 +236,10 @@ def trend(n: int, subject: str = "digits") -> pa.Table:
 
 def worse_in(before: list[dict], now: list[dict]) -> tuple[Regression, ...]:
     """What the history would call worse, of rows of one subject and version each."""
-    old = {(row["name"], row["metric"]): row for row in before}
+    old = {(row["attack"], row["metric"]): row for row in before}
     found = []
     for row in now:
-        past = old.get((row["name"], row["metric"]))
+        past = old.get((row["attack"], row["metric"]))
         if past is None or None in (row["ci_low"], past["ci_high"]):
             continue
         if row["ci_low"] <= past["ci_high"]:
@@ -250,7 +250,13 @@ def worse_in(before: list[dict], now: list[dict]) -> tuple[Regression, ...]:
         versions = {"subject": row["subject"], "version": row["model_version"]}
         found.append(
             Regression(
-                row["name"], "all", row["metric"], past["model_version"], then, present, **versions
+                row["attack"],
+                "all",
+                row["metric"],
+                past["model_version"],
+                then,
+                present,
+                **versions,
             )
         )
     return tuple(found)

@@ -13,9 +13,10 @@ from memory_assets.errors import InputError
 from memory_assets.reports.catalogue import catalogue
 from memory_assets.reports.inputs import TREND, ReportInput
 from memory_assets.reports.page import render, verify, write_report
-from memory_assets.reports.translated import retold
+from memory_assets.reports.translated import translated
 from memory_assets.results.estimate import Control, Estimate, Measurement
 from memory_assets.results.findings import legacy
+from memory_assets.results.gate_results import GateResult
 from memory_assets.results.record_scores import RECORD_SCORES
 from memory_assets.validity.verdict import Gate, decide
 
@@ -114,9 +115,9 @@ def test_what_the_audit_wrote_down_stands_in_the_language_of_the_page(verdict, l
     found, t = sample(verdict), catalogue(lang)
     text = " ".join(" ".join(Page(render(found, lang)).text).split())
     for control in found.bundle.controls:
-        for sentence in retold(control.detail, t):
+        for sentence in translated(control.findings, t):
             assert " ".join(sentence.split()) in text
-    decided = retold(found.bundle.audit.reason, t)
+    decided = translated(found.bundle.audit.findings, t)
     assert (decided[0] in text) is (verdict == "fail")
     assert t("control.unread") not in text
 
@@ -260,7 +261,7 @@ def test_change_needs_intervals_that_do_not_touch(brief):
         "subject": "digits",
         "model_version": "v1",
         "finished_at": at,
-        "name": "loss",
+        "attack": "loss",
         "metric": "tpr_at_fpr_0.01",
         "status": "ok",
     }
@@ -312,7 +313,7 @@ def test_change_compares_the_strongest_attacks_that_both_versions_have(brief):
             "subject": "digits",
             "model_version": "v1",
             "finished_at": at,
-            "name": name,
+            "attack": name,
             "metric": "tpr_at_fpr_0.01",
             "value": value,
             "ci_low": value - 0.02,
@@ -342,9 +343,12 @@ def test_where_a_recital_decides_the_page_speaks_of_it(brief, value, sentence, i
     low, high = (0.244, 0.996) if value else (0.0, 0.459)
     estimate = Estimate(value, low, high, n=6, k=round(6 * value))
     metric, tier = "secret_extraction_rate", "repetitions=8"
-    row = Measurement("gate", "secret", metric, "probability", estimate, 1, tier)
-    audit = replace(brief.bundle.audit, verdict="fail" if value else "inconclusive")
-    bundle = replace(brief.bundle, audit=audit, measurements=(*brief.bundle.measurements, row))
+    row = Measurement("extraction", "secret", metric, "probability", estimate, 1, tier)
+    outcome = "fail" if value else "inconclusive"
+    limit = GateResult(metric, 0.1, "at most", outcome, row, None, ())
+    audit = replace(brief.bundle.audit, verdict=outcome)
+    rows = (*brief.bundle.measurements, row)
+    bundle = replace(brief.bundle, audit=audit, measurements=rows, gate_results=(limit,))
     page = render(replace(brief, bundle=bundle, gate={metric: 0.1}))
     assert sentence in page[: page.index('id="meaning"')]
     assert interval in page
@@ -359,6 +363,7 @@ def test_a_lift_is_a_number_that_can_be_said(brief):
         else m
         for m in bundle.measurements
     )
-    page = render(replace(brief, bundle=replace(bundle, measurements=rows)))
+    judged = decide(rows, (), Gate(brief.gate)).results
+    page = render(replace(brief, bundle=replace(bundle, measurements=rows, gate_results=judged)))
     assert "about 100 times as good" in page
     assert "e+02" not in page

@@ -12,7 +12,7 @@ from memory_assets.reports.inputs import ReportInput
 from memory_assets.reports.page import render
 from memory_assets.reports.tables import number
 from memory_assets.results.estimate import Measurement
-from memory_assets.validity.sensitivity import least_seen
+from memory_assets.validity.sensitivity import with_least_seen
 
 each_language = pytest.mark.parametrize("lang", LANGUAGES)
 
@@ -24,7 +24,7 @@ def found() -> ReportInput:
 
 def language(found: ReportInput, *rows: Measurement) -> ReportInput:
     audit = replace(found.bundle.audit, kind="language_model")
-    rows = (*rows, *least_seen(rows, None))
+    rows = with_least_seen(rows, None)
     return replace(found, bundle=replace(found.bundle, audit=audit, measurements=rows))
 
 
@@ -39,7 +39,7 @@ def test_each_attack_and_each_limit_has_the_least_leak_that_would_be_seen(
     found: ReportInput, lang: str
 ):
     t, page = catalogue(lang), render(found, lang)
-    least = {m.metric: m.estimate.value for m in found.bundle.measurements if m.family == "power"}
+    by = {m.metric: m for m in found.bundle.measurements if m.least_few is not None}
     tables = [page[page.index(f'id="{name}"') :] for name in ("limits-table", "attacks")]
     limits, attacks = (text[: text.index("</table>")] for text in tables)
     for text, metrics in (
@@ -47,7 +47,9 @@ def test_each_attack_and_each_limit_has_the_least_leak_that_would_be_seen(
         (attacks, ["auc", "tpr_at_fpr_0.01", "tpr_at_fpr_0.1"]),
     ):
         for metric in metrics:
-            few, spread = (number(metric, least[f"{metric}:{s}"] or 0) for s in ("few", "spread"))
+            few, spread = (
+                number(metric, n) for n in (by[metric].least_few, by[metric].least_spread)
+            )
             assert t("form.shapes", few=few, spread=spread) in text
     assert t("column.least") in limits
     assert attacks.count(t("evidence.least")) == 1
@@ -56,7 +58,7 @@ def test_each_attack_and_each_limit_has_the_least_leak_that_would_be_seen(
 
 @each_language
 def test_an_audit_from_before_this_was_kept_has_a_page_without_it(found: ReportInput, lang: str):
-    rows = tuple(m for m in found.bundle.measurements if m.family != "power")
+    rows = tuple(replace(m, least_few=None, least_spread=None) for m in found.bundle.measurements)
     page = render(replace(found, bundle=replace(found.bundle, measurements=rows)), lang)
     assert catalogue(lang)("evidence.least_intro") not in page
 

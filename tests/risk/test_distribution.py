@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from memory_assets.errors import InputError
+from memory_assets.risk import profile_file
 from memory_assets.risk.distribution import (
     Beta,
     Distribution,
@@ -18,7 +23,7 @@ from memory_assets.risk.distribution import (
     Uniform,
     weakest,
 )
-from memory_assets.risk.reading import distribution_from
+from memory_assets.risk.reading import parse_profile
 
 U = np.array([1e-6, 0.01, 0.05, 0.3, 0.5, 0.9, 0.95, 0.999, 1 - 1e-6])
 EXAMPLES: list[tuple[Distribution, object]] = [
@@ -82,29 +87,34 @@ def test_scaling_scales_every_quantile():
 
 
 @pytest.mark.parametrize(
-    ("table", "words"),
+    ("table", "line"),
     [
-        ({"dist": "normal", "basis": "assumed"}, "unknown dist 'normal'"),
-        ({"dist": "prt", "basis": "assumed"}, "did you mean 'pert'"),
-        ({"dist": "fixed", "value": 1}, "needs basis"),
-        ({"dist": "fixed", "basis": "assumed"}, "needs value"),
-        ({"dist": "fixed", "value": 1, "basis": "guess"}, "unknown basis 'guess'"),
-        ({"dist": "fixed", "value": 1, "basis": "cited"}, "no source"),
-        ({"dist": "fixed", "value": "1", "basis": "assumed"}, "value is '1'"),
-        ({"dist": "fixed", "value": True, "basis": "assumed"}, "value is True"),
-        ({"dist": "fixed", "value": float("nan"), "basis": "assumed"}, "finite"),
-        ({"dist": "uniform", "low": 2, "high": 1, "basis": "assumed"}, "low 2 is above high 1"),
-        ({"dist": "pert", "low": 0, "mode": 3, "high": 1, "basis": "expert"}, "mode 3 is outside"),
-        ({"dist": "lognormal", "p5": 0, "p95": 1, "basis": "expert"}, "above 0"),
-        ({"dist": "lognormal", "p5": 2, "p95": 1, "basis": "expert"}, "p5 2 is above p95 1"),
-        ({"dist": "beta", "a": 0, "b": 1, "basis": "measured"}, "both must be above 0"),
-        ({"dist": "uniform", "low": 0, "hihg": 1, "basis": "assumed"}, "did you mean 'high'"),
+        ('dist = "normal", basis = "assumed"', ": unknown dist 'normal'"),
+        ('dist = "prt", basis = "assumed"', ": unknown dist 'prt': did you mean 'pert'"),
+        ('dist = "fixed", value = 1', ": basis is missing: add it"),
+        ('dist = "fixed", basis = "assumed"', ".value is missing: add it"),
+        ('dist = "fixed", value = 1, basis = "guess"', ".basis: unknown basis 'guess'"),
+        ('dist = "fixed", value = 1, basis = "cited"', ": basis is 'cited' but there is no source"),
+        ('dist = "fixed", value = "1", basis = "assumed"', ".value: '1': expected a number"),
+        ('dist = "fixed", value = true, basis = "assumed"', ".value: True: expected a number"),
+        ('dist = "fixed", value = nan, basis = "assumed"', ": value is nan: give a finite number"),
+        (f'dist = "fixed", value = 1{"0" * 400}, basis = "expert"', ".value: a number too large"),
+        ('dist = "fixed", value = 1, note = 2, basis = "expert"', ".note: 2: input should be a"),
+        ('dist = "uniform", low = 2, high = 1, basis = "poc"', ": low 2 is above high 1"),
+        ('dist = "pert", low = 0, mode = 3, high = 1, basis = "poc"', ": mode 3 is outside"),
+        ('dist = "lognormal", p5 = 0, p95 = 1, basis = "expert"', ": p5 is 0: a lognormal lies"),
+        ('dist = "lognormal", p5 = 2, p95 = 1, basis = "expert"', ": p5 2 is above p95 1"),
+        ('dist = "beta", a = 0, b = 1, basis = "measured"', ": a = 0, b = 1: both must be above"),
+        ('dist = "uniform", low = 0, hihg = 1, basis = "poc"', "'hihg': did you mean 'high'"),
     ],
 )
-def test_a_wrong_table_is_one_clause(table, words):
-    with pytest.raises(ValueError) as error:  # noqa: PT011
-        distribution_from(table)
-    assert words in str(error.value)
+def test_a_wrong_table_is_one_line(table: str, line: str):
+    shipped = profile_file("healthcare-us", Path()).read_text(encoding="utf-8")
+    broken = re.sub(r"churn = .*", f"churn = {{{table}}}", shipped, count=1)
+    with pytest.raises(InputError) as error:
+        parse_profile(broken, "p.toml")
+    assert str(error.value).startswith("p.toml: loss.churn")
+    assert line in str(error.value)
     assert "\n" not in str(error.value)
 
 

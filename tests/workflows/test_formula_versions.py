@@ -189,7 +189,7 @@ def audits(tmp_path_factory) -> Audits:
     np.savez(root / "records.npz", x=x, label=y, id=np.array([f"r{i}" for i in range(n)]))
     (root / "members.csv").write_text("\n".join(["id", *(f"r{i}" for i in range(n // 2))]))
     assert made.subject.recipe is not None
-    state = train_target(made.subject.recipe.recipe(), x, y, np.arange(n // 2))
+    state = train_target(made.subject.recipe, x, y, np.arange(n // 2))
     file = root / "versions" / "v1.safetensors"
     save_checkpoint(file, state, Manifest({}, "", ""))
     return made

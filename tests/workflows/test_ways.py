@@ -266,7 +266,7 @@ def test_a_pool_in_mixed_precision_is_recorded_as_one_and_held_against_the_targe
         attacks=["loss"],
     )
     assert subject.recipe is not None
-    recipe, rows = replace(subject.recipe.recipe(), precision="float32"), np.flatnonzero(MEMBERS)
+    recipe, rows = replace(subject.recipe, precision="float32"), np.flatnonzero(MEMBERS)
     matched = {}
     for version, epochs in (("same", recipe.epochs), ("longer", 40 * recipe.epochs)):
         state = train_target(replace(recipe, epochs=epochs), X, Y.astype(np.int64), rows)

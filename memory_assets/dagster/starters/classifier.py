@@ -10,19 +10,18 @@ from memory_assets.config.classifier import WAYS
 from memory_assets.dagster.starters.raw_inputs import (
     NO_GATE,
     Draft,
-    Given,
+    RawInputs,
     named,
     only,
     shown_columns,
 )
 from memory_assets.errors import InputError
-from memory_assets.models.checkpoints import TABLES, columns, list_versions
+from memory_assets.models.checkpoints import columns, list_versions
+from memory_assets.records.formats import ID_LISTS, RECORDS, TABLES, WEIGHTS, either, is_one_of
 from memory_assets.records.ids import names_ids
-from memory_assets.records.loading import FORMATS
-from memory_assets.records.members import LISTS, USUAL_NAMES
+from memory_assets.records.members import USUAL_NAMES
 from memory_assets.records.settings import ROW_NUMBER
 
-_WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
 _TYPE = "memory_assets.ClassifierAudit"
 
 
@@ -42,26 +41,26 @@ def _look(folder: Path, root: Path) -> _Found:
         name = named(path, root)
         if path.name.startswith("."):
             continue
-        if path.suffix in (".csv", ".parquet") and {"logit_0", "prob_0"} & set(columns(path)):
+        if is_one_of(path, TABLES) and {"logit_0", "prob_0"} & set(columns(path)):
             found.outputs.append(name)
-        elif path.suffix in LISTS and "member" in path.stem.lower():
+        elif is_one_of(path, ID_LISTS) and "member" in path.stem.lower():
             found.members.append(name)
-        elif path.suffix in _WEIGHTS:
+        elif is_one_of(path, WEIGHTS):
             found.weights.append(name)
-        elif path.suffix in FORMATS:
+        elif is_one_of(path, RECORDS):
             found.records.append(name)
     return found
 
 
-def _way(given: Given, shadows: str | None) -> dict[str, Any]:
+def _way(inputs: RawInputs, shadows: str | None) -> dict[str, Any]:
     ways: dict[str, Any] = {}
-    if given.recipe:
-        ways["recipe"] = {"model": given.recipe}
-    if given.fit:
-        ways["fit"] = given.fit
-    if given.command:
-        ways["command"] = {"run": given.command}
-    if given.predictions:
+    if inputs.recipe:
+        ways["recipe"] = {"model": inputs.recipe}
+    if inputs.fit:
+        ways["fit"] = inputs.fit
+    if inputs.command:
+        ways["command"] = {"run": inputs.command}
+    if inputs.predictions:
         ways["predictions"] = {"shadows": shadows} if shadows else {}
     if len(ways) > 1:
         raise InputError(
@@ -81,7 +80,7 @@ def _columns_of_records(table: Path, label: str, members: Path) -> dict[str, str
         shown = shown_columns(names)
         raise InputError(f"{table}: no column {label!r}; say with --label which of {shown} it is")
     others = [name for name in names if name != label and name.strip()]
-    headed = columns(members) if members.suffix in TABLES and members.is_file() else []
+    headed = columns(members) if is_one_of(members, TABLES) and members.is_file() else []
     like_ids = [name for name in others if names_ids(name)]
     for found in (
         [name for name in headed if name in others],
@@ -94,33 +93,33 @@ def _columns_of_records(table: Path, label: str, members: Path) -> dict[str, str
 
 
 def _attributes(
-    subject: str, given: Given, found: _Found, folder: str, root: Path
+    subject: str, inputs: RawInputs, found: _Found, folder: str, root: Path
 ) -> dict[str, Any]:
-    shadows = given.shadows or next((o for o in found.outputs if "shadow" in Path(o).stem), None)
-    way = _way(given, shadows)
+    shadows = inputs.shadows or next((o for o in found.outputs if "shadow" in Path(o).stem), None)
+    way = _way(inputs, shadows)
     if not way and found.outputs and not found.weights:
         way = {"predictions": {"shadows": shadows} if shadows else {}}
     records: dict[str, Any] = {}
-    if given.loader:
-        records["loader"] = given.loader
-    elif path := given.records or only(found.records, "records", "--records"):
+    if inputs.loader:
+        records["loader"] = inputs.loader
+    elif path := inputs.records or only(found.records, "records", "--records"):
         records["path"] = path
-    if given.label:
-        records["label"] = given.label
+    if inputs.label:
+        records["label"] = inputs.label
     members = (
-        given.members or only(found.members, "members", "--members") or f"{folder}/members.csv"
+        inputs.members or only(found.members, "members", "--members") or f"{folder}/members.csv"
     )
     table = root / records.get("path", "")
-    if table.suffix in TABLES and table.is_file():
-        records |= _columns_of_records(table, given.label or "label", root / members)
+    if is_one_of(table, TABLES) and table.is_file():
+        records |= _columns_of_records(table, inputs.label or "label", root / members)
     records["members"] = members
     versions = found.weights if "recipe" in way else [o for o in found.outputs if o != shadows]
     folders = sorted({str(Path(version).parent) for version in versions or found.weights})
-    checkpoints = given.checkpoints or only(folders, "checkpoints", "--checkpoints")
+    checkpoints = inputs.checkpoints or only(folders, "checkpoints", "--checkpoints")
     attributes: dict[str, Any] = {"subject": subject, "records": records, **way}
     attributes["checkpoints"] = checkpoints or f"{folder}/versions"
-    if given.depth:
-        attributes["depth"] = given.depth
+    if inputs.depth:
+        attributes["depth"] = inputs.depth
     return attributes
 
 
@@ -133,7 +132,7 @@ def _missing(attributes: dict[str, Any], root: Path) -> list[str]:
             f"{records['members']} is not there: list the ids of the records that the model was "
             "trained on; without it nothing can be measured."
         )
-    if Path(records.get("path", "")).suffix in TABLES and "id" not in records:
+    if is_one_of(Path(records.get("path", "")), TABLES) and "id" not in records:
         said.append(
             f"No column of ids: write `id:` under records with the column whose ids the list of "
             f"members holds, or `id: {ROW_NUMBER}` if it holds row numbers from 0."
@@ -165,17 +164,17 @@ def _missing(attributes: dict[str, Any], root: Path) -> list[str]:
     return said
 
 
-def draft(subject: str, given: Given, folder: Path, root: Path) -> Draft:
+def draft(subject: str, inputs: RawInputs, folder: Path, root: Path) -> Draft:
     """A classifier's subject from what lies in the folder and the owner's flags.
 
     Raises:
         InputError: several files that could be meant, no records, a missing column, or no way to
             bring the model.
     """
-    attributes = _attributes(subject, given, _look(folder, root), named(folder, root), root)
+    attributes = _attributes(subject, inputs, _look(folder, root), named(folder, root), root)
     if not {"path", "loader"} & set(attributes["records"]):
         raise InputError(
-            f"{folder}: no records ({', '.join(FORMATS)}); say where they are with --records, "
+            f"{folder}: no records ({either(RECORDS)}); say where they are with --records, "
             "or bring a loader with --loader package.module:function; a language model is told by "
             "its folder (config.json and safetensors), or by --held-out"
         )

@@ -7,26 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from memory_assets.dagster.starters.language_files import Found, holds_models, look, read_as
-from memory_assets.dagster.starters.raw_inputs import NO_GATE, Draft, Given, named, only
+from memory_assets.dagster.starters.raw_inputs import NO_GATE, Draft, RawInputs, named, only
 from memory_assets.errors import InputError
 from memory_assets.language.folders import ADAPTER, has_tokenizer, read_json
 from memory_assets.models.checkpoints import list_versions
+from memory_assets.records.formats import CSV
 
 _TYPE = "memory_assets.LanguageModelAudit"
 
 
-def recognises(given: Given, folder: Path, root: Path) -> bool:
+def recognises(inputs: RawInputs, folder: Path, root: Path) -> bool:
     """Whether a causal model lies in the folder or under `--checkpoints`, or members are texts."""
-    if given.members and not given.members.endswith(".csv"):
+    if inputs.members and Path(inputs.members) not in CSV:
         return True
-    places = [folder, root / given.checkpoints] if given.checkpoints else [folder]
+    places = [folder, root / inputs.checkpoints] if inputs.checkpoints else [folder]
     return any(holds_models(place) for place in places)
 
 
-def _checkpoints(given: Given, found: Found, folder: Path, root: Path) -> str:
+def _checkpoints(inputs: RawInputs, found: Found, folder: Path, root: Path) -> str:
     """The folder whose entries are the versions, and nothing else."""
     parents = sorted({named(version.parent, root) for version in found.versions})
-    chosen = given.checkpoints or only(parents, "checkpoints", "--checkpoints")
+    chosen = inputs.checkpoints or only(parents, "checkpoints", "--checkpoints")
     chosen = chosen or f"{named(folder, root)}/versions"
     for path in list_versions(root / chosen).values():
         whole = any((path / name).is_file() for name in ("config.json", ADAPTER))
@@ -38,10 +39,10 @@ def _checkpoints(given: Given, found: Found, folder: Path, root: Path) -> str:
     return chosen
 
 
-def _secrets(given: Given, found: Found) -> dict[str, str]:
+def _secrets(inputs: RawInputs, found: Found) -> dict[str, str]:
     """A canary manifest, or a list of secrets where there is none."""
-    if given.manifest or given.secrets:
-        both = {"manifest": given.manifest, "secrets": given.secrets}
+    if inputs.manifest or inputs.secrets:
+        both = {"manifest": inputs.manifest, "secrets": inputs.secrets}
         return {name: path for name, path in both.items() if path}
     if manifest := only(found.manifests, "canary manifest", "--manifest"):
         return {"manifest": manifest}
@@ -55,9 +56,9 @@ def _tokenizer(found: Found, folder: Path, versions: list[Path], root: Path) -> 
     return [*beside, *found.tokenizers, f"{named(folder, root)}/tokenizer"][0]
 
 
-def _attributes(subject: str, given: Given, folder: Path, root: Path) -> dict[str, Any]:
+def _attributes(subject: str, inputs: RawInputs, folder: Path, root: Path) -> dict[str, Any]:
     found = look(folder, root)
-    members = given.members or only(found.members, "members", "--members")
+    members = inputs.members or only(found.members, "members", "--members")
     members = members or only(found.others, "members", "--members")
     if not members:
         raise InputError(
@@ -66,24 +67,24 @@ def _attributes(subject: str, given: Given, folder: Path, root: Path) -> dict[st
         )
     attributes: dict[str, Any] = {
         "subject": subject,
-        "members": read_as(members, root, given.text),
+        "members": read_as(members, root, inputs.text),
     }
-    if held_out := given.held_out or only(found.held_out, "held-out texts", "--held-out"):
-        attributes["held_out"] = read_as(held_out, root, given.text)
-    attributes |= _secrets(given, found)
-    attributes["checkpoints"] = _checkpoints(given, found, folder, root)
+    if held_out := inputs.held_out or only(found.held_out, "held-out texts", "--held-out"):
+        attributes["held_out"] = read_as(held_out, root, inputs.text)
+    attributes |= _secrets(inputs, found)
+    attributes["checkpoints"] = _checkpoints(inputs, found, folder, root)
     versions = list(list_versions(root / attributes["checkpoints"]).values())
-    base = given.base or only(found.base, "base", "--base")
+    base = inputs.base or only(found.base, "base", "--base")
     adapters = any((version / ADAPTER).is_file() for version in versions)
     # The base of adapters is needed to open them; that of whole models never saw the members.
-    reference = given.reference or only(found.reference, "reference", "--reference")
+    reference = inputs.reference or only(found.reference, "reference", "--reference")
     if reference or (base and not adapters):
         attributes["reference"] = reference or base
-    if base and (adapters or given.base):
+    if base and (adapters or inputs.base):
         attributes["base"] = base
-    if given.recipe:
+    if inputs.recipe:
         tokenizer = _tokenizer(found, folder, versions, root)
-        attributes["recipe"] = {"model": given.recipe, "tokenizer": tokenizer}
+        attributes["recipe"] = {"model": inputs.recipe, "tokenizer": tokenizer}
     return attributes
 
 
@@ -199,12 +200,12 @@ def _of_recipe(recipe: dict[str, Any], root: Path) -> list[str]:
     return said
 
 
-def draft(subject: str, given: Given, folder: Path, root: Path) -> Draft:
+def draft(subject: str, inputs: RawInputs, folder: Path, root: Path) -> Draft:
     """A language model's subject from what lies in the folder and the owner's flags.
 
     Raises:
         InputError: several files that could be meant, no texts, a missing column, a manifest or
             list that cannot be read, or a folder of checkpoints that holds other things.
     """
-    attributes = _attributes(subject, given, folder, root)
+    attributes = _attributes(subject, inputs, folder, root)
     return Draft(_TYPE, attributes, tuple(_missing(attributes, root)))

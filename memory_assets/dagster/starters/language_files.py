@@ -13,10 +13,17 @@ from memory_assets.dagster.starters.raw_inputs import named, shown_columns
 from memory_assets.errors import InputError
 from memory_assets.language.folders import ADAPTER, has_tokenizer, read_json
 from memory_assets.models.checkpoints import columns
+from memory_assets.records.formats import (
+    CSV,
+    JSON,
+    MODEL_FOLDER_WEIGHTS,
+    PARQUET,
+    TEXT,
+    TEXT_TABLES,
+    is_one_of,
+)
 
-_TABLES = (".parquet", ".jsonl", ".ndjson")
 _CAUSAL = ("ForCausalLM", "LMHeadModel")
-_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _UNSEEN = {"held", "heldout", "holdout", "unseen", "non", "nonmember", "nonmembers"}
 _SPLITS = {"valid", "validation", "val", "test", "eval", "dev"}
 _MEMBERS = {"member", "members", "train", "training", "trained", "planted"}
@@ -43,7 +50,7 @@ class Found:
 def is_model(folder: Path) -> bool:
     """Whether there are weights, and the configuration of a causal model or of an adapter."""
     try:
-        if not any(path.suffix in _WEIGHTS for path in folder.iterdir()):
+        if not any(is_one_of(path, MODEL_FOLDER_WEIGHTS) for path in folder.iterdir()):
             return False
         if (folder / ADAPTER).is_file():
             return True
@@ -103,15 +110,15 @@ def _side(name: str, found: Found) -> list[str] | None:
 def _sort(path: Path, folder: Path, root: Path, found: Found) -> None:
     """Put one file where its name says that it belongs."""
     words = _words(path.stem)
-    if path.suffix == ".json" and words & {"canary", "canaries", "manifest"}:
+    if path in JSON and words & {"canary", "canaries", "manifest"}:
         found.manifests.append(named(path, root))
-    elif path.suffix == ".csv" and {"prefix", "value"} <= set(columns(path)):
+    elif path in CSV and {"prefix", "value"} <= set(columns(path)):
         found.secrets.append(named(path, root))
-    elif path.suffix in (*_TABLES, ".txt") and not words & _NO_TEXTS:
+    elif is_one_of(path, (*TEXT_TABLES, TEXT)) and not words & _NO_TEXTS:
         side = _side(path.stem, found)
         if side is None and path.parent != folder:
             side = _side(path.parent.name, found)
-            if path.suffix == ".txt":  # many small files are one side
+            if path in TEXT:  # many small files are one side
                 path = path.parent
         kept = found.others if side is None else side
         if named(path, root) not in kept:
@@ -127,9 +134,9 @@ def read_as(name: str, root: Path, text: str | None) -> dict[str, str]:
     path = root / name
     if not path.exists():
         raise InputError(f"{path}: no such file or folder of texts")
-    if path.suffix not in _TABLES:
+    if not is_one_of(path, TEXT_TABLES):
         return {"path": name}
-    names = columns(path) if path.suffix == ".parquet" else _fields(path)
+    names = columns(path) if path in PARQUET else _fields(path)
     column = text or "text"
     if column not in names:
         raise InputError(

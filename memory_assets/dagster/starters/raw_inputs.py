@@ -2,53 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 from memory_assets.errors import InputError
 
-OF_CLASSIFIERS = (
-    "records",
-    "loader",
-    "label",
-    "fit",
-    "command",
-    "predictions",
-    "shadows",
-    "depth",
-)
-OF_LANGUAGE_MODELS = ("held_out", "text", "manifest", "secrets", "reference", "base")
+CLASSIFIERS, LANGUAGE_MODELS = "Of classifiers", "Of language models"
+"""What a flag may speak of alone."""
 
 
 @dataclass(frozen=True)
-class Given:
-    """What the owner said by flags; None where they left it to what lies in the folder."""
+class Flag:
+    """A flag of `memory-assets new`: what its help says, and of which kind of model alone it is."""
 
-    members: str | None = None
-    recipe: str | None = None
-    checkpoints: str | None = None
+    help: str
+    of: str | None = None
 
-    records: str | None = None
-    loader: str | None = None
-    label: str | None = None
-    fit: str | None = None
-    command: str | None = None
-    predictions: bool = False
-    shadows: str | None = None
-    depth: str | None = None
 
-    held_out: str | None = None
-    text: str | None = None
-    manifest: str | None = None
-    secrets: str | None = None
-    reference: str | None = None
-    base: str | None = None
+@dataclass(frozen=True)
+class RawInputs:
+    """What the owner said by flags; None where they left it to what lies in the folder.
 
-    def first_of(self, names: tuple[str, ...]) -> str | None:
-        """The first of these that was given, as a flag."""
-        given = next((name for name in names if getattr(self, name)), None)
-        return given and "--" + given.replace("_", "-")
+    The command line makes its options from these fields: a new flag is declared here alone.
+    """
+
+    members: Annotated[str | None, Flag("CSV of the ids trained on, or the texts trained on.")] = (
+        None
+    )
+    recipe: Annotated[str | None, Flag("Model factory package.module:function (way 1).")] = None
+    checkpoints: Annotated[str | None, Flag("Folder with a file or folder for each version.")] = (
+        None
+    )
+
+    records: Annotated[str | None, Flag("File or folder of the records.", CLASSIFIERS)] = None
+    loader: Annotated[str | None, Flag("Or package.module:function.", CLASSIFIERS)] = None
+    label: Annotated[str | None, Flag("Column of the class labels.", CLASSIFIERS)] = None
+    fit: Annotated[
+        str | None, Flag("Training callable package.module:function (way 2).", CLASSIFIERS)
+    ] = None
+    command: Annotated[str | None, Flag("Training command (way 3).", CLASSIFIERS)] = None
+    predictions: Annotated[bool, Flag("Outputs only, no model (way 4).", CLASSIFIERS)] = False
+    shadows: Annotated[
+        str | None, Flag("Outputs of shadow models, with --predictions.", CLASSIFIERS)
+    ] = None
+    depth: Annotated[str | None, Flag("quick, standard or thorough.", CLASSIFIERS)] = None
+
+    held_out: Annotated[str | None, Flag("Texts never trained on.", LANGUAGE_MODELS)] = None
+    text: Annotated[str | None, Flag("Column or field of the text.", LANGUAGE_MODELS)] = None
+    manifest: Annotated[str | None, Flag("Canaries that were planted.", LANGUAGE_MODELS)] = None
+    secrets: Annotated[str | None, Flag("Or a CSV of prefix and value.", LANGUAGE_MODELS)] = None
+    reference: Annotated[
+        str | None, Flag("Folder of a model without the members.", LANGUAGE_MODELS)
+    ] = None
+    base: Annotated[str | None, Flag("Folder of the base of adapters.", LANGUAGE_MODELS)] = None
+
+    @classmethod
+    def flags(cls) -> dict[str, tuple[Any, Flag]]:
+        """The type of each flag's value and what the flag is, by the field's name, in order."""
+        hints = get_type_hints(cls, include_extras=True)
+        return {f.name: get_args(hints[f.name]) for f in fields(cls)}
+
+    def first_of(self, kind: str) -> str | None:
+        """The first flag that was given of those that speak of one kind of model alone."""
+        mine = (name for name, (_, flag) in self.flags().items() if flag.of == kind)
+        said = next((name for name in mine if getattr(self, name)), None)
+        return said and "--" + said.replace("_", "-")
 
 
 @dataclass(frozen=True)

@@ -49,9 +49,8 @@ def way_of(subject: PooledSubject, root: Path, device: str) -> Way:
         return _language_way(subject, root, device)
     assert isinstance(subject, ClassifierSubject)
     if subject.recipe is not None:
-        recipe = subject.recipe.recipe()
-        code = _recipe_code(subject, root, recipe.model)
-        return ByRecipe(recipe, code, device, subject.queries)
+        code = _recipe_code(subject, root, subject.recipe.model)
+        return ByRecipe(subject.recipe, code, device, subject.queries)
     if subject.fit is not None:
         import_attribute(subject.fit, "fit")
         code = digest(subject.fit, _code(subject, root, packages(subject.fit, "fit")))
