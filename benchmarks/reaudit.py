@@ -46,7 +46,8 @@ import great_tables, matplotlib.figure, PIL.Image, sklearn.datasets, sklearn.ker
 import scipy.stats, torch, dagster as dg
 from memory_assets.dagster.auditing import build_definitions
 from memory_assets.dagster.instance import prepare_dagster_home
-prepare_dagster_home()
+from memory_assets.workflows.home import find_home
+prepare_dagster_home(find_home().root)
 build_definitions().resolve_implicit_global_asset_job_def()
 dg.DagsterInstance.get().get_runs(limit=1)
 """

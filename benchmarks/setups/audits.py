@@ -12,6 +12,7 @@ from memory_assets.records.prepared import AuditSet, Prepared, PreparedTexts
 from memory_assets.store.artifacts import ArtifactStore
 from memory_assets.workflows import classifier, language, language_pool, shadows
 from memory_assets.workflows.conclusion import Evidence, conclude
+from memory_assets.workflows.released import Released
 from memory_assets.workflows.version_pool import VersionPool, own_findings, version_pool
 
 
@@ -30,7 +31,8 @@ def pool_of(
     """The subject's pool, and then the one that this version is compared with."""
     for number in range(len(shadows.plan_pool(subject, root, prepared).blocks)):
         shadows.train_block(subject, root, prepared, number, store)
-    return version_pool(subject, root, prepared, version, store)
+    versions = Released(store.root).of(subject, root)
+    return version_pool(subject, root, prepared, versions, version, store)
 
 
 def audit_classifier(
@@ -40,7 +42,8 @@ def audit_classifier(
     prepared = prepare(subject, root, store)
     pool = pool_of(subject, root, prepared, version, store)
     signals = pool.signals.path
-    target, weights = shadows.target_signals(subject, root, prepared, version, store)
+    versions = Released(store.root).of(subject, root)
+    target, weights = shadows.target_signals(subject, root, prepared, versions, version, store)
     memorization, information = own_findings(prepared, signals, store)
     evidence = Evidence(
         version=version,
@@ -53,9 +56,10 @@ def audit_classifier(
         memorization=memorization,
         information=information,
         started_at=datetime.now(UTC),
+        path=versions[version],
         withheld=pool.recipe.withheld,
     )
-    return AuditBundle.read(conclude(pool.recipe.subject, root, evidence, store).path)
+    return AuditBundle.read(conclude(pool.recipe.subject, evidence, store).path)
 
 
 def audit_language(
@@ -67,7 +71,8 @@ def audit_language(
     if subject.recipe is not None:
         made = language.prepare_pairs(subject, texts, store)
         evidence = _beside(subject, root, PreparedTexts.load(made.path), version, store)
-    found, weights = language.language_findings(subject, root, texts, version, store)
+    versions = Released(store.root).of(subject, root)
+    found, weights = language.language_findings(subject, root, texts, versions, version, store)
     now = datetime.now(UTC)
     made = language.conclude_language(
         subject, version, weights, texts, found.path, now, store, evidence
@@ -84,7 +89,8 @@ def _beside(
 ) -> language_pool.ShadowEvidence:
     pool = pool_of(subject, root, prepared, version, store)
     signals = pool.signals.path
-    target = shadows.target_signals(subject, root, prepared, version, store)[0].path
+    versions = Released(store.root).of(subject, root)
+    target = shadows.target_signals(subject, root, prepared, versions, version, store)[0].path
     return language_pool.ShadowEvidence(
         pool_digest=pool.pool_digest,
         prepared=prepared,

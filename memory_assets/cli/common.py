@@ -16,6 +16,7 @@ from rich.table import Table
 
 from memory_assets.dagster.failures import BROKEN, DEBUG, NotDone, StepFailed, said_of
 from memory_assets.errors import printable
+from memory_assets.workflows.home import find_home
 
 _WHOLE_LINES = 10_000  # characters: wider than any table
 
@@ -40,7 +41,7 @@ def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
-            told, code = said_of(error)
+            told, code = said_of(error, find_home().root)
             if code == BROKEN and not isinstance(error, StepFailed) and os.environ.get(DEBUG):
                 raise
             print(f"memory-assets: {told}", file=sys.stderr)

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from memory_assets.cli.common import say
-from memory_assets.history.store import History
-from memory_assets.store.artifacts import home
+from memory_assets.workflows.home import find_home
 
 
 def rebuild(
@@ -19,8 +18,9 @@ def rebuild(
     """Make the history anew from the audits on disk; what only the old file holds is kept."""
     from memory_assets.workflows.record import bundles
 
-    history = History(home())
-    done = history.rebuild(bundles(home()))
+    home = find_home()
+    history = home.history
+    done = history.rebuild(bundles(home.store))
     print(f"{done.appended} audits and prices read again, {done.kept} kept from the old file")
     for folder in done.damaged:
         say(f"left out, damaged: {folder}; audit its version again")

@@ -39,7 +39,8 @@ from memory_assets.config.classifier import AuditedSubject
 from memory_assets.dagster.failures import NotDone
 from memory_assets.errors import InputError, printable
 from memory_assets.history.bundle import AuditBundle
-from memory_assets.store.artifacts import home
+from memory_assets.workflows.home import SETTING, Home, find_home
+from memory_assets.workflows.released import Released
 
 if TYPE_CHECKING:
     from memory_assets.dagster.subjects import Survey
@@ -109,7 +110,7 @@ def _say_left_out(project: Survey) -> None:
         print(f"memory-assets: left out: {one.text}", file=sys.stderr)
 
 
-def _plan(chosen: Sequence[AuditedSubject], root: Path) -> None:
+def _plan(chosen: Sequence[AuditedSubject], root: Path, home: Home) -> None:
     """A row a gated metric: the least effect that would be seen, and whether its limit can pass;
     and what versions of another recipe will cost."""
     from memory_assets.workflows.sensitivity import own_trainings, planned
@@ -127,8 +128,9 @@ def _plan(chosen: Sequence[AuditedSubject], root: Path) -> None:
             rows.append([subject.subject, row.metric, shown(row.limit), *sizes, least, can])
     heads = ["subject", "metric", "limit", "n", "K", "sees: few", "sees: all", "can pass", "it can"]
     print_table("What an audit would see, at 80% power", heads, rows)
+    released = Released(home.root)
     for subject in chosen:
-        for line in own_trainings(subject, root, home()):
+        for line in own_trainings(subject, root, released.of(subject, root), home.store):
             print(f"{subject.subject}: {line}")
 
 
@@ -149,7 +151,7 @@ def audit(
     """
     from memory_assets.dagster.subjects import choose, survey
 
-    root, names = project_root(), subjects or []
+    root, home, names = project_root(), find_home(), subjects or []
     project = survey(root)
     # One whose file cannot be read is not audited either; where others are asked for, it is named.
     unread = [NotDone(one.folder, "", one.text) for one in project.unread]
@@ -157,13 +159,13 @@ def audit(
         say_not_done(unread)
     chosen = choose(project, names)
     if plan:
-        _plan(chosen, root)
+        _plan(chosen, root, home)
         return
     with _progress() as progress:
         progress("loading the lineage graph")
         from memory_assets.dagster.auditing import run_audits
 
-        done = run_audits(chosen, root, version, progress)
+        done = run_audits(chosen, root, home, version, progress)
     rows: list[list[object]] = [
         [a.subject, a.version, a.bundle.audit.verdict, a.how, _headline(a.bundle)]
         for a in (*done.audits, *done.options)
@@ -214,7 +216,7 @@ def gate(
 
     root = project_root()
     project = survey(root)
-    decision = decide(choose(project, [subject])[0], root, version)
+    decision = decide(choose(project, [subject])[0], root, find_home(), version)
     _say_left_out(project)
     if output is Format.json:
         print(json.dumps(decision.as_dict(), ensure_ascii=False, indent=2))
@@ -265,16 +267,16 @@ def report(
     """Say where the report of a version is, and whether it still is what was written."""
     from memory_assets.dagster.releases import audit_of, newest_release
 
-    newest = version is None
-    version = version or newest_release(project_root(), subject)
-    if newest and audit_of(subject, version) is None:
+    home, newest = find_home(), version is None
+    version = version or newest_release(project_root(), home, subject)
+    if newest and audit_of(home, subject, version) is None:
         raise InputError(
             f"report {subject} {version}: the newest version, never audited; "
             f"run memory-assets audit {subject}"
         )
-    folder = home() / "reports" / subject / version
+    folder = home.reports / subject / version
     page = folder / f"{lang.value}.html"
-    within = folder.parent.parent == home() / "reports" and ".." not in (subject, version)
+    within = folder.parent.parent == home.reports and ".." not in (subject, version)
     if not within or not page.is_file():
         raise InputError(
             f"report {subject} {version}: none at {page}; run "
@@ -296,7 +298,7 @@ def doctor() -> None:
     """Check this machine and project, and say what to do about what is missing."""
     from memory_assets.dagster.doctor import examine
 
-    findings = examine(project_root())
+    findings = examine(project_root(), find_home())
     rows: list[list[object]] = [[f.state, f.subject, f.detail] for f in findings]
     print_table("Doctor", ["state", "what", "detail"], rows)
     if any(f.state == "bad" for f in findings):
@@ -312,15 +314,14 @@ def ui(
     from memory_assets.dagster import pages
     from memory_assets.dagster.guard import served_names
     from memory_assets.dagster.instance import open_instance, run_services
-    from memory_assets.history.store import History
 
-    root = project_root()
+    root, home = project_root(), find_home()
     served_names()  # an error in them is one line here, and not a server that ended by itself
-    open_instance().dispose()
-    History(home()).upgrade()
-    os.environ.setdefault("MEMORY_ASSETS_HOME", str(home()))
+    open_instance(home).dispose()
+    home.history.upgrade()
+    os.environ.setdefault(SETTING, str(home.root))
     os.chdir(root)
-    with pages.pages(home(), port + 1) as address:
+    with pages.pages(home.root, port + 1) as address:
         if address is not None:
             os.environ.setdefault(pages.ADDRESS, address)
         out().print(f"Dagster on http://127.0.0.1:{port} - stop it with Ctrl-C")

@@ -11,7 +11,7 @@ import typer
 
 from memory_assets.cli.common import project_root
 from memory_assets.errors import InputError
-from memory_assets.store.artifacts import ArtifactStore, home
+from memory_assets.workflows.home import find_home
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
@@ -25,11 +25,11 @@ def purge(
     from memory_assets.dagster.subjects import read_subjects
     from memory_assets.workflows.purge import belongings
 
-    subjects = read_subjects(project_root())
+    subjects, home = read_subjects(project_root()), find_home()
     # The name becomes paths: anything else than a subject's name is unknown.
-    found = belongings(home(), subject) if _NAME.fullmatch(subject) else None
+    found = belongings(home, subject) if _NAME.fullmatch(subject) else None
     if found is None or not (found.known or subject in subjects):
-        names = [*subjects, *ArtifactStore(home()).owners()]
+        names = [*subjects, *home.store.owners()]
         near = difflib.get_close_matches(subject, names, n=1)
         hint = f"did you mean {near[0]!r}" if near else f"known are: {', '.join(names) or 'none'}"
         raise InputError(f"subject {subject!r}: nothing is known of it; {hint}")
@@ -41,7 +41,7 @@ def purge(
             f"lineage and {found.record_scores:,} scores of records go, and cannot come back."
         )
         typer.confirm(f"Forget {subject}?", abort=True)
-    done = forget(subject, subjects)
+    done = forget(subject, subjects, home)
     went = done.home
     print(
         f"deleted: {len(went.artifacts)} artifacts and {len(went.folders)} folders of reports and "

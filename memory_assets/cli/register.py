@@ -20,6 +20,7 @@ from memory_assets.models.strays import is_stray_name
 from memory_assets.records.formats import TABLES, WEIGHTS, either, is_one_of
 from memory_assets.store.confined import files_in, version_name
 from memory_assets.store.disk import replacing, tidy
+from memory_assets.workflows.home import Home, find_home
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 _FILES = WEIGHTS + TABLES
@@ -93,7 +94,7 @@ def copy_in(source: Path, folder: Path, version: str) -> Path:
     return target
 
 
-def _report(subject: AuditedSubject, root: Path) -> tuple[str, ...]:
+def _report(subject: AuditedSubject, root: Path, home: Home) -> tuple[str, ...]:
     """Tell the Dagster instance at once; returns the versions that are new to it."""
     from memory_assets.dagster.components.subject_graph import SubjectGraph
     from memory_assets.dagster.instance import open_instance
@@ -101,9 +102,9 @@ def _report(subject: AuditedSubject, root: Path) -> tuple[str, ...]:
     from memory_assets.dagster.sensors.versions import report_versions
 
     graph = SubjectGraph(subject, root)
-    with open_instance() as instance:
-        found = report_versions(subject, root, graph.versions, instance)
-        report_neighbours(graph, instance, list(found.known), found.changed)
+    with open_instance(home) as instance:
+        found = report_versions(subject, root, home, graph.versions, instance)
+        report_neighbours(graph, instance, home, list(found.known), found.changed)
         return found.changed
 
 
@@ -116,7 +117,7 @@ def register(
     audit: Annotated[bool, typer.Option("--audit", help="Audit it now.")] = False,
 ) -> None:
     """Hand over a new version, for CI pipelines; a running daemon audits it by itself."""
-    root = project_root()
+    root, home = project_root(), find_home()
     found = find_subject(root, subject)
     if isinstance(found.checkpoints, Registry):
         raise InputError(f"{subject}: its versions come from a registry; register it there")
@@ -124,12 +125,12 @@ def register(
     if file.is_dir():
         found.weights(file)  # a folder without any would wait among the versions for ever
     target = copy_in(file, root / found.checkpoints, name)
-    state = "new" if name in _report(found, root) else "known, with the same bytes"
+    state = "new" if name in _report(found, root, home) else "known, with the same bytes"
     say(f"{subject} {name}: {target}, {state}")
     if audit:
         from memory_assets.dagster.auditing import run_audits
 
-        done = run_audits([found], root, name, lambda _: None)
+        done = run_audits([found], root, home, name, lambda _: None)
         for one in done.audits:
             say(f"{subject} {name}: {one.bundle.audit.verdict}: {one.bundle.audit.reason}")
         # A strange file beside it is no fault of this version, unless nothing came of it.

@@ -28,12 +28,12 @@ from memory_assets.dagster.sensors.versions import Observation, report_versions
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.questions import ask
-from memory_assets.history.store import History
 from memory_assets.models.registry import version_of_alias
-from memory_assets.store.artifacts import ArtifactStore, home
 from memory_assets.store.disk import sweep
+from memory_assets.workflows.home import Home
 from memory_assets.workflows.language import read_notices
 from memory_assets.workflows.mitigations import option_version
+from memory_assets.workflows.released import Released
 
 MONEY_ASSETS = ("risk", "audit_plan", "roi_report")
 T = TypeVar("T")
@@ -94,15 +94,17 @@ def _audited(
     return Audited(subject.subject, version, bundle, bool(facts["reused"]), tuple(notices))
 
 
-def _changes_history(root: Path, audits: Sequence[Audited]) -> bool:
+def _changes_history(home: Home, audits: Sequence[Audited]) -> bool:
     """Whether the history says otherwise: it lacks an audit, or another one is in force there."""
-    if not audits or not History(root).published.is_file():
+    if not audits or not home.has_history:
         return bool(audits)
-    in_force = set(ask(root, "select audit_id from audits_in_force")["audit_id"].to_pylist())
+    in_force = set(ask(home.root, "select audit_id from audits_in_force")["audit_id"].to_pylist())
     return any(audited.bundle.audit.audit_id not in in_force for audited in audits)
 
 
-def _versions(subject: AuditedSubject, seen: list[str], wanted: str | None) -> list[str]:
+def _versions(
+    subject: AuditedSubject, seen: list[str], wanted: str | None, home: Home
+) -> list[str]:
     if not seen:
         raise InputError(
             f"{subject.checkpoints}: no checkpoints of {subject.subject}; put one file or folder "
@@ -110,7 +112,7 @@ def _versions(subject: AuditedSubject, seen: list[str], wanted: str | None) -> l
         )
     if wanted is None:
         return seen
-    wanted = version_of_alias(subject.checkpoints, wanted)
+    wanted = version_of_alias(subject.checkpoints, wanted, home.root)
     if wanted not in seen:
         raise InputError(
             f"version {wanted!r}: not in {subject.checkpoints}; found {', '.join(seen)}"
@@ -136,7 +138,9 @@ class _Tally:
 
     def record(self, runner: Runner) -> None:
         """Bring the history up to date; where that fails, the audits are there all the same."""
-        self.added += attempt(self.not_done, "portfolio", "history", runner.record) or 0
+        self.added += (
+            attempt(self.not_done, runner.home.root, "portfolio", "history", runner.record) or 0
+        )
 
     def done(self) -> AuditRun:
         return AuditRun(
@@ -167,7 +171,7 @@ class _OfSubject:
         return SubjectGraph(self.subject, self.runner.root)
 
     def _attempt(self, about: str, work: Callable[[], T]) -> T | None:
-        return attempt(self.tally.not_done, self.name, about, work)
+        return attempt(self.tally.not_done, self.runner.home.root, self.name, about, work)
 
     def run(self, version: str | None) -> None:
         """Bring pool, audits and reports of the subject up to date, of one version or of all."""
@@ -179,7 +183,8 @@ class _OfSubject:
         if seen.wrong and not seen.present:
             self.tally.missed.append((self.name, version or ""))
             return
-        versions = self._attempt("", lambda: _versions(self.subject, list(seen.present), version))
+        home, present = self.runner.home, list(seen.present)
+        versions = self._attempt("", lambda: _versions(self.subject, present, version, home))
         if versions is None:
             self.tally.missed.append((self.name, version or ""))
             return
@@ -193,7 +198,7 @@ class _OfSubject:
         options = self._options(began, blocks is not None) if version is None else []
         self.tally.audits += audited
         self.tally.options += options
-        if _changes_history(home(), (*audited, *options)):
+        if _changes_history(home, (*audited, *options)):
             # What a version costs is held against its siblings, and its report shows them.
             self.tally.record(self.runner)
         self._price([one.version for one in audited], list(seen.known))
@@ -204,12 +209,16 @@ class _OfSubject:
         Raises:
             InputError: a file is not there, a registry does not answer, or there is no such graph.
         """
-        graph, instance = self.graph, self.runner.instance
+        graph, runner = self.graph, self.runner
         if graph.key("leakage") not in self.runner.job.asset_layer.executable_asset_keys:
             load_alone(self.runner.root, self.name)
             raise StepFailed("its assets are missing in the lineage graph")
-        report_sources(graph, instance)
-        return report_versions(self.subject, self.runner.root, graph.versions, instance)
+        report_sources(graph, runner.instance)
+        found = report_versions(
+            self.subject, runner.root, runner.home, graph.versions, runner.instance
+        )
+        runner.released.see(self.subject, runner.root, found.versions)
+        return found
 
     def _version(self, version: str) -> Audited | None:
         keys = [self.graph.key(asset) for asset in kind_of(self.subject).version]
@@ -253,7 +262,9 @@ class _OfSubject:
         # Said before the prices that read them: a daemon then has nothing left to do.
         self._attempt(
             "prices",
-            lambda: report_neighbours(self.graph, self.runner.instance, released, versions),
+            lambda: report_neighbours(
+                self.graph, self.runner.instance, self.runner.home, released, versions
+            ),
         )
         keys = [self.graph.key(asset) for asset in MONEY_ASSETS]
         for version in versions:
@@ -265,7 +276,11 @@ class _OfSubject:
 
 
 def run_audits(
-    subjects: list[AuditedSubject], root: Path, version: str | None, progress: Progress
+    subjects: list[AuditedSubject],
+    root: Path,
+    home: Home,
+    version: str | None,
+    progress: Progress,
 ) -> AuditRun:
     """Bring these subjects' pools, audits, reports and the history up to date.
 
@@ -276,24 +291,21 @@ def run_audits(
     Raises:
         InputError: the history or the instance cannot be opened, or a setting is wrong.
     """
-    store = ArtifactStore(home())
-    sweep(store.root)
-    History(store.root).upgrade()
-    sweep_runs(store.root / "references")
+    sweep(home.root)
+    home.history.upgrade()
+    sweep_runs(home.references)
     executor_name()  # a setting that is wrong is so for every run
-    with open_instance() as instance:
-        end_abandoned_runs(instance)
-        definitions = build_definitions(root)
-        runner = Runner(
-            definitions.resolve_implicit_global_asset_job_def(), root, instance, progress
-        )
+    with open_instance(home) as instance:
+        end_abandoned_runs(instance, home.root)
+        job = build_definitions(root).resolve_implicit_global_asset_job_def()
+        runner = Runner(job, root, home, instance, progress, Released(home.root))
         tally = _Tally()
         for subject in subjects:
-            lock = store.lock(f"audit-{subject.subject}")
+            lock = home.store.lock(f"audit-{subject.subject}")
             progress(f"{subject.subject}: waiting for another audit" if lock.is_locked else "")
             with lock:
                 _OfSubject(runner, subject, tally).run(version)
         # Where nothing could be audited there is nothing to tell, and no history to begin.
-        if tally.audits or tally.options or History(store.root).published.is_file():
+        if tally.audits or tally.options or home.has_history:
             tally.record(runner)
     return tally.done()

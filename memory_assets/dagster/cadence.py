@@ -11,7 +11,7 @@ from memory_assets.dagster.components.subject_graph import SubjectGraph
 from memory_assets.dagster.kinds import kind_of
 from memory_assets.errors import InputError
 from memory_assets.history.questions import ask
-from memory_assets.store.artifacts import home
+from memory_assets.workflows.home import Home
 
 EVERY_DAY = "0 5 * * *"
 
@@ -44,9 +44,11 @@ def cadence_schedule(subject: AuditedSubject, root: Path) -> dg.ScheduleDefiniti
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"Audits {subject.subject} again when its audit is due.",
     )
-    def due(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    def due(
+        context: dg.ScheduleEvaluationContext, home: dg.ResourceParam[Home]
+    ) -> list[dg.RunRequest] | dg.SkipReason:
         try:
-            found = ask(home(), _DUE, {"subject": subject.subject})
+            found = ask(home.root, _DUE, {"subject": subject.subject})
         except InputError as error:
             return dg.SkipReason(str(error))
         versions = found["audited_version"].to_pylist()

@@ -29,6 +29,7 @@ from memory_assets.dagster.executors import executor
 from memory_assets.dagster.portfolio.dashboard import dashboard_asset
 from memory_assets.dagster.portfolio.history import history_asset
 from memory_assets.dagster.references import reference_io_manager
+from memory_assets.dagster.resources import home_resource, released_resource
 from memory_assets.dagster.sensors.abandoned import abandoned_runs
 from memory_assets.dagster.sensors.notices import failures_sensor, notices_sensor
 from memory_assets.dagster.subjects import described, survey
@@ -60,7 +61,11 @@ def with_portfolio(
             failures_sensor(root),
         ],
         schedules=[cadence_schedule(subject, root) for subject in subjects],
-        resources={"io_manager": reference_io_manager},
+        resources={
+            "home": home_resource,
+            "released": released_resource,
+            "io_manager": reference_io_manager,
+        },
         executor=executor(),
     )
     return dg.Definitions.merge(graphs, portfolio)

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -14,11 +15,11 @@ from typing import Literal
 from memory_assets.config.classifier import AuditedSubject
 from memory_assets.dagster.subjects import survey
 from memory_assets.errors import InputError
-from memory_assets.history.files import Files
 from memory_assets.models.checkpoints import list_versions
-from memory_assets.store.artifacts import home
+from memory_assets.models.registry import folder_of
 from memory_assets.store.disk import private_folder
 from memory_assets.validity.sensitivity import Sensitivity
+from memory_assets.workflows.home import Home
 from memory_assets.workflows.sensitivity import own_trainings, planned
 
 PACKAGES = ("dagster", "dagster-webserver", "torch", "transformers", "duckdb", "great-tables")
@@ -56,8 +57,8 @@ def _device() -> Finding:
     return Finding("note", "device", f"CPU, {os.cpu_count()} cores; no CUDA device seen")
 
 
-def _state() -> list[Finding]:
-    folder = home()
+def _state(home: Home) -> list[Finding]:
+    folder = home.root
     try:
         private_folder(folder)
         with tempfile.TemporaryFile(dir=folder):
@@ -67,7 +68,7 @@ def _state() -> list[Finding]:
         return [Finding("bad", "home", detail)]
     free = shutil.disk_usage(folder).free
     disk = f"{free / 1024**3:.1f} GiB free"
-    history = Files(folder).published
+    history = home.history.published
     return [
         Finding("ok", "home", str(folder)),
         Finding("ok" if free > _LITTLE_DISK else "note", "disk", disk),
@@ -77,26 +78,29 @@ def _state() -> list[Finding]:
     ]
 
 
-def _subjects(root: Path) -> list[Finding]:
+def _subjects(root: Path, home: Home) -> list[Finding]:
     project = survey(root)
     found = [Finding("bad", f"subject in {one.folder}", one.text) for one in project.unread]
     for name, subject in project.subjects.items():
         try:
-            versions = list_versions(root / subject.checkpoints, strict=True)
+            folder = folder_of(subject.checkpoints, root, home.root)
+            versions = list_versions(folder, strict=True)
         except InputError as error:
             found.append(Finding("bad", f"subject {name}", str(error)))
             continue
         detail = f"versions {', '.join(versions)}" if versions else f"none in {subject.checkpoints}"
         found.append(Finding("ok" if versions else "note", f"subject {name}", detail))
-        found += _shows(name, subject, root)
+        found += _shows(name, subject, root, versions, home)
     return found or [Finding("note", "subjects", "none in dagster_project/defs")]
 
 
-def _shows(name: str, subject: AuditedSubject, root: Path) -> list[Finding]:
+def _shows(
+    name: str, subject: AuditedSubject, root: Path, versions: Mapping[str, Path], home: Home
+) -> list[Finding]:
     """What an audit of the records at hand could see, and whether its gate could be passed."""
     try:
         rows = planned(subject, root)
-        own = own_trainings(subject, root, home())
+        own = own_trainings(subject, root, versions, home.store)
     except InputError as error:
         return [Finding("bad", f"subject {name}", str(error))]
     return [
@@ -126,7 +130,7 @@ def told_of(row: Sensitivity) -> str:
     return f"{line}; can hardly pass: no leak reaches {row.passable:.3g}; add records or raise it"
 
 
-def examine(root: Path) -> list[Finding]:
+def examine(root: Path, home: Home) -> list[Finding]:
     """Everything that an audit needs, in the order in which it needs it."""
     python = Finding("ok", "python", sys.version.split()[0])
-    return [python, *_packages(), _device(), *_state(), *_subjects(root)]
+    return [python, *_packages(), _device(), *_state(home), *_subjects(root, home)]

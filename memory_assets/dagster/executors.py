@@ -22,6 +22,7 @@ from dagster._core.definitions.reconstruct import ReconstructableJob, Reconstruc
 from memory_assets.config.yaml_files import parse_yaml
 from memory_assets.dagster.workers import executed_here
 from memory_assets.errors import InputError
+from memory_assets.workflows.home import find_home
 
 if TYPE_CHECKING:
     from dagster._core.events import DagsterEvent
@@ -113,7 +114,7 @@ class _Recording(dg.Executor):
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[DagsterEvent]:
         instance, run_id = plan_context.instance, plan_context.dagster_run.run_id
-        if tag := executed_here(instance, run_id):
+        if tag := executed_here(instance, run_id, find_home().root):
             instance.add_run_tags(run_id, tag)
         yield from self._inner.execute(plan_context, execution_plan)
 

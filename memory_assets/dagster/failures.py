@@ -7,13 +7,13 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 from memory_assets.errors import InputError, place_of
-from memory_assets.store.artifacts import home
 from memory_assets.store.disk import explain
 
 DEBUG = "MEMORY_ASSETS_DEBUG"
@@ -31,13 +31,13 @@ class StepFailed(Exception):  # noqa: N818 - it says what happened
     """A step of the graph broke: a fault of this program or machine, not of the input."""
 
 
-def said_of(error: Exception | SystemExit) -> tuple[str, int]:
+def said_of(error: Exception | SystemExit, home: Path) -> tuple[str, int]:
     """What is told of an error in one line, and the exit code that it means."""
     if isinstance(error, InputError):
         return str(error), REFUSED
     if isinstance(error, StepFailed):
         return str(error), BROKEN
-    if (explained := explain(error, home())) is not None:
+    if (explained := explain(error, home)) is not None:
         return str(explained), REFUSED
     told = (
         f"a fault of this program or machine: {place_of(error)}; "
@@ -65,7 +65,9 @@ class NotDone:
         return f"{who}: {self.text}"
 
 
-def attempt(not_done: list[NotDone], subject: str, about: str, work: Callable[[], T]) -> T | None:
+def attempt(
+    not_done: list[NotDone], home: Path, subject: str, about: str, work: Callable[[], T]
+) -> T | None:
     """What the work returns; where it fails, None, and `not_done` has one entry more.
 
     An interrupt is no failure of the work, and goes through. Code of an owner that ends the program
@@ -76,7 +78,7 @@ def attempt(not_done: list[NotDone], subject: str, about: str, work: Callable[[]
     except (Exception, SystemExit) as error:
         if os.environ.get(DEBUG):
             traceback.print_exc()
-        not_done.append(NotDone(subject, about, *said_of(error)))
+        not_done.append(NotDone(subject, about, *said_of(error, home)))
         return None
 
 

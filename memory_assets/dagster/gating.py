@@ -12,7 +12,7 @@ from memory_assets.config.classifier import AuditedSubject
 from memory_assets.dagster.releases import Release, release_now
 from memory_assets.errors import InputError
 from memory_assets.history.questions import ask
-from memory_assets.store.artifacts import home
+from memory_assets.workflows.home import Home
 from memory_assets.workflows.now import Basis, basis_now
 
 NOT_AUDITED = "not audited"
@@ -68,7 +68,7 @@ class GateDecision:
         return asdict(self)
 
 
-def decide(subject: AuditedSubject, root: Path, version: str | None) -> GateDecision:
+def decide(subject: AuditedSubject, root: Path, home: Home, version: str | None) -> GateDecision:
     """The verdict on a version as it is now, on the newest release where none is named.
 
     The digests of its weights, records, members, shadow models and settings are taken anew; the
@@ -79,10 +79,15 @@ def decide(subject: AuditedSubject, root: Path, version: str | None) -> GateDeci
         InputError: unknown version, something that cannot be read, or a registry that does not
             answer.
     """
+    with home.asked_together():
+        return _decide(subject, root, home, version)
+
+
+def _decide(subject: AuditedSubject, root: Path, home: Home, version: str | None) -> GateDecision:
     name = subject.subject
-    ask(home(), "select 1")  # without a history there is one thing to do, whatever was released
-    release = release_now(subject, root, version)
-    audits = ask(home(), _AUDITS, {"subject": name, "version": release.version}).to_pylist()
+    ask(home.root, "select 1")  # without a history there is one thing to do, whatever was released
+    release = release_now(subject, root, home, version)
+    audits = ask(home.root, _AUDITS, {"subject": name, "version": release.version}).to_pylist()
     if release.path is None and not audits and isinstance(subject.checkpoints, str):
         raise InputError(
             f"version {release.version!r} of {name}: not in {subject.checkpoints} and never "
@@ -90,9 +95,9 @@ def decide(subject: AuditedSubject, root: Path, version: str | None) -> GateDeci
         )
     why = release.missing or (None if audits else "it was never audited")
     if why is None:
-        found = _made_from_now(subject, root, release, audits)
+        found = _made_from_now(subject, root, home, release, audits)
         if not isinstance(found, str):
-            return _of_audit(name, release.version, found)
+            return _of_audit(home, release.version, found)
         why = found
     run = shlex.join(["memory-assets", "audit", name])
     newest = "" if version else ", the newest version"
@@ -101,7 +106,11 @@ def decide(subject: AuditedSubject, root: Path, version: str | None) -> GateDeci
 
 
 def _made_from_now(
-    subject: AuditedSubject, root: Path, release: Release, audits: Sequence[dict[str, Any]]
+    subject: AuditedSubject,
+    root: Path,
+    home: Home,
+    release: Release,
+    audits: Sequence[dict[str, Any]],
 ) -> dict[str, Any] | str:
     """The audit that was made from what is there now; else in words why there is none.
 
@@ -118,11 +127,12 @@ def _made_from_now(
     audits = [audit for audit in audits if audit["model_digest"] == weights] or [audits[0]]
     if audits[0]["model_digest"] != weights:
         return f"{release.path.name} changed since its audit"
+    there = {release.version: release.path}
     now: dict[str, Basis] = {}
     for audit in audits:
         device = _device(audit)
         if device not in now:
-            now[device] = basis_now(subject, root, release.version, home(), device)
+            now[device] = basis_now(subject, root, there, release.version, home.store, device)
         if not _changed(audit, now[device]):
             return audit
     return f"{_changed(audits[0], now[_device(audits[0])])[0]} changed since its audit"
@@ -138,16 +148,16 @@ def _changed(audit: dict[str, Any], now: Basis) -> list[str]:
     return [said for name, said in _DIGESTS.items() if audit[name] != getattr(now, name)]
 
 
-def _of_audit(name: str, version: str, audit: dict[str, Any]) -> GateDecision:
+def _of_audit(home: Home, version: str, audit: dict[str, Any]) -> GateDecision:
     asked = {"audit_id": audit["audit_id"]}
-    told = ask(home(), _REASON, asked).to_pylist()
+    told = ask(home.root, _REASON, asked).to_pylist()
     return GateDecision(
-        subject=name,
+        subject=audit["subject"],
         version=version,
         audit_id=audit["audit_id"],
         verdict=audit["verdict"],
         reason=told[0]["reason"] if told else "",
-        gates=tuple(ask(home(), _GATES, asked).to_pylist()),
-        regressions=tuple(ask(home(), _WORSE, asked).to_pylist()),
+        gates=tuple(ask(home.root, _GATES, asked).to_pylist()),
+        regressions=tuple(ask(home.root, _WORSE, asked).to_pylist()),
         digests={name: audit[name] for name in _DIGESTS if name != "audit_id"},
     )

@@ -11,8 +11,8 @@ from pathlib import Path
 import dagster as dg
 
 from memory_assets.dagster import workers
-from memory_assets.store.artifacts import ArtifactStore, home
 from memory_assets.store.disk import private_folder, write_private
+from memory_assets.workflows.home import Home
 
 _UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
@@ -45,22 +45,21 @@ retention:
 """
 
 
-def keep_private() -> None:
+def keep_private(home: Path) -> None:
     """Nobody but its owner enters the home, and reads what this process and its children write.
 
     Dagster makes its databases and logs with the modes that the umask leaves.
     """
     os.umask(0o077)
-    folder = home()
-    if folder.is_dir() and folder.stat().st_uid == os.getuid() and folder.stat().st_mode & 0o077:
-        folder.chmod(0o700)
+    if home.is_dir() and home.stat().st_uid == os.getuid() and home.stat().st_mode & 0o077:
+        home.chmod(0o700)
 
 
-def prepare_dagster_home() -> Path:
+def prepare_dagster_home(home: Path) -> Path:
     """Point `DAGSTER_HOME` at `<home>/dagster`, unless the user chose another, and seed it."""
     chosen = os.environ.get("DAGSTER_HOME")
-    folder = Path(chosen) if chosen else home() / "dagster"
-    keep_private()
+    folder = Path(chosen) if chosen else home / "dagster"
+    keep_private(home)
     settings = private_folder(folder) / "dagster.yaml"
     if not settings.exists():
         write_private(settings, _DAGSTER_YAML)
@@ -68,14 +67,14 @@ def prepare_dagster_home() -> Path:
     return folder
 
 
-def open_instance() -> dg.DagsterInstance:
+def open_instance(home: Home) -> dg.DagsterInstance:
     """The Dagster instance of this home.
 
     Its databases are made by whoever opens it first, alone: two at once would each note the schema,
     and Dagster refuses a database with two notes for ever.
     """
-    prepare_dagster_home()
-    with ArtifactStore(home()).lock("dagster"):
+    prepare_dagster_home(home.root)
+    with home.store.lock("dagster"):
         return dg.DagsterInstance.get()
 
 
@@ -110,7 +109,7 @@ def subjects_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[str]:
     return {key.path[0] for key in keys}
 
 
-def end_abandoned_runs(instance: dg.DagsterInstance) -> int:
+def end_abandoned_runs(instance: dg.DagsterInstance, home: Path) -> int:
     """Mark runs of this project as failed whose process is known to be dead; returns how many.
 
     Left as they are they would look as if they were still in progress, and automation would
@@ -119,7 +118,7 @@ def end_abandoned_runs(instance: dg.DagsterInstance) -> int:
     and on this machine is left alone, and so is one of which that cannot be told.
     """
     # Before the runs are asked for: who is dead by now begins no run that the answer lacks.
-    dead = workers.dead(instance)
+    dead = workers.dead(instance, home)
     ended = 0
     for seen in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)) if dead else ():
         run = instance.get_run_by_id(seen.run_id)

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from memory_assets.errors import InputError
-from memory_assets.store.artifacts import home
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -40,9 +39,9 @@ def _address() -> str:
     return os.environ.get(ADDRESS, _DEFAULT).rstrip("/")
 
 
-def report_url(page: Path) -> str:
-    """The address of a page under `<home>/reports`."""
-    return f"{_address()}/reports/{quote(page.relative_to(home() / 'reports').as_posix())}"
+def report_url(page: Path, reports: Path) -> str:
+    """The address of a page under the folder of all reports."""
+    return f"{_address()}/reports/{quote(page.relative_to(reports).as_posix())}"
 
 
 def question_url(name: str, **parameters: str) -> str:

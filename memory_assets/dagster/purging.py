@@ -13,9 +13,9 @@ from filelock import Timeout
 from memory_assets.config.classifier import AuditedSubject
 from memory_assets.dagster.instance import end_abandoned_runs, prepare_dagster_home, subjects_of
 from memory_assets.errors import InputError
-from memory_assets.models.registry import Registry
-from memory_assets.store.artifacts import ArtifactStore, home
+from memory_assets.models.registry import Registry, mirrors
 from memory_assets.store.disk import remove, sweep
+from memory_assets.workflows.home import Home
 from memory_assets.workflows.purge import Belongings, purge_home
 
 _DONE = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
@@ -77,36 +77,35 @@ def _forget(instance: dg.DagsterInstance, subject: str, runs: list[str]) -> None
         instance.delete_run(run_id)
 
 
-def _mirrors(subject: str, subjects: dict[str, AuditedSubject]) -> list[Path]:
+def _mirrors(subject: str, subjects: dict[str, AuditedSubject], home: Path) -> list[Path]:
     """The folders that versions were fetched into from a registry and that no other subject reads.
 
     The subject's own among them, and those that its YAML named before it was edited.
     """
     read = {
-        Path(other.checkpoints).name
+        other.checkpoints.mirrored_under(home)
         for name, other in subjects.items()
         if name != subject and isinstance(other.checkpoints, Registry)
     }
-    folder = home() / "registry"
-    return [p for p in folder.iterdir() if p.name not in read] if folder.is_dir() else []
+    folder = mirrors(home)
+    return [path for path in folder.iterdir() if path not in read] if folder.is_dir() else []
 
 
-def purge(subject: str, subjects: dict[str, AuditedSubject]) -> Purged:
+def purge(subject: str, subjects: dict[str, AuditedSubject], home: Home) -> Purged:
     """Forget a subject in the home and in its lineage; `subjects` are those of the project.
 
     Raises:
         InputError: an audit of it is running, or the history cannot be read or written.
     """
-    root = home()
-    dagster_home = prepare_dagster_home()
-    lock = ArtifactStore(root).lock(f"audit-{subject}")
+    dagster_home = prepare_dagster_home(home.root)
+    lock = home.store.lock(f"audit-{subject}")
     try:
         with lock.acquire(timeout=0), dg.DagsterInstance.get() as instance:
-            end_abandoned_runs(instance)
+            end_abandoned_runs(instance, home.root)
             runs, mixed = _runs_of(instance, subject)
-            sweep(root)
-            found = purge_home(root, subject)
-            for mirror in _mirrors(subject, subjects):
+            sweep(home.root)
+            found = purge_home(home, subject)
+            for mirror in _mirrors(subject, subjects, home.root):
                 remove(mirror)
             _forget(instance, subject, runs)
             _compact(dagster_home, runs)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import dagster as dg
 
 from memory_assets.errors import InputError
-from memory_assets.store.artifacts import Artifact, home
+from memory_assets.store.artifacts import Artifact
 from memory_assets.store.disk import explaining_disk, write_private
 from memory_assets.store.integrity import damage
 
@@ -101,9 +101,9 @@ class ReferenceIOManager(dg.IOManager):
         return reference
 
 
-@dg.io_manager
-def reference_io_manager() -> ReferenceIOManager:
-    return ReferenceIOManager(home() / "references")
+@dg.io_manager(required_resource_keys={"home"})
+def reference_io_manager(context: dg.InitResourceContext) -> ReferenceIOManager:
+    return ReferenceIOManager(context.resources.home.references)
 
 
 def sweep_runs(root: Path) -> None:

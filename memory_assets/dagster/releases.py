@@ -12,9 +12,9 @@ from memory_assets.errors import InputError
 from memory_assets.history.questions import ask
 from memory_assets.models.checkpoints import Listing, list_versions, look_for_versions
 from memory_assets.models.mlflow_models import ask_registry, looked_at, named_version, why_unread
-from memory_assets.models.registry import Registry, mirror
+from memory_assets.models.registry import Registry, folder_of, mirror
 from memory_assets.models.release_order import release_key
-from memory_assets.store.artifacts import home
+from memory_assets.workflows.home import Home
 
 _LATEST = "select model_version from latest where subject = $subject"
 # An option is a recipe that was tried, and no release: the view has none.
@@ -30,7 +30,7 @@ class Release:
     missing: str = ""
 
 
-def release_now(subject: AuditedSubject, root: Path, version: str | None) -> Release:
+def release_now(subject: AuditedSubject, root: Path, home: Home, version: str | None) -> Release:
     """The release of that name, or the newest one, as its owner's folder or registry has it now.
 
     A registry is asked itself, and not its mirror: what it calls newest, or what an alias names
@@ -40,18 +40,18 @@ def release_now(subject: AuditedSubject, root: Path, version: str | None) -> Rel
         InputError: the registry does not answer or knows no such version; nothing was released.
     """
     where = subject.checkpoints
-    folder = root / where
+    folder = folder_of(where, root, home.root)
     if isinstance(where, Registry) and where.mlflow is not None:
         known = ask_registry(where.mlflow)
         version = named_version(where.mlflow, known, version)
         if why := why_unread(folder, known, version):
             return Release(version, None, f"{where} has it, and {why}")
     elif isinstance(where, Registry):
-        mirror(where)
+        mirror(where, home.root)
     listing = look_for_versions(folder)
     there = listing.versions
     if version is None:
-        version = list(there)[-1] if there else _last_known(subject.subject)
+        version = list(there)[-1] if there else _last_known(subject.subject, home)
         if why := _why_not_newest(subject, root, listing):
             return Release(version, None, why)
     if why := listing.doubtful.get(version):
@@ -99,17 +99,18 @@ def _beginning(name: str) -> tuple[int, str]:
     return rank, word
 
 
-def released(subject: AuditedSubject, root: Path) -> list[str]:
+def released(subject: AuditedSubject, root: Path, home: Path) -> list[str]:
     """The versions of a subject, oldest first, from what lies here: of a registry's mirror also
     those that could not be read, which are releases without an audit."""
     where = subject.checkpoints
-    found = set(list_versions(root / where))
+    folder = folder_of(where, root, home)
+    found = set(list_versions(folder))
     if isinstance(where, Registry) and where.mlflow is not None:
-        found.update(looked_at(root / where))
+        found.update(looked_at(folder))
     return sorted(found, key=release_key)
 
 
-def newest_release(root: Path, name: str) -> str:
+def newest_release(root: Path, home: Home, name: str) -> str:
     """The newest version of a subject: the last of its checkpoints, audited or not.
 
     Where there are no checkpoints now, or no such subject, the newest one that the history knows.
@@ -123,34 +124,36 @@ def newest_release(root: Path, name: str) -> str:
     subject = project.subjects.get(name)
     if subject is None:
         refuse_unread(project, name)
-    return release_now(subject, root, None).version if subject else _last_known(name)
+    if subject is None:
+        return _last_known(name, home)
+    return release_now(subject, root, home, None).version
 
 
-def _last_known(name: str) -> str:
-    known = ask(home(), _LATEST, {"subject": name})["model_version"].to_pylist()
+def _last_known(name: str, home: Home) -> str:
+    known = ask(home.root, _LATEST, {"subject": name})["model_version"].to_pylist()
     if not known:
         raise InputError(f"subject {name!r}: never audited; run memory-assets audit {name}")
     return known[0]
 
 
-def audit_of(name: str, version: str) -> str | None:
+def audit_of(home: Home, name: str, version: str) -> str | None:
     """The id of the audit in force of a release; None where it was never audited.
 
     Raises:
         InputError: there is no history.
     """
-    found = ask(home(), _AUDIT, {"subject": name, "version": version})["audit_id"].to_pylist()
+    found = ask(home.root, _AUDIT, {"subject": name, "version": version})["audit_id"].to_pylist()
     return found[0] if found else None
 
 
-def audited_release(root: Path, name: str, version: str | None) -> tuple[str, str]:
+def audited_release(root: Path, home: Home, name: str, version: str | None) -> tuple[str, str]:
     """A release and the id of its audit in force: the given version, else the newest release.
 
     Raises:
         InputError: it was never audited, or is no release.
     """
-    chosen = version or newest_release(root, name)
-    audit_id = audit_of(name, chosen)
+    chosen = version or newest_release(root, home, name)
+    audit_id = audit_of(home, name, chosen)
     if audit_id is None:
         newest = "" if version else " (the newest version)"
         raise InputError(

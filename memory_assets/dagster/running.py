@@ -18,9 +18,12 @@ from memory_assets.dagster.failures import StepFailed, root_cause, told_of
 from memory_assets.dagster.kinds import kind_of
 from memory_assets.dagster.portfolio.dashboard import KEY as DASHBOARD
 from memory_assets.dagster.references import refers_to
+from memory_assets.dagster.resources import going_by
 from memory_assets.dagster.sensors.watching import DATA_VERSION
 from memory_assets.dagster.workers import executed_here
 from memory_assets.errors import InputError
+from memory_assets.workflows.home import Home
+from memory_assets.workflows.released import Released
 
 _INTERRUPTS = (KeyboardInterrupt.__name__, dg.DagsterExecutionInterruptedError.__name__)
 _ENDS = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED)
@@ -36,12 +39,18 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Runner:
-    """The graph of a project, run by this process; `progress` is told what is being done."""
+    """The graph of a project, run by this process on a home.
+
+    `progress` is told what is being done. `released` is what its runs go by: all that this process
+    runs itself are one run to the user.
+    """
 
     job: dg.JobDefinition
     root: Path
+    home: Home
     instance: dg.DagsterInstance
     progress: Progress
+    released: Released
 
     def run(self, label: str, keys: list[dg.AssetKey], version: str | None = None) -> Result:
         """Materialize these assets now, as a run that the UI shows like any other.
@@ -65,15 +74,16 @@ class Runner:
                 self.progress(f"{label}: {event.step_key}")
 
         self.instance.add_event_listener(run_id, watch)
-        result = self.job.execute_in_process(
-            instance=self.instance,
-            run_config=_QUIET,
-            asset_selection=keys,
-            partition_key=version,
-            run_id=run_id,
-            tags=_BY_HAND | executed_here(self.instance, run_id),
-            raise_on_error=False,
-        )
+        with going_by(self.released):
+            result = self.job.execute_in_process(
+                instance=self.instance,
+                run_config=_QUIET,
+                asset_selection=keys,
+                partition_key=version,
+                run_id=run_id,
+                tags=_BY_HAND | executed_here(self.instance, run_id, self.home.root),
+                raise_on_error=False,
+            )
         _raise_for_failures(result)
         return result
 
@@ -100,11 +110,11 @@ class Runner:
         """
         kind = kind_of(subject)
         keys = {name: graph.key(name) for name in kind.pool}
-        standing = kind.standing(subject, self.root, graph.store)
+        standing = kind.standing(subject, self.root, graph.store(self.home))
         if standing is not None:
             known = self.instance.get_latest_materialization_events(list(keys.values()))
             shown = {name: _data_version(known.get(key)) for name, key in keys.items()}
-            references = graph.store.root / "references"
+            references = self.home.references
             if shown == standing.keys and all(
                 refers_to(references, keys[name], key) for name, key in standing.keys.items()
             ):

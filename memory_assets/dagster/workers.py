@@ -19,7 +19,6 @@ from pathlib import Path
 
 import dagster as dg
 
-from memory_assets.store.artifacts import home
 from memory_assets.store.disk import is_alive, private_folder
 
 EXECUTED_BY = "memory-assets/executed-by"
@@ -131,9 +130,9 @@ def _is_dead(process: Process, path: Path) -> bool:
     return _is_local(path.parent)
 
 
-def dead(instance: dg.DagsterInstance) -> dict[str, Path]:
+def dead(instance: dg.DagsterInstance, home: Path) -> dict[str, Path]:
     """The files, by name, of processes of this home and instance that are known to be dead."""
-    files = (home() / _FOLDER).glob("*")
+    files = (home / _FOLDER).glob("*")
     return {
         path.name: path
         for path in files
@@ -174,15 +173,15 @@ def _write(folder: Path, instance: str) -> str:
     return path.name
 
 
-def executed_here(instance: dg.DagsterInstance, run_id: str) -> dict[str, str]:
+def executed_here(instance: dg.DagsterInstance, run_id: str, home: Path) -> dict[str, str]:
     """The tag of a run that this process executes; none where the home takes no file or lock.
 
     A run without it is nobody's, and never ended by `end_abandoned_runs`.
     """
-    key = (os.getpid(), str(home()), instance.root_directory)
+    key = (os.getpid(), str(home), instance.root_directory)
     with suppress(OSError):
         if key not in _mine:
-            _mine[key] = _write(home() / _FOLDER, instance.root_directory)
+            _mine[key] = _write(home / _FOLDER, instance.root_directory)
         return {EXECUTED_BY: f"{_mine[key]}:{run_id}"}
     return {}
 

@@ -23,7 +23,6 @@ from memory_assets.models.tensor_names import kind_of, misfit, undo_wrappers
 from memory_assets.models.torch_files import CONVERT, read_torch
 from memory_assets.records.budget import afford
 from memory_assets.records.formats import PARQUET, SAFETENSORS, TABLES, TORCH, suffixes
-from memory_assets.store.artifacts import home
 from memory_assets.store.confined import inside, version_name
 from memory_assets.store.digest import digest, digest_file
 from memory_assets.store.disk import replacing
@@ -130,8 +129,6 @@ def look_for_versions(folder: Path) -> Listing:
     refused: dict[str, str] = {}
     passed_over: dict[str, str] = {}
     tables: dict[str, Path] = {}
-    # A mirror's links were made by this program, into the cache of the hub.
-    mirrored = folder.absolute().parent == home() / "registry"
     for path in sorted(folder.iterdir()):
         if is_stray_name(path.name):
             continue
@@ -140,8 +137,7 @@ def look_for_versions(folder: Path) -> Listing:
             passed_over[name] = printable(f"{path}: a link that leads nowhere")
             continue
         try:
-            if not mirrored:
-                inside(path, folder)
+            inside(path, folder)
             if (why := why_stray(path)) is not None:
                 passed_over |= {name: printable(f"{path}: {why}")} if why else {}
                 continue
@@ -184,6 +180,12 @@ def list_versions(folder: Path, *, strict: bool = False) -> dict[str, Path]:
     for line in found.doubled + found.passed_over:
         _warn_once(line)
     return found.versions
+
+
+def still_there(versions: Mapping[str, Path], version: str) -> Path | None:
+    """Where a version lies of those that were listed; None where it is none, or gone since."""
+    path = versions.get(version)
+    return path if path is not None and path.exists() else None
 
 
 @lru_cache(maxsize=1024)

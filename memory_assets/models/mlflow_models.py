@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from memory_assets.errors import InputError
 from memory_assets.records.formats import WEIGHTS, suffixes
-from memory_assets.store.artifacts import home
 from memory_assets.store.digest import digest
 from memory_assets.store.disk import remove, temporary_folder, write_private
 
@@ -140,8 +139,8 @@ def aliases_of(folder: Path) -> dict[str, str]:
     return _state(folder).get("aliases", {})
 
 
-def mirror_mlflow(spec: MlflowModel, folder: Path) -> Path:
-    """Bring a file of weights a version into the folder.
+def mirror_mlflow(spec: MlflowModel, folder: Path, home: Path) -> Path:
+    """Bring a file of weights a version into the folder; what is being fetched waits in the home.
 
     A version of a registry never changes, so each is fetched once; one that is deleted there is
     deleted here, and so is one whose number was given to another model. Where the artifact of a
@@ -168,20 +167,20 @@ def mirror_mlflow(spec: MlflowModel, folder: Path) -> Path:
         if version in taken and not missing:
             continue
         taken.pop(version, None)
-        if (wrong := _fetch(spec, version, folder)) is not None:
+        if (wrong := _fetch(spec, version, folder, home)) is not None:
             taken[version] = _Taken(known.versions[version], wrong)
         _write(folder, known.aliases, taken)
     _write(folder, known.aliases, taken)
     return folder
 
 
-def _fetch(spec: MlflowModel, version: str, folder: Path) -> str | None:
+def _fetch(spec: MlflowModel, version: str, folder: Path, home: Path) -> str | None:
     """Fetch the weights of one version: what is wrong with it for good, empty where nothing is;
     None where it could not be fetched now."""
     from mlflow.artifacts import download_artifacts  # pyright: ignore[reportMissingImports]
     from mlflow.exceptions import MlflowException  # pyright: ignore[reportMissingImports]
 
-    with temporary_folder(home()) as temporary:
+    with temporary_folder(home) as temporary:
         try:
             source = _client(spec.uri).get_model_version_download_uri(spec.model, version)
             got = Path(

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from memory_assets.models.hub import is_hub_id, snapshot
 from memory_assets.models.mlflow_models import aliases_of, mirror_mlflow
-from memory_assets.store.artifacts import ArtifactStore, home
+from memory_assets.store.artifacts import ArtifactStore
 from memory_assets.store.confined import files_in
 from memory_assets.store.digest import digest
 from memory_assets.store.disk import private_folder, remove, temporary_folder
@@ -57,7 +57,7 @@ class HubModel(_Spec):
 
 
 class Registry(_Spec):
-    """A model registry in place of a folder; as a path it is the folder of its mirror.
+    """A model registry in place of a folder; its versions are read from a mirror.
 
     Who asks for other versions of a model has another mirror: each holds what its owner asks for
     and nothing else.
@@ -72,13 +72,14 @@ class Registry(_Spec):
             raise ValueError("expected a folder, or one of mlflow and hub")
         return self
 
-    def __fspath__(self) -> str:
+    def mirrored_under(self, home: Path) -> Path:
+        """The folder of its mirror under a home."""
         if self.hub is not None:
             name = digest("hub", self.hub.model_dump())
         else:
             assert self.mlflow is not None
             name = digest("mlflow", self.mlflow.model_dump())
-        return str(home() / "registry" / name[:16])
+        return mirrors(home) / name[:16]
 
     def __str__(self) -> str:
         if self.hub is not None:
@@ -87,7 +88,19 @@ class Registry(_Spec):
         return f"the registry's model {self.mlflow.model}"
 
 
-def mirror(registry: Registry) -> Path:
+def mirrors(home: Path) -> Path:
+    """Where a home keeps what it fetched from registries, a folder for each."""
+    return home / "registry"
+
+
+def folder_of(checkpoints: str | Registry, root: Path, home: Path) -> Path:
+    """Where a subject's versions are read: a folder of the project, or a mirror in the home."""
+    if isinstance(checkpoints, Registry):
+        return checkpoints.mirrored_under(home)
+    return root / checkpoints
+
+
+def mirror(registry: Registry, home: Path) -> Path:
     """Bring the mirror of a registered model up to date, and return its folder.
 
     A sensor and a command may both want that; they take turns.
@@ -95,15 +108,15 @@ def mirror(registry: Registry) -> Path:
     Raises:
         InputError: as `mirror_mlflow` and `_mirror_hub`.
     """
-    folder = private_folder(Path(registry))
-    with ArtifactStore(home()).lock(f"registry-{folder.name}"):
+    folder = private_folder(registry.mirrored_under(home))
+    with ArtifactStore(home).lock(f"registry-{folder.name}"):
         if registry.hub is not None:
-            return _mirror_hub(registry.hub, folder)
+            return _mirror_hub(registry.hub, folder, home)
         assert registry.mlflow is not None
-        return mirror_mlflow(registry.mlflow, folder)
+        return mirror_mlflow(registry.mlflow, folder, home)
 
 
-def _mirror_hub(spec: HubModel, folder: Path) -> Path:
+def _mirror_hub(spec: HubModel, folder: Path, home: Path) -> Path:
     """A folder a version with the files of its snapshot; hard links where the disk is the same.
 
     Raises:
@@ -115,7 +128,7 @@ def _mirror_hub(spec: HubModel, folder: Path) -> Path:
         taken = json.dumps([found.name, [path.name for path in files]])
         if (there / _TAKEN).is_file() and (there / _TAKEN).read_text(encoding="utf-8") == taken:
             continue
-        with temporary_folder(home()) as temporary:
+        with temporary_folder(home) as temporary:
             whole = private_folder(temporary / version)
             for path in files:
                 # A version's files may not lead out of its folder; the cache's are links to blobs.
@@ -129,9 +142,9 @@ def _mirror_hub(spec: HubModel, folder: Path) -> Path:
     return folder
 
 
-def version_of_alias(checkpoints: str | Registry, name: str) -> str:
+def version_of_alias(checkpoints: str | Registry, name: str, home: Path) -> str:
     """The version that an alias such as `production` named when the mirror was brought up to date;
     any other name as it is."""
     if isinstance(checkpoints, str) or re.fullmatch(r"\d+", name):
         return name
-    return aliases_of(Path(checkpoints)).get(name, name)
+    return aliases_of(checkpoints.mirrored_under(home)).get(name, name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +24,6 @@ class Artifact:
     key: str
     path: Path
     reused: bool
-
-
-def home() -> Path:
-    """Where all state lives: `MEMORY_ASSETS_HOME`, else `.memory_assets` in the current folder."""
-    return Path(os.environ.get("MEMORY_ASSETS_HOME") or ".memory_assets").absolute()
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from memory_assets.config.classifier import AuditedSubject
-from memory_assets.history.files import Files
 from memory_assets.history.questions import ask
 from memory_assets.risk.evidence import INSUFFICIENT
+from memory_assets.workflows.home import Home
 
 # The audit in force of every version; one without a verdict leaves the next release no prior.
 _IN_FORCE = """
@@ -48,7 +47,7 @@ def versions_beside(
 
 
 def audits_beside(
-    home: Path, subject: AuditedSubject, released: Sequence[str]
+    home: Home, subject: AuditedSubject, released: Sequence[str]
 ) -> dict[str, dict[str, str]]:
     """For each released version the ids of the recorded audits that call for its price again.
 
@@ -61,9 +60,9 @@ def audits_beside(
     """
     in_force: dict[str, str] = {}
     priors: set[str] = set()
-    if Files(home).published.is_file():
+    if home.has_history:
         parameters = {"subject": subject.subject, "insufficient": INSUFFICIENT}
-        for row in ask(home, _IN_FORCE, parameters).to_pylist():
+        for row in ask(home.root, _IN_FORCE, parameters).to_pylist():
             in_force[row["model_version"]] = row["audit_id"]
             if row["leaves_prior"]:
                 priors.add(row["model_version"])

@@ -15,7 +15,7 @@ from memory_assets.attacks.registry import ATTACKS
 from memory_assets.config.classifier import ClassifierSubject
 from memory_assets.errors import InputError
 from memory_assets.history.bundle import Audit, AuditBundle
-from memory_assets.models.checkpoints import carried_manifest, list_versions
+from memory_assets.models.checkpoints import carried_manifest
 from memory_assets.models.predictions import said_to_be_trained
 from memory_assets.pool.blocks import common_rows
 from memory_assets.pool.precision import aligned
@@ -79,6 +79,7 @@ TRAINED_HERE = Control("provenance", True, None, None, None, (finding("provenanc
 class Evidence:
     """What the steps before have left: digests, records, and where their files are.
 
+    `path` is where the version lies, None of a model that was trained here and of one that is gone.
     `withheld` says why these shadow models cannot stand for this version, None where they may.
     """
 
@@ -92,6 +93,7 @@ class Evidence:
     memorization: Path
     information: Path
     started_at: datetime
+    path: Path | None
     trained_here: bool = False
     mitigation: str | None = None
     withheld: Finding | None = None
@@ -152,7 +154,6 @@ def _provenance(path: Path | None, prepared: Prepared) -> Control:
 
 def _controls(
     subject: ClassifierSubject,
-    root: Path,
     evidence: Evidence,
     signals: tuple[Signals, Signals],
     measurements: Sequence[Measurement],
@@ -163,7 +164,7 @@ def _controls(
     attacks = {a.name: a.score for a in ran}
     pairs, side = prepared.pairing.pairs, prepared.pairing.target_side
     asked = np.concatenate([pairs.ravel(), prepared.pairing.held_out])
-    path = None if evidence.trained_here else _version_file(subject, root, evidence)
+    path = _version_file(subject, evidence)
     alike = _resembles(evidence, pool, target)
     # By shadow models of another recipe an attack may point the wrong way at a right list.
     listed = {a.name: a.score for a in ran if alike.passed or not a.sides}
@@ -196,14 +197,16 @@ def _controls(
     ]
 
 
-def _version_file(subject: ClassifierSubject, root: Path, evidence: Evidence) -> Path | None:
+def _version_file(subject: ClassifierSubject, evidence: Evidence) -> Path | None:
     """Where a version lies, None where it is gone.
 
     Raises:
         InputError: other bytes lie there than those that were asked.
     """
-    path = list_versions(root / subject.checkpoints).get(evidence.version)
-    if path is not None and subject.fingerprint(path) != evidence.weights:
+    path = evidence.path
+    if path is None or not path.exists():
+        return None
+    if subject.fingerprint(path) != evidence.weights:
         raise InputError(f"{path}: changed while it was audited; run the audit again")
     return path
 
@@ -334,9 +337,7 @@ def audit_key(subject: ClassifierSubject, evidence: Evidence) -> str:
     )
 
 
-def conclude(
-    subject: ClassifierSubject, root: Path, evidence: Evidence, store: ArtifactStore
-) -> Artifact:
+def conclude(subject: ClassifierSubject, evidence: Evidence, store: ArtifactStore) -> Artifact:
     """Bring an audit to its verdict: a folder that `AuditBundle.read` reads.
 
     `subject` has the recipe of this version (`version_recipes.recipe_of`). The audit's key
@@ -364,7 +365,7 @@ def conclude(
             *_accounted(subject, evidence.prepared),
         ]
         try:
-            controls = _controls(subject, root, evidence, (pool, target), measured)
+            controls = _controls(subject, evidence, (pool, target), measured)
         except ValueError as error:
             raise InputError(f"controls of {evidence.version}: {error}") from error
         models = pool.models or None

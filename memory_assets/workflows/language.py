@@ -7,7 +7,7 @@ verdict is cheap, so they are two artifacts: another limit reads no model again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from memory_assets.history import legacy
 from memory_assets.history.bundle import Audit, AuditBundle
 from memory_assets.language.folders import base_of
 from memory_assets.language.scores import FORMULAS as SCORES
-from memory_assets.models.checkpoints import fingerprint, list_versions
+from memory_assets.models.checkpoints import fingerprint, still_there
 from memory_assets.records.prepared import PreparedTexts
 from memory_assets.records.texts import Texts, load_texts
 from memory_assets.reports.extracted import RecitedSecret, save_recited
@@ -295,6 +295,7 @@ def language_findings(
     subject: LanguageModelSubject,
     root: Path,
     texts: Path,
+    versions: Mapping[str, Path],
     version: str,
     store: ArtifactStore,
     say: Callable[[str], None] = lambda _: None,
@@ -302,12 +303,13 @@ def language_findings(
     """What one version gives away: a folder that `AttackResults.load` reads; and the digest of
     the version's files. Beside the results lie the controls, notices and masked secrets.
 
-    `say` is told in words how long it will take and how far it is.
+    `versions` says where each one lies, as a run listed them; `say` is told in words how long it
+    will take and how far it is.
 
     Raises:
         InputError: no such version, or one that cannot be opened safely.
     """
-    path = list_versions(root / subject.checkpoints).get(version)
+    path = still_there(versions, version)
     if path is None:
         raise InputError(f"version {version!r}: gone from {subject.checkpoints}")
     weights = subject.fingerprint(path)

@@ -6,6 +6,7 @@ the names, so that a step whose key takes in something more is followed here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,27 +55,39 @@ class _Names(ArtifactStore):
 
 
 def basis_now(
-    subject: AuditedSubject, root: Path, version: str, home: Path, device: str = ""
+    subject: AuditedSubject,
+    root: Path,
+    versions: Mapping[str, Path],
+    version: str,
+    store: ArtifactStore,
+    device: str = "",
 ) -> Basis:
     """What the weights, records, members, shadow models and settings of a version are now.
 
-    Records are read and digested anew. `device` is the one that the audit ran on ("cpu", "cuda"),
-    this machine's without it.
+    Records are read and digested anew. `versions` says where each version lies; `device` is the
+    one that the audit ran on ("cpu", "cuda"), this machine's without it.
 
     Raises:
         InputError: no such version, or something the owner gave cannot be read.
     """
+    names = _Names(store.root)
     with shadows.as_on(device):
         if isinstance(subject, ClassifierSubject):
-            return _of_classifier(subject, root, version, _Names(home))
+            return _of_classifier(subject, root, versions, version, names)
         assert isinstance(subject, LanguageModelSubject)
-        return _of_language_model(subject, root, version, _Names(home))
+        return _of_language_model(subject, root, versions, version, names)
 
 
-def _of_classifier(subject: ClassifierSubject, root: Path, version: str, names: _Names) -> Basis:
+def _of_classifier(
+    subject: ClassifierSubject,
+    root: Path,
+    versions: Mapping[str, Path],
+    version: str,
+    names: _Names,
+) -> Basis:
     prepared = records_now(subject, root)
-    target, weights = shadows.target_signals(subject, root, prepared, version, names)
-    recipe = recipe_of(subject, root, version)
+    target, weights = shadows.target_signals(subject, root, prepared, versions, version, names)
+    recipe = recipe_of(subject, versions, version)
     plan = shadows.as_trained(shadows.plan_pool(recipe.subject, root, prepared), names)
     signals = shadows.signals_key(plan, prepared)
     pool = names.path(shadows.SIGNALS_KIND, signals, shadows.TENSORS)
@@ -93,6 +106,7 @@ def _of_classifier(subject: ClassifierSubject, root: Path, version: str, names: 
             pool_findings.INFORMATION, pool_findings.information_key(signals, prepared)
         ),
         started_at=datetime.now(UTC),
+        path=versions[version],
         withheld=recipe.withheld,
     )
     audit_id = conclusion.audit_key(recipe.subject, evidence)
@@ -100,26 +114,35 @@ def _of_classifier(subject: ClassifierSubject, root: Path, version: str, names: 
 
 
 def _of_language_model(
-    subject: LanguageModelSubject, root: Path, version: str, names: _Names
+    subject: LanguageModelSubject,
+    root: Path,
+    versions: Mapping[str, Path],
+    version: str,
+    names: _Names,
 ) -> Basis:
     texts, prepared = texts_now(subject, root)
     path = names.path(TEXTS_KIND, texts)
-    found, weights = language_findings(subject, root, path, version, names)
-    evidence = _evidence(subject, root, version, prepared, names) if prepared else None
+    found, weights = language_findings(subject, root, path, versions, version, names)
+    evidence = _evidence(subject, root, versions, version, prepared, names) if prepared else None
     config = language_config(subject, found.path, evidence)
     audit_id = audit_key(subject, version, weights, texts, config)
     return Basis(weights, texts, evidence.pool_digest if evidence else "", config, audit_id)
 
 
 def _evidence(
-    subject: LanguageModelSubject, root: Path, version: str, prepared: PreparedTexts, names: _Names
+    subject: LanguageModelSubject,
+    root: Path,
+    versions: Mapping[str, Path],
+    version: str,
+    prepared: PreparedTexts,
+    names: _Names,
 ) -> ShadowEvidence:
     """Where what shadow models leave of a version would lie."""
-    recipe = recipe_of(subject, root, version)
+    recipe = recipe_of(subject, versions, version)
     plan = shadows.as_trained(shadows.plan_pool(recipe.subject, root, prepared), names)
     signals = shadows.signals_key(plan, prepared)
     pool = names.path(shadows.SIGNALS_KIND, signals, shadows.TENSORS)
-    target, _ = shadows.target_signals(subject, root, prepared, version, names)
+    target, _ = shadows.target_signals(subject, root, prepared, versions, version, names)
     scores = shadows.attack_scores(subject, prepared, pool, target.path, names)
     memorization = names.path(pool_findings.MEMORIZATION, memorization_key(signals, prepared))
     return ShadowEvidence(

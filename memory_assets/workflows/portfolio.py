@@ -10,6 +10,7 @@ from memory_assets.history.questions import ask
 from memory_assets.history.regressions import latest_regressions
 from memory_assets.reports.catalogue import LANGUAGES
 from memory_assets.reports.inputs import TREND, AuditLine, Due, PortfolioInput
+from memory_assets.workflows.home import Home
 
 # In order of release, each version by its audit in force; mitigated recipes are no versions.
 _AUDITS = """
@@ -49,7 +50,7 @@ def portfolio_input(root: Path, lang: str, as_of: datetime) -> PortfolioInput:
     )
 
 
-def write_pages(root: Path) -> dict[str, Path]:
+def write_pages(home: Home) -> dict[str, Path]:
     """Write `<home>/reports/portfolio.<lang>.html`; returns the pages by language.
 
     Raises:
@@ -58,8 +59,9 @@ def write_pages(root: Path) -> dict[str, Path]:
     from memory_assets.reports.portfolio import write_portfolio
 
     as_of = datetime.now(UTC)
+    with home.asked_together():
+        found = {lang: portfolio_input(home.root, lang, as_of) for lang in LANGUAGES}
     pages: dict[str, Path] = {}
-    for lang in LANGUAGES:
-        found = portfolio_input(root, lang, as_of)
-        pages |= write_portfolio(found, root / "reports", (lang,))
+    for lang, one in found.items():
+        pages |= write_portfolio(one, home.reports, (lang,))
     return pages

@@ -16,7 +16,6 @@ from memory_assets.history.bundle import Audit
 from memory_assets.history.files import Files
 from memory_assets.history.money import RiskRun, write_risk
 from memory_assets.history.questions import ask
-from memory_assets.models.checkpoints import list_versions
 from memory_assets.records.outcomes import read_outcomes
 from memory_assets.results.tables import controls_from, findings_from, measurements_from
 from memory_assets.risk import profile_file
@@ -197,9 +196,15 @@ def price_audit(
 
 
 def price_version(
-    subject: AuditedSubject, root: Path, audited: Audited, store: ArtifactStore
+    subject: AuditedSubject,
+    root: Path,
+    audited: Audited,
+    released: Sequence[str],
+    store: ArtifactStore,
 ) -> Artifact | None:
     """Price the audit of one version of a subject; None where it names no profile.
+
+    `released` lists all versions, oldest first.
 
     Other versions are read from the history: an audit that is not recorded yet is not seen.
 
@@ -209,7 +214,6 @@ def price_version(
     if not subject.priced:
         return None
     version = audited.audit.model_version
-    released = list(list_versions(root / subject.checkpoints))
     beside = neighbours(store.root, subject.subject, version, subject.mitigations, released)
     # A prior that nobody wrote down is the profile's to say.
     prior = subject.prior if "prior" in subject.model_fields_set else None

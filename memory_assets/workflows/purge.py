@@ -18,6 +18,7 @@ from memory_assets.history.questions import ask
 from memory_assets.history.store import History
 from memory_assets.store.artifacts import ArtifactStore
 from memory_assets.store.disk import remove
+from memory_assets.workflows.home import Home
 from memory_assets.workflows.record import AUDIT_KIND, RISK_KIND
 from memory_assets.workflows.shadows import BLOCK_KIND
 
@@ -95,13 +96,13 @@ def _bundles(store: ArtifactStore, subject: str) -> _Bundles:
     return _Bundles(tuple(own), tuple(unreadable))
 
 
-def belongings(root: Path, subject: str) -> Belongings:
+def belongings(home: Home, subject: str) -> Belongings:
     """Find what a home holds of a subject.
 
     Raises:
         InputError: the history cannot be read.
     """
-    store = ArtifactStore(root)
+    root, store = home.root, home.store
     bundles = _bundles(store, subject)
     own = {*store.claims(subject), *bundles.own}
     others = {claim for name in store.owners() if name != subject for claim in store.claims(name)}
@@ -114,9 +115,10 @@ def belongings(root: Path, subject: str) -> Belongings:
         root / "owners" / subject,  # the last to go: it says what there was
     ]
     counted = {"scores": 0, "audits": 0, "planned": 0}
-    if History(root).published.is_file():
-        for name, sql in (("scores", _SCORES), ("audits", _AUDITS), ("planned", _PLANNED)):
-            counted[name] = ask(root, sql, {"subject": subject})["n"].to_pylist()[0]
+    if home.has_history:
+        with home.asked_together():
+            for name, sql in (("scores", _SCORES), ("audits", _AUDITS), ("planned", _PLANNED)):
+                counted[name] = ask(root, sql, {"subject": subject})["n"].to_pylist()[0]
     whole = tuple(path for path in artifacts if path.exists())
     there = tuple(folder for folder in folders if folder.exists())
     return Belongings(
@@ -143,7 +145,7 @@ def _record(history: History, folders: list[Path]) -> None:
                 history.append_all([folder])
 
 
-def purge_home(root: Path, subject: str) -> Belongings:
+def purge_home(home: Home, subject: str) -> Belongings:
     """Delete a subject's records and artifacts; what was counted and measured of it stays.
 
     An audit that was concluded and not recorded yet is recorded first, unless it is damaged.
@@ -152,12 +154,12 @@ def purge_home(root: Path, subject: str) -> Belongings:
     Raises:
         InputError: the history cannot be read or written.
     """
-    store, history = ArtifactStore(root, owner=subject), History(root)
+    store = home.store_of(subject)
     if named := [store.path(*one) for one in _bundles(store, subject).own]:
-        _record(history, named)
-    found = belongings(root, subject)
+        _record(home.history, named)
+    found = belongings(home, subject)
     if found.record_scores:
-        history.forget_records(subject)
+        home.history.forget_records(subject)
     given_up = tuple(p for p in found.artifacts if store.give_up(p.parent.name, p.name))
     for path in found.folders:
         remove(path)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from memory_assets.config.classifier import AuditedSubject
 from memory_assets.history.questions import ask
-from memory_assets.history.store import History
 from memory_assets.results.formulas import RISK, Step
 from memory_assets.store.artifacts import ArtifactStore
 from memory_assets.store.digest import digest
+from memory_assets.workflows.home import Home
 
 AUDIT_KIND = "audit"
 RISK_KIND = "risk"
@@ -43,7 +43,7 @@ class Recorded:
 
 
 def record_audits(
-    root: Path, subjects: Iterable[AuditedSubject], versions: Mapping[str, Sequence[str]]
+    home: Home, subjects: Iterable[AuditedSubject], versions: Mapping[str, Sequence[str]]
 ) -> Recorded:
     """Append every audit and price of the store that the history does not hold, and publish.
 
@@ -54,26 +54,28 @@ def record_audits(
     Raises:
         InputError: the history cannot be written, or a bundle is not whole.
     """
-    history = History(root)
     before, held = 0, set()
-    if history.published.is_file():
-        before, held = _audit_count(root), set(_held(root))
+    if home.has_history:
+        with home.asked_together():
+            before, held = _audit_count(home), set(_held(home))
     # A bundle's folder has its id for a name, so what is held is not read again.
-    history.append_all(folder for folder in bundles(root) if folder.name not in held)
-    for subject in subjects:
+    home.history.append_all(folder for folder in bundles(home.store) if folder.name not in held)
+    with home.asked_together():
+        cadences = [(subject, cadence_in_force(home, subject)) for subject in subjects]
+        audits = _audit_count(home)
+    for subject, cadence in cadences:
         known = versions.get(subject.subject, ())
-        cadence = cadence_in_force(root, subject)
-        history.register_subject(subject.subject, subject.owner, cadence, known)
-    audits = _audit_count(root)
-    return Recorded(audits - before, audits, history.published)
+        home.history.register_subject(subject.subject, subject.owner, cadence, known)
+    return Recorded(audits - before, audits, home.history.published)
 
 
-def recorded_version(root: Path) -> str:
+def recorded_version(home: Home) -> str:
     """Digest of the ids of all that the history holds, and of what of it is in force."""
-    return digest(_held(root), ask(root, _IN_FORCE)["bundle_id"].to_pylist())
+    with home.asked_together():
+        return digest(_held(home), ask(home.root, _IN_FORCE)["bundle_id"].to_pylist())
 
 
-def cadence_in_force(root: Path, subject: AuditedSubject) -> int:
+def cadence_in_force(home: Home, subject: AuditedSubject) -> int:
     """Days until the next audit: the owner's cadence, or the audit plan's where that is sooner.
 
     The plan is that of the newest release; without a history there is none.
@@ -81,26 +83,25 @@ def cadence_in_force(root: Path, subject: AuditedSubject) -> int:
     Raises:
         InputError: the history cannot be read.
     """
-    if not History(root).published.is_file():
+    if not home.has_history:
         return subject.cadence_days
-    planned = ask(root, _SOONER, {"subject": subject.subject})["days"].to_pylist()[0]
+    planned = ask(home.root, _SOONER, {"subject": subject.subject})["days"].to_pylist()[0]
     days = subject.cadence_days if planned is None else min(subject.cadence_days, planned)
     return max(1, int(days))
 
 
-def bundles(root: Path) -> list[Path]:
+def bundles(store: ArtifactStore) -> list[Path]:
     """The folders of the store that a history is made of: audits, and what was priced of them."""
-    store = ArtifactStore(root)
     # An audit that could not be priced leaves a report without rows.
     heads = store.path(RISK_KIND, "").glob("*/risk_runs.parquet")
     audits = store.path(AUDIT_KIND, "").glob("*")
     return [*sorted(audits), *sorted(head.parent for head in heads)]
 
 
-def _held(root: Path) -> list[str]:
-    ids = ask(root, "select distinct bundle_id from contents order by bundle_id")
+def _held(home: Home) -> list[str]:
+    ids = ask(home.root, "select distinct bundle_id from contents order by bundle_id")
     return ids["bundle_id"].to_pylist()
 
 
-def _audit_count(root: Path) -> int:
-    return ask(root, "select count(*) as n from audits")["n"].to_pylist()[0]
+def _audit_count(home: Home) -> int:
+    return ask(home.root, "select count(*) as n from audits")["n"].to_pylist()[0]

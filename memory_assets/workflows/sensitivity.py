@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from memory_assets.config.classifier import AuditedSubject, ClassifierSubject, PooledSubject
 from memory_assets.config.language_model import LanguageModelSubject, TextsSpec
-from memory_assets.models.checkpoints import list_versions
 from memory_assets.store.artifacts import ArtifactStore
 from memory_assets.validity.sensitivity import Sensitivity, sensitivity
 from memory_assets.workflows.classifier import records_now
@@ -37,7 +37,9 @@ def compared(subject: AuditedSubject, root: Path) -> tuple[int, int]:
     return 0, 0
 
 
-def own_trainings(subject: AuditedSubject, root: Path, home: Path) -> list[str]:
+def own_trainings(
+    subject: AuditedSubject, root: Path, versions: Mapping[str, Path], store: ArtifactStore
+) -> list[str]:
     """What versions of another recipe than the subject's cost: a line for each, in words.
 
     Raises:
@@ -46,8 +48,7 @@ def own_trainings(subject: AuditedSubject, root: Path, home: Path) -> list[str]:
     pooled = isinstance(subject, ClassifierSubject | LanguageModelSubject)
     if not pooled or subject.recipe is None:
         return []
-    versions = list_versions(root / subject.checkpoints)
-    recipes = {version: recipe_of(subject, root, version) for version in versions}
+    recipes = {version: recipe_of(subject, versions, version) for version in versions}
     unknown = [
         f"recipes.{name}: no such version in {subject.checkpoints}"
         for name in subject.recipes
@@ -55,7 +56,6 @@ def own_trainings(subject: AuditedSubject, root: Path, home: Path) -> list[str]:
     ]
     if not any(recipe.has_own_pool or recipe.withheld for recipe in recipes.values()):
         return unknown
-    store = ArtifactStore(home)
     if isinstance(subject, ClassifierSubject):
         prepared = records_now(subject, root)
     else:

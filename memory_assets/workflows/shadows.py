@@ -23,7 +23,7 @@ from memory_assets.attacks.registry import ATTACKS, PER_RECORD_VARIANCE, Attack
 from memory_assets.config.classifier import WAYS, ClassifierSubject, PooledSubject
 from memory_assets.config.language_model import LanguageModelSubject
 from memory_assets.errors import InputError
-from memory_assets.models.checkpoints import list_versions
+from memory_assets.models.checkpoints import still_there
 from memory_assets.pool.blocks import Block, cut_blocks, kin, load_block, save_block
 from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.precision import aligned
@@ -278,14 +278,21 @@ def signals_key(plan: PoolPlan, prepared: AuditSet) -> str:
 
 
 def target_signals(
-    subject: PooledSubject, root: Path, prepared: AuditSet, version: str, store: ArtifactStore
+    subject: PooledSubject,
+    root: Path,
+    prepared: AuditSet,
+    versions: Mapping[str, Path],
+    version: str,
+    store: ArtifactStore,
 ) -> tuple[Artifact, str]:
     """What one version answers, as a row like those of the pool; and the digest of its file.
+
+    `versions` says where each one lies, as a run listed them.
 
     Raises:
         InputError: no such version, or a file that cannot be read as this subject's model.
     """
-    path = list_versions(root / subject.checkpoints).get(version)
+    path = still_there(versions, version)
     if path is None:
         raise InputError(f"version {version!r}: gone from {subject.checkpoints}")
     weights = subject.fingerprint(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,7 @@ def version_pool(
     subject: ClassifierSubject | LanguageModelSubject,
     root: Path,
     prepared: AuditSet,
+    versions: Mapping[str, Path],
     version: str,
     store: ArtifactStore,
     say: Callable[[str], None] = lambda _: None,
@@ -60,7 +61,7 @@ def version_pool(
     Raises:
         InputError: the subject's pool or a block of this one is gone, or a training diverged.
     """
-    recipe = recipe_of(subject, root, version)
+    recipe = recipe_of(subject, versions, version)
     own, trained = recipe.subject, 0
     plan = plan_pool(own, root, prepared)
     for number in range(len(plan.keys) if recipe.has_own_pool else 0):

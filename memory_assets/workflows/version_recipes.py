@@ -8,6 +8,7 @@ called.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +24,8 @@ from memory_assets.language.recipe import LanguageRecipe
 from memory_assets.models.checkpoints import (
     Manifest,
     carried_manifest,
-    list_versions,
     read_manifest,
+    still_there,
 )
 from memory_assets.models.recipe import DpSgd, Recipe
 from memory_assets.records.formats import SAFETENSORS
@@ -105,8 +106,8 @@ def manifest_of(subject: PooledSubject, path: Path | None) -> Manifest | None:
     return read_manifest(path, [f for f in subject.weights(path) if f in SAFETENSORS])
 
 
-def recipe_of(subject: S, root: Path, version: str) -> VersionRecipe[S]:
-    """The recipe of a version of a subject.
+def recipe_of(subject: S, versions: Mapping[str, Path], version: str) -> VersionRecipe[S]:
+    """The recipe of a version of a subject; `versions` says where each one lies.
 
     Raises:
         InputError: a checkpoint whose manifest cannot be read, or declared settings that no recipe
@@ -118,7 +119,7 @@ def recipe_of(subject: S, root: Path, version: str) -> VersionRecipe[S]:
         return VersionRecipe(subject)
     declared = subject.recipes[version].changes() if version in subject.recipes else {}
     own = replace(usual, **declared)
-    path = list_versions(root / subject.checkpoints).get(version)
+    path = still_there(versions, version)
     manifest = manifest_of(subject, path)
     said = manifest.recipe if manifest else {}
     said = {name: value for name, value in said.items() if name not in _elsewhere(subject)}

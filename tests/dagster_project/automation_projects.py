@@ -27,6 +27,8 @@ from memory_assets.dagster.definitions import with_portfolio
 from memory_assets.dagster.sensors.sources import source_sensor
 from memory_assets.dagster.sensors.versions import versions_sensor
 from memory_assets.models.checkpoints import Manifest, save_checkpoint
+from memory_assets.workflows.home import find_home
+from memory_assets.workflows.released import Released
 
 CHECKOUT = Path(__file__).parents[2]
 MLP = {"inputs": 4, "hidden": 4, "classes": 2}
@@ -145,7 +147,11 @@ class SteppedDaemon:
 
     def _evaluate(self, sensor: dg.SensorDefinition) -> list[str]:
         """What a daemon does with what a sensor returns."""
-        context = dg.build_sensor_context(self.instance, cursor=self.cursors.get(sensor.name))
+        context = dg.build_sensor_context(
+            self.instance,
+            cursor=self.cursors.get(sensor.name),
+            resources={"home": find_home()} if sensor.required_resource_keys else None,
+        )
         found = sensor.evaluate_tick(context)
         self.cursors[sensor.name] = found.cursor
         for request in found.dynamic_partitions_requests or ():
@@ -163,6 +169,10 @@ class SteppedDaemon:
         """The versions of a subject that Dagster knows."""
         name = SubjectGraph(self.subjects[subject], self.root).versions.name
         return sorted(self.instance.get_dynamic_partitions(str(name)))
+
+    def released(self, subject: str) -> list[str]:
+        """The versions of a subject that lie in its folder, oldest first."""
+        return list(Released(find_home().root).of(self.subjects[subject], self.root))
 
     def tick(self, definitions: dg.Definitions) -> dict[str | None, list[dg.AssetKey]]:
         """One evaluation of all conditions: what it asks for, by partition."""

@@ -12,13 +12,18 @@ from memory_assets.dagster.components.pool_assets import pool_assets
 from memory_assets.dagster.components.subject_graph import SubjectGraph
 from memory_assets.dagster.components.version_assets import version_assets
 from memory_assets.dagster.references import reference_io_manager
+from memory_assets.dagster.resources import home_resource, released_resource
 
 
 def definitions(subject: ClassifierSubject, root: Path) -> dg.Definitions:
     graph = SubjectGraph(subject, root)
     return dg.Definitions(
         assets=[*pool_assets(graph), *version_assets(graph), *option_assets(graph)],
-        resources={"io_manager": reference_io_manager},
+        resources={
+            "home": home_resource,
+            "released": released_resource,
+            "io_manager": reference_io_manager,
+        },
     )
 
 

@@ -34,6 +34,7 @@ from memory_assets.results import formulas
 from memory_assets.risk import profile_file
 from memory_assets.store.artifacts import ArtifactStore
 from memory_assets.validity.scope import standing
+from memory_assets.workflows.home import Home
 from memory_assets.workflows.pricing import Audited, price_version
 
 pytestmark = pytest.mark.slow
@@ -295,7 +296,13 @@ def stands(daemon: SteppedDaemon, home: Path, *versions: str) -> bool:
     for version in versions:
         bundle = AuditBundle.read(Path(last(daemon, "leakage", version, "path")))
         audited = Audited(bundle.audit, standing(bundle.measurements, bundle.controls))
-        made = price_version(daemon.subjects["tiny"], daemon.root, audited, ArtifactStore(home))
+        made = price_version(
+            daemon.subjects["tiny"],
+            daemon.root,
+            audited,
+            daemon.released("tiny"),
+            ArtifactStore(home),
+        )
         assert made is not None
         if last(daemon, "risk", version, RISK_ID) != made.key:
             return False
@@ -352,8 +359,8 @@ def test_prices_of_the_command_line_need_no_second_run(
     for i, version in enumerate(("v1", "v2")):
         tiny.write_checkpoint(priced.root / "tiny", version, seed=i)
     monkeypatch.setattr(auditing, "build_definitions", lambda _: priced.definitions)
-    monkeypatch.setattr(auditing, "open_instance", lambda: nullcontext(priced.instance))
-    auditing.run_audits([priced.subjects["tiny"]], priced.root, None, lambda _: None)
+    monkeypatch.setattr(auditing, "open_instance", lambda _: nullcontext(priced.instance))
+    auditing.run_audits([priced.subjects["tiny"]], priced.root, Home(home), None, lambda _: None)
     assert stands(priced, home, "v1", "v2")
     # Automation ticks before the sensors look.
     definitions = priced.definitions

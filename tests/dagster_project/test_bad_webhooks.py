@@ -16,6 +16,7 @@ import pytest
 from memory_assets.dagster.notifications import Notice, Settings, post, put_aside, read_settings
 from memory_assets.dagster.sensors.notices import notices_sensor
 from memory_assets.errors import InputError
+from memory_assets.workflows.home import Home
 
 GATE = Notice("failed gate", "digits", "v2", "fail: too much", "gate:1")
 SECRET = "hidden-token"
@@ -99,8 +100,9 @@ def test_the_sensor_remembers_what_it_could_not_send(serve: Serve, tmp_path, mon
     monkeypatch.setenv("MEMORY_ASSETS_HOME", str(tmp_path))
     monkeypatch.setenv("MEMORY_ASSETS_WEBHOOK", serve(b"garbage"))
     put_aside(GATE, tmp_path)
+    home = {"home": Home(tmp_path)}
     with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_sensor_context(instance, cursor=None)
+        context = dg.build_sensor_context(instance, cursor=None, resources=home)
         notices_sensor(tmp_path)(context)
     (waiting,) = json.loads(context.cursor or "")["waiting"]
     assert waiting == {"notice": GATE.as_dict(), "attempts": 1}
@@ -113,12 +115,13 @@ def test_the_sensor_remembers_what_it_could_not_send(serve: Serve, tmp_path, mon
 def test_a_damaged_notice_holds_back_no_other(tmp_path, monkeypatch, caplog, content) -> None:
     monkeypatch.setenv("MEMORY_ASSETS_HOME", str(tmp_path))
     put_aside(GATE, tmp_path)
+    home = {"home": Home(tmp_path)}
     (tmp_path / "notices" / "0.json").write_bytes(content)
     (tmp_path / "notices" / "1.json").mkdir()
     cursor = None
     for _ in range(2):
         with dg.DagsterInstance.ephemeral() as instance:
-            context = dg.build_sensor_context(instance, cursor=cursor)
+            context = dg.build_sensor_context(instance, cursor=cursor, resources=home)
             notices_sensor(tmp_path)(context)
         cursor = context.cursor
     assert json.loads(cursor or "")["waiting"] == []

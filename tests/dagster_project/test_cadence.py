@@ -14,6 +14,7 @@ from memory_assets.dagster.components.subject_graph import SubjectGraph
 from memory_assets.dagster.confirmations import AUDIT_ID, last_runs
 from memory_assets.history.money import RiskRun, write_risk
 from memory_assets.history.store import History
+from memory_assets.workflows.home import Home
 from memory_assets.workflows.record import cadence_in_force
 
 sys.path.append(str(Path(__file__).parents[1] / "history"))
@@ -38,28 +39,19 @@ def priced(folder: Path, audit_id: str, every_years: float) -> Path:
 @pytest.mark.parametrize(("every_years", "days"), [(20 / 365, 20), (1.0, 90)])
 def test_the_plan_decides_where_it_is_sooner(home: Path, tmp_path: Path, every_years, days):
     subject = tiny_subject("digits", cadence_days=90)
-    assert cadence_in_force(home, subject) == 90
+    assert cadence_in_force(Home(home), subject) == 90
     made = bundle()
     History(home).append_all([written(tmp_path / "b", made)])
     History(home).append_all([priced(tmp_path / "risk", made.audit.audit_id, every_years)])
-    assert cadence_in_force(home, subject) == days
-    policy = SubjectGraph(subject, tmp_path).asset_arguments("leakage", set(), "1")[
-        "freshness_policy"
-    ]
-    assert policy.fail_window.to_timedelta() == timedelta(days=days)
-    assert "freshness_policy" not in SubjectGraph(subject, tmp_path).asset_arguments(
-        "dataset", set(), "1"
-    )
+    assert cadence_in_force(Home(home), subject) == days
 
 
-def test_a_history_that_cannot_be_read_does_not_keep_the_graph_from_loading(home, tmp_path):
-    History(home).append_all([])
-    (home / "history.duckdb").write_bytes(b"no database")
-    subject = tiny_subject("digits", cadence_days=90)
-    policy = SubjectGraph(subject, tmp_path).asset_arguments("leakage", set(), "1")[
-        "freshness_policy"
-    ]
+def test_an_audit_is_late_after_the_owners_cadence(tmp_path: Path):
+    """What the plan says is asked of the history when the schedule ticks."""
+    graph = SubjectGraph(tiny_subject("digits", cadence_days=90), tmp_path)
+    policy = graph.asset_arguments("leakage", set(), "1")["freshness_policy"]
     assert policy.fail_window.to_timedelta() == timedelta(days=90)
+    assert "freshness_policy" not in graph.asset_arguments("dataset", set(), "1")
 
 
 def test_the_last_run_of_each_version_counts():

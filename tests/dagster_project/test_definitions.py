@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 import yaml
 
@@ -18,6 +19,31 @@ HEAVY = ("torch", "transformers", "matplotlib", "sklearn", "scipy.stats")
 @pytest.fixture(scope="module")
 def definitions():
     return build_definitions(CHECKOUT)
+
+
+@pytest.mark.parametrize("history", ["none", "no database", "unreadable"])
+def test_loading_asks_no_database(tmp_path: Path, monkeypatch, history: str):
+    """A code location loads, whatever is wrong with the history; a tick or a run says so."""
+
+    def asked(*given: object, **settings: object):
+        raise AssertionError(f"a database was opened while the graph loaded: {given}, {settings}")
+
+    monkeypatch.setattr(duckdb, "connect", asked)
+    monkeypatch.setenv("MEMORY_ASSETS_HOME", str(tmp_path))
+    if history != "none":
+        (tmp_path / "history.duckdb").write_bytes(b"no database")
+    if history == "unreadable":
+        (tmp_path / "history.duckdb").chmod(0)
+    loaded = build_definitions(CHECKOUT)
+    assert dg.AssetKey(["digits", "leakage"]) in loaded.resolve_asset_graph().get_all_asset_keys()
+    loaded.get_repository_def().load_all_definitions()
+
+
+def test_loading_makes_no_home(tmp_path: Path, monkeypatch):
+    """Where state lives is found by whoever runs a step, and not by the graph."""
+    monkeypatch.setenv("MEMORY_ASSETS_HOME", str(tmp_path / "home"))
+    build_definitions(CHECKOUT).get_repository_def().load_all_definitions()
+    assert not (tmp_path / "home").exists()
 
 
 def parents(definitions, name, subject="digits"):

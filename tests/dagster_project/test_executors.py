@@ -22,8 +22,9 @@ from pathlib import Path
 import dagster as dg
 from memory_assets.dagster.executors import portable_job
 from memory_assets.dagster.instance import prepare_dagster_home
+from memory_assets.workflows.home import find_home
 
-prepare_dagster_home()
+prepare_dagster_home(find_home().root)
 keys = [dg.AssetKey(["digits", name]) for name in ("dataset", "shadow_models")]
 with dg.DagsterInstance.get() as instance:
     job = portable_job(Path.cwd(), "__ASSET_JOB")

@@ -18,6 +18,7 @@ from memory_assets.dagster.sensors.notices import failures_sensor, notices_senso
 from memory_assets.errors import InputError
 from memory_assets.history.store import History
 from memory_assets.results.findings import legacy
+from memory_assets.workflows.home import find_home
 
 sys.path.append(str(Path(__file__).parents[1] / "history"))
 from history_bundles import bundle, measured, rate, written
@@ -83,7 +84,9 @@ class Looks:
 
     def __call__(self) -> None:
         with dg.DagsterInstance.ephemeral() as instance:
-            context = dg.build_sensor_context(instance, cursor=self.cursor)
+            context = dg.build_sensor_context(
+                instance, cursor=self.cursor, resources={"home": find_home()}
+            )
             self.sensor(context)
             self.cursor = context.cursor
 
@@ -174,6 +177,7 @@ def fail_an_audit(root: Path) -> None:
             dagster_instance=instance,
             dagster_run=result.dagster_run,
             dagster_event=next(e for e in result.all_events if e.is_run_failure),
+            resources={"home": find_home()},
         ).for_run_failure()
         failures_sensor(root)(context)
 

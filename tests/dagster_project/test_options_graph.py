@@ -14,8 +14,8 @@ from memory_assets.dagster.components.mitigation_assets import OPTION_ASSETS, op
 from memory_assets.dagster.components.subject_graph import SubjectGraph
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.questions import ask
-from memory_assets.store.artifacts import home
 from memory_assets.workflows import shadows
+from memory_assets.workflows.home import find_home
 from memory_assets.workflows.record import record_audits
 from tests.dagster_project import subject_graphs
 
@@ -94,11 +94,13 @@ def test_options_are_audited_beside_the_original(root: Path) -> None:
     assert f"at delta 1e-05, so the claim of {claimed:g}" in found["dp"].audit.reason
     assert "claim" not in found["early-stop"].audit.reason
 
-    record_audits(home(), [subject], {subject.subject: []})
-    rows = ask(home(), "compare_options", {"subject": "small"}).to_pylist()
+    record_audits(find_home(), [subject], {subject.subject: []})
+    rows = ask(find_home().root, "compare_options", {"subject": "small"}).to_pylist()
     accuracy = {r["option"]: r["value"] for r in rows if r["metric"] == "held_out_accuracy"}
     assert list(accuracy) == ["original", "dp", "early-stop"]
-    versions = ask(home(), "select model_version from versions")["model_version"].to_pylist()
+    versions = ask(find_home().root, "select model_version from versions")[
+        "model_version"
+    ].to_pylist()
     assert versions == []  # an option is no release
 
 

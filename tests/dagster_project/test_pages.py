@@ -51,7 +51,7 @@ def get(url: str, host: str | None = None) -> tuple[int, str]:
 
 
 def test_a_report_is_served_at_the_address_that_the_lineage_links_to(server: str, home: Path):
-    url = report_url(home / "reports" / "digits" / "v 1" / "en.html")
+    url = report_url(home / "reports" / "digits" / "v 1" / "en.html", home / "reports")
     assert url == f"{server}/reports/digits/v%201/en.html"
     assert get(url) == (200, "<p>a report</p>")
 

@@ -22,10 +22,12 @@ from memory_assets.cli.query import _listed
 from memory_assets.cli.register import copy_in
 from memory_assets.dagster.cadence import cadence_schedule
 from memory_assets.dagster.portfolio.dashboard import dashboard_asset
+from memory_assets.dagster.resources import home_resource
 from memory_assets.errors import InputError
 from memory_assets.history.questions import questions
 from memory_assets.history.store import History
 from memory_assets.models.checkpoints import list_versions
+from memory_assets.workflows.home import Home
 
 pytestmark = pytest.mark.slow
 
@@ -257,7 +259,8 @@ def test_an_answer_that_cannot_be_written_leaves_the_old_file(
 
 
 def test_the_page_over_all_subjects_is_an_asset(history: Path):
-    made = dg.materialize([dashboard_asset(dg.AssetKey(["portfolio", "history"]))])
+    page_over_all = dashboard_asset(dg.AssetKey(["portfolio", "history"]))
+    made = dg.materialize([page_over_all], resources={"home": home_resource})
     assert made.success
     page = (history / "reports" / "portfolio.en.html").read_text()
     assert "No audit has been recorded yet." in page
@@ -269,7 +272,9 @@ def test_the_schedule_audits_again_what_is_due(home: Path, tmp_path: Path, monke
 
     schedule = cadence_schedule(tiny_subject("tiny"), tmp_path)
     with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_schedule_context(instance, datetime(2026, 5, 1, 5, tzinfo=UTC))
+        context = dg.build_schedule_context(
+            instance, datetime(2026, 5, 1, 5, tzinfo=UTC), resources={"home": Home(home)}
+        )
         assert "no history" in str(schedule(context).skip_message)  # type: ignore[union-attr]
         History(home).append_all([])
         assert "no audit is due" in str(schedule(context).skip_message)  # type: ignore[union-attr]

@@ -23,7 +23,7 @@ def daemon(tmp_path, monkeypatch):
     with tiny.stepped(root, ("other", "tiny")) as daemon:
         subjects = daemon.subjects
         monkeypatch.setattr(auditing, "build_definitions", lambda _: daemon.definitions)
-        monkeypatch.setattr(auditing, "open_instance", lambda: nullcontext(daemon.instance))
+        monkeypatch.setattr(auditing, "open_instance", lambda _: nullcontext(daemon.instance))
         monkeypatch.setattr("memory_assets.cli.main.project_root", lambda: root)
         monkeypatch.setattr(
             "memory_assets.dagster.subjects.survey", lambda _: Survey(dict(subjects))
@@ -61,7 +61,7 @@ def test_a_name_that_no_version_can_have_holds_back_no_other(daemon: SteppedDaem
 def told(daemon: SteppedDaemon, monkeypatch) -> SteppedDaemon:
     """Where a version is reported to."""
     monkeypatch.setattr(
-        "memory_assets.dagster.instance.open_instance", lambda: nullcontext(daemon.instance)
+        "memory_assets.dagster.instance.open_instance", lambda _: nullcontext(daemon.instance)
     )
     return daemon
 

@@ -25,6 +25,7 @@ from dagster._core.test_utils import create_run_for_test
 from memory_assets.dagster import workers
 from memory_assets.dagster.executors import executor
 from memory_assets.dagster.instance import end_abandoned_runs
+from memory_assets.workflows.home import find_home
 
 pytestmark = pytest.mark.slow
 
@@ -35,8 +36,9 @@ EXECUTES = """
 import sys, time
 import dagster as dg
 from memory_assets.dagster.workers import executed_here
+from memory_assets.workflows.home import find_home
 with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
-    instance.add_run_tags(sys.argv[2], executed_here(instance, sys.argv[2]))
+    instance.add_run_tags(sys.argv[2], executed_here(instance, sys.argv[2], find_home().root))
     print("taken up", flush=True)
     time.sleep(600)
 """
@@ -64,7 +66,7 @@ def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
 
 
 def _execute(instance: dg.DagsterInstance, run_id: str, said: Connection, end: Event) -> None:
-    said.send(workers.executed_here(instance, run_id))
+    said.send(workers.executed_here(instance, run_id, find_home().root))
     end.wait(600)
 
 
@@ -116,10 +118,10 @@ def test_a_run_of_a_killed_process_is_ended_once(instance: dg.DagsterInstance) -
     run_id, path = killed(instance)
     assert path.is_file()
     assert path.stat().st_mode & 0o077 == 0
-    assert end_abandoned_runs(instance) == 1
+    assert end_abandoned_runs(instance, find_home().root) == 1
     assert status(instance, run_id) is FAILURE
     assert not path.exists()
-    assert end_abandoned_runs(instance) == 0
+    assert end_abandoned_runs(instance, find_home().root) == 0
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", os.uname().nodename])
@@ -131,7 +133,7 @@ def test_a_run_of_others_is_never_touched(instance: dg.DagsterInstance, host: st
     instance.report_engine_event("Started", run, EngineEventData.in_process(of_the_dead()))
     by_hand = begun(instance, **{"memory-assets/process": f"{host}:{of_the_dead()}"})
     killed(instance)  # so that there is something to end
-    assert end_abandoned_runs(instance) == 1
+    assert end_abandoned_runs(instance, find_home().root) == 1
     assert status(instance, theirs) is STARTED
     assert status(instance, by_hand) is STARTED
 
@@ -141,7 +143,7 @@ def test_a_run_of_the_living_is_left_alone_and_its_file_goes_with_it(
 ) -> None:
     run_id = begun(instance)
     with executing(instance, run_id) as ends:
-        assert end_abandoned_runs(instance) == 0
+        assert end_abandoned_runs(instance, find_home().root) == 0
         assert status(instance, run_id) is STARTED
         ends()
     assert list((Path(os.environ["MEMORY_ASSETS_HOME"]) / "workers").iterdir()) == []
@@ -153,7 +155,7 @@ def test_a_run_that_is_tried_again_is_not_the_first_one(instance: dg.DagsterInst
     first = instance.get_run_by_id(run_id)
     assert first is not None
     again = begun(instance, **first.tags)
-    assert end_abandoned_runs(instance) == 1
+    assert end_abandoned_runs(instance, find_home().root) == 1
     assert status(instance, again) is STARTED
 
 
@@ -164,10 +166,10 @@ def test_a_run_from_another_home_is_left_alone(
     run_id, path = killed(instance)
     other = tmp_path / "other"
     monkeypatch.setenv("MEMORY_ASSETS_HOME", str(other))
-    assert end_abandoned_runs(instance) == 0
+    assert end_abandoned_runs(instance, find_home().root) == 0
     # Nor is a copy of the home the home.
     shutil.copytree(path.parent, other / "workers")
-    assert end_abandoned_runs(instance) == 0
+    assert end_abandoned_runs(instance, find_home().root) == 0
     assert status(instance, run_id) is STARTED
 
 
@@ -195,14 +197,14 @@ def test_what_is_not_known_is_left_alone(
 ) -> None:
     run_id, path = killed(instance)
     change(path)
-    assert end_abandoned_runs(instance) == 0
+    assert end_abandoned_runs(instance, find_home().root) == 0
     assert status(instance, run_id) is STARTED
 
 
 def test_a_number_that_came_again_is_another_process(instance: dg.DagsterInstance) -> None:
     run_id, path = killed(instance)
     rewrite(path, pid=os.getpid())  # alive, and began at another time
-    assert end_abandoned_runs(instance) == 1
+    assert end_abandoned_runs(instance, find_home().root) == 1
     assert status(instance, run_id) is FAILURE
 
 
@@ -216,12 +218,12 @@ def test_after_a_restart_the_lock_says_who_is_dead(
         (path,) = (Path(os.environ["MEMORY_ASSETS_HOME"]) / "workers").iterdir()
         # Of a container that lives beside this one: its number is nobody's here.
         rewrite(path, pid=of_the_dead(), **changed)
-        assert end_abandoned_runs(instance) == 0
+        assert end_abandoned_runs(instance, find_home().root) == 0
     with monkeypatch.context() as patch:
         patch.setattr(workers, "_LOCAL", ())  # a disk that another machine may have mounted
-        assert end_abandoned_runs(instance) == 0
+        assert end_abandoned_runs(instance, find_home().root) == 0
     assert status(instance, run_id) is STARTED
-    assert end_abandoned_runs(instance) == 1
+    assert end_abandoned_runs(instance, find_home().root) == 1
     assert status(instance, run_id) is FAILURE
 
 
@@ -237,7 +239,7 @@ def test_a_run_that_finishes_in_between_keeps_its_result(
     }[finished]
     instance.report_dagster_event(dg.DagsterEvent(event.value, "job"), run_id)
     monkeypatch.setattr(instance, "get_runs", lambda _: seen)
-    assert end_abandoned_runs(instance) == 0
+    assert end_abandoned_runs(instance, find_home().root) == 0
     assert status(instance, run_id) is finished
 
 
@@ -255,7 +257,7 @@ def test_a_container_beside_this_one_is_left_alone(instance: dg.DagsterInstance)
         assert process.stdout.readline() == "taken up\n"
         (path,) = (Path(os.environ["MEMORY_ASSETS_HOME"]) / "workers").iterdir()
         assert json.loads(path.read_text())["namespace"] != workers._namespace()
-        assert end_abandoned_runs(instance) == 0
+        assert end_abandoned_runs(instance, find_home().root) == 0
         assert status(instance, run_id) is STARTED
         process.kill()
 
@@ -286,4 +288,4 @@ def test_a_home_that_takes_no_file_holds_back_no_run(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("MEMORY_ASSETS_HOME", str(tmp_path / "file" / "home"))
-    assert workers.executed_here(instance, begun(instance)) == {}
+    assert workers.executed_here(instance, begun(instance), find_home().root) == {}

@@ -17,7 +17,9 @@ from memory_assets.dagster.components.classifier_audit import ClassifierAudit
 from memory_assets.dagster.definitions import with_portfolio
 from memory_assets.dagster.subjects import read_subjects
 from memory_assets.history.store import History
+from memory_assets.store.artifacts import ArtifactStore
 from memory_assets.workflows.now import basis_now
+from memory_assets.workflows.released import Released
 
 sys.path.append(str(Path(__file__).parents[1] / "dagster_project"))
 sys.path.append(str(Path(__file__).parents[1] / "history"))
@@ -106,7 +108,9 @@ def make_project(root: Path, patch: pytest.MonkeyPatch) -> TinyProject:
 def concluded(project: TinyProject, verdict: str, *, version: str = "v1", day: float = 1) -> str:
     """What an audit of the state of now leaves in the history, without its figures."""
     subject = read_subjects(project.root)["tiny"]
-    basis = basis_now(subject, project.root, version, project.home)
+    versions = Released(project.home).of(subject, project.root)
+    store = ArtifactStore(project.home)
+    basis = basis_now(subject, project.root, versions, version, store)
     made = bundle("tiny", version, day=day, records=0, weights=str(basis))
     audit = replace(made.audit, verdict=verdict, **asdict(basis))
     History(project.home).append_all([written(project.root / "b", replace(made, audit=audit))])

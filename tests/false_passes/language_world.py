@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from memory_assets.records.texts import Texts
 from memory_assets.results.estimate import Control
 from memory_assets.store.artifacts import ArtifactStore
 from memory_assets.workflows import language
+from memory_assets.workflows.released import Released
 from memory_assets.workflows.version_pool import VersionPool
 
 TRAINING = NotesRecipe(
@@ -39,6 +41,11 @@ class World:
     @property
     def store(self) -> ArtifactStore:
         return ArtifactStore(self.root / "home", "world")
+
+    @property
+    def versions(self) -> Mapping[str, Path]:
+        """Where each version lies now, oldest first."""
+        return Released(self.store.root).of(self.subject(), self.root)
 
     def subject(self, recipe: LanguageRecipe = RECIPE, **attributes: Any) -> LanguageModelSubject:
         base = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from memory_assets.records.dataset import Dataset
 from memory_assets.records.prepared import Prepared, members_digest
 from memory_assets.store.artifacts import ArtifactStore
 from memory_assets.store.digest import digest
+from memory_assets.workflows.released import Released
 from memory_assets.workflows.version_pool import VersionPool
 
 RECORDS, MODELS = 400, 8
@@ -50,6 +52,11 @@ class World:
     @property
     def store(self) -> ArtifactStore:
         return ArtifactStore(self.root / "home", "world")
+
+    @property
+    def versions(self) -> Mapping[str, Path]:
+        """Where each version lies now, oldest first."""
+        return Released(self.store.root).of(self.subject(), self.root)
 
     def subject(self, recipe: Recipe = RECIPE, **attributes: Any) -> ClassifierSubject:
         base = {

@@ -73,21 +73,21 @@ def test_a_version_stopped_early_has_the_figures_of_its_own_shadows(world: World
 
 
 def test_the_gate_asks_for_the_pool_of_the_versions_recipe(world: World):
-    home = world.store.root
     plain = world.subject()
     declared = world.subject(recipes={"silent": {"epochs": EARLY.epochs}})
     for version, subject in (("early", plain), ("silent", plain), ("silent", declared)):
         audited = world.audit(version, subject).audit
-        now = basis_now(subject, world.root, version, home)
+        now = basis_now(subject, world.root, world.versions, version, world.store)
         assert (now.audit_id, now.pool_digest) == (audited.audit_id, audited.pool_digest)
-    assert basis_now(plain, world.root, "silent", home).audit_id != audited.audit_id
+    now = basis_now(plain, world.root, world.versions, "silent", world.store)
+    assert now.audit_id != audited.audit_id
 
 
 def test_the_cost_is_told_before(tmp_path: Path):
     world = make_world(tmp_path)
     world.release("early", asdict(EARLY), epochs=1)
     subject = world.subject(recipes={"V9": {"epochs": 2}})
-    typo, line = own_trainings(subject, world.root, world.store.root)
+    typo, line = own_trainings(subject, world.root, world.versions, world.store)
     assert typo == "recipes.V9: no such version in versions"
     assert "version early: a pool of its own, by this version's recipe: epochs 12" in line
     assert f"{MODELS} shadow models x 12 epochs, {MODELS} to train" in line
@@ -109,7 +109,7 @@ WITHHELD = {
 def test_a_manifest_that_no_pool_can_follow_withholds(world: World, name: str):
     recipe, why = WITHHELD[name]
     says(world, "odd", recipe)
-    said = recipe_of(world.subject(), world.root, "odd").withheld
+    said = recipe_of(world.subject(), world.versions, "odd").withheld
     assert said is not None
     assert said.key == f"recipe_match.{why}"
 
@@ -127,7 +127,7 @@ def test_a_contradiction_withholds_the_verdict_and_names_both(world: World):
 
 def test_a_seed_or_the_place_of_the_tokenizer_is_no_other_recipe(world: World):
     says(world, "moved", SAID | {"seed": 9, "tokenizer": "elsewhere/tokenizer"})
-    found = recipe_of(world.subject(), world.root, "moved")
+    found = recipe_of(world.subject(), world.versions, "moved")
     assert not found.has_own_pool
     assert not found.withheld
 

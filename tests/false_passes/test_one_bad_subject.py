@@ -40,7 +40,7 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SteppedDaem
             for seed in (1, 2):
                 tiny.write_checkpoint(root / name, f"v{seed}", seed=seed)
         monkeypatch.setattr(auditing, "build_definitions", lambda _: daemon.definitions)
-        monkeypatch.setattr(auditing, "open_instance", lambda: nullcontext(daemon.instance))
+        monkeypatch.setattr(auditing, "open_instance", lambda _: nullcontext(daemon.instance))
         monkeypatch.setattr("memory_assets.cli.main.project_root", lambda: root)
         monkeypatch.setattr(
             "memory_assets.dagster.subjects.survey", lambda _: Survey(dict(daemon.subjects))

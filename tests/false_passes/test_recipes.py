@@ -81,7 +81,7 @@ def test_what_the_owner_declares_counts_where_the_version_says_nothing(world: Wo
 
 
 def test_another_seed_alone_shares_the_pool(world: World):
-    found = recipe_of(world.subject(), world.root, "reseeded")
+    found = recipe_of(world.subject(), world.versions, "reseeded")
     assert not found.has_own_pool
     assert not found.withheld
     pools = {world.audit(name).audit.pool_digest for name in ("v1", "reseeded")}
@@ -133,14 +133,13 @@ def test_a_manifest_that_contradicts_its_owner_withholds_and_names_both(world: W
 
 def test_the_gate_asks_for_the_pool_of_the_versions_recipe(world: World):
     """And an audit before the owner contradicted the manifest is not in force after it."""
-    home = world.store.root
     for version in ("v1", "early"):
         audited = world.audit(version).audit
-        now = basis_now(world.subject(), world.root, version, home)
+        now = basis_now(world.subject(), world.root, world.versions, version, world.store)
         assert (now.model_digest, now.pool_digest) == (audited.model_digest, audited.pool_digest)
     contradicted = world.subject(recipes={"v1": {"epochs": 20}})
-    before = basis_now(world.subject(), world.root, "v1", home)
-    after = basis_now(contradicted, world.root, "v1", home)
+    before = basis_now(world.subject(), world.root, world.versions, "v1", world.store)
+    after = basis_now(contradicted, world.root, world.versions, "v1", world.store)
     assert after.pool_digest != before.pool_digest
     assert after.pool_digest == world.audit("v1", contradicted).audit.pool_digest
 
@@ -150,12 +149,12 @@ def test_the_cost_is_told_before(tmp_path):
     world.release("v1")
     world.release("early", EARLY)
     subject = world.subject(recipes={"V9": {"epochs": 2}})
-    typo, line = own_trainings(subject, world.root, world.store.root)
+    typo, line = own_trainings(subject, world.root, world.versions, world.store)
     assert typo == "recipes.V9: no such version in versions"
     assert "version early" in line
     assert f"{MODELS} shadow models x 16 epochs, {MODELS} to train" in line
     world.pool(subject, "early")
-    assert "all of them there" in own_trainings(subject, world.root, world.store.root)[1]
+    assert "all of them there" in own_trainings(subject, world.root, world.versions, world.store)[1]
 
 
 @pytest.mark.parametrize("settings", [{"model": "os:system"}, {"seed": 3}, {"epochs": None}])

@@ -19,6 +19,7 @@ from memory_assets.dagster.subjects import read_subjects
 from memory_assets.history.store import History
 from memory_assets.models.checkpoints import list_versions, look_for_versions
 from memory_assets.models.registry import MlflowModel, Registry, mirror
+from memory_assets.workflows.home import Home
 
 sys.path.append(str(Path(__file__).parents[1] / "history"))
 from history_bundles import bundle, written
@@ -164,10 +165,10 @@ def test_a_table_without_outputs_among_tables_of_outputs_is_not_passed_over(tmp_
             "checkpoints": ".",
         }
     )
-    assert release_now(subject, tmp_path, None).path == tmp_path / "v1.csv"
+    assert release_now(subject, tmp_path, Home(tmp_path / "home"), None).path == tmp_path / "v1.csv"
     for text in ("record_id,Prob_0,Prob_1\nr1,0.5,0.5\n", ""):
         (tmp_path / "v2.csv").write_text(text)
-        release = release_now(subject, tmp_path, None)
+        release = release_now(subject, tmp_path, Home(tmp_path / "home"), None)
         assert (release.path, "v2.csv" in release.missing) == (None, True)
 
 
@@ -227,7 +228,7 @@ def test_the_registry_says_what_is_newest_and_what_an_alias_names(
     registry = Registry(mlflow=MlflowModel(uri=server, model="claims"))
     assert project.run("gate", "tiny")[0] != 0  # nothing was audited yet
 
-    mirror(registry)
+    mirror(registry, project.home)
     concluded(project, "pass", version="1")
     for options in ((), ("--version", "production"), ("--version", "1")):
         code, said = project.gate(*options)
@@ -244,8 +245,8 @@ def test_the_registry_says_what_is_newest_and_what_an_alias_names(
             assert (code != 0, said["version"], said["verdict"]) == (True, "2", "not audited")
             assert ("0 files of weights" in said["reason"]) is looked
         assert project.gate("--version", "1")[0] == 0
-        mirror(registry)
-    assert released(read_subjects(project.root)["tiny"], project.root) == ["1", "2"]
+        mirror(registry, project.home)
+    assert released(read_subjects(project.root)["tiny"], project.root, project.home) == ["1", "2"]
     # What cannot be read is remembered, and not fetched again.
     assert caplog.text.count("0 files of weights") == 1
     code, said = project.run("gate", "tiny", "--version", "staging")
@@ -260,14 +261,14 @@ def test_a_number_that_is_given_again_is_another_model(server: str, project: Tin
     register(server, "again", project.release("a", 1))
     project.declare(checkpoints=f'{{mlflow: {{uri: "{server}", model: again}}}}')
     registry = Registry(mlflow=MlflowModel(uri=server, model="again"))
-    mirror(registry)
+    mirror(registry, project.home)
     concluded(project, "pass", version="1")
     assert project.gate()[0] == 0
     client.delete_registered_model("again")
     assert register(server, "again", project.release("b", 2)) == "1"
     code, said = project.gate()
     assert (code != 0, said["verdict"]) == (True, "not audited")
-    mirror(registry)
+    mirror(registry, project.home)
     code, said = project.gate()
     assert (code != 0, "changed since its audit" in said["reason"]) == (True, True)
 
@@ -276,7 +277,7 @@ def test_a_number_that_is_given_again_is_another_model(server: str, project: Tin
 def test_a_registry_that_is_out_of_reach_is_said(server: str, project: TinyProject, monkeypatch):
     register(server, "far", project.release("a", 1))
     project.declare(checkpoints=f'{{mlflow: {{uri: "{server}", model: far}}}}')
-    mirror(Registry(mlflow=MlflowModel(uri=server, model="far")))
+    mirror(Registry(mlflow=MlflowModel(uri=server, model="far")), project.home)
     concluded(project, "pass", version="1")
     assert project.gate()[0] == 0
     import mlflow

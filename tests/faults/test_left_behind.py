@@ -13,6 +13,7 @@ import pytest
 import memory_assets
 from memory_assets.dagster.sensors.abandoned import abandoned_runs
 from memory_assets.store.disk import replacing, sweep, temporary_folder, write_private
+from memory_assets.workflows.home import Home
 
 HERE = socket.gethostname()
 
@@ -63,7 +64,7 @@ def test_a_daemon_sweeps_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MEMORY_ASSETS_HOME", str(tmp_path))
     folder = left(tmp_path, f"{HERE}@{dead()}")
     with dg.DagsterInstance.ephemeral() as instance:
-        said = abandoned_runs(dg.build_sensor_context(instance))
+        said = abandoned_runs(dg.build_sensor_context(instance, resources={"home": Home(tmp_path)}))
     assert "1 temporary folders removed" in str(said.skip_message)  # type: ignore[union-attr]
     assert not folder.exists()
 

@@ -67,21 +67,23 @@ def steps(name: str, version: str, with_report: bool = True) -> None:
     from memory_assets.history.bundle import AuditBundle
     from memory_assets.history.store import History
     from memory_assets.records.prepared import Prepared
-    from memory_assets.store.artifacts import ArtifactStore, home
     from memory_assets.store.disk import sweep
     from memory_assets.workflows import pool_findings as findings
     from memory_assets.workflows import shadows
     from memory_assets.workflows.classifier import prepare_records
     from memory_assets.workflows.conclusion import Evidence, conclude
+    from memory_assets.workflows.home import find_home
     from memory_assets.workflows.record import record_audits
+    from memory_assets.workflows.released import Released
     from memory_assets.workflows.reporting import write_report
 
-    root, store = Path.cwd(), ArtifactStore(home())
-    subject = read_subjects(root)[name]
+    root, home = Path.cwd(), find_home()
+    store, subject = home.store, read_subjects(root)[name]
+    versions = Released(home.root).of(subject, root)
     announce(History, "append_all", "append")
     announce(History, "publish", "publish")
     sweep(store.root)
-    History(store.root).upgrade()
+    home.history.upgrade()
     with store.lock(f"audit-{name}"):
         began = datetime.now(UTC)
         mark("pool")
@@ -91,7 +93,7 @@ def steps(name: str, version: str, with_report: bool = True) -> None:
             shadows.train_block(subject, root, prepared, number, store)
         mark("signals")
         pool = shadows.shadow_signals(subject, root, prepared, store).path
-        target, weights = shadows.target_signals(subject, root, prepared, version, store)
+        target, weights = shadows.target_signals(subject, root, prepared, versions, version, store)
         mark("scores")
         memorization = findings.memorization(prepared, pool, store).path
         information = findings.informativeness(prepared, pool, store).path
@@ -107,9 +109,10 @@ def steps(name: str, version: str, with_report: bool = True) -> None:
             memorization=memorization,
             information=information,
             started_at=began,
+            path=versions[version],
         )
-        made = conclude(subject, root, evidence, store)
-        record_audits(store.root, [subject], {name: [version]})
+        made = conclude(subject, evidence, store)
+        record_audits(home, [subject], {name: [version]})
         if with_report:
             mark("report")
             bundle = AuditBundle.read(made.path)
@@ -121,9 +124,11 @@ def graph(*names: str) -> None:
     from memory_assets.dagster.auditing import run_audits
     from memory_assets.dagster.subjects import read_subjects
     from memory_assets.errors import InputError
+    from memory_assets.workflows.home import find_home
 
     found = read_subjects(Path.cwd())
-    done = run_audits([found[name] for name in names or found], Path.cwd(), None, mark)
+    chosen = [found[name] for name in names or found]
+    done = run_audits(chosen, Path.cwd(), find_home(), None, mark)
     if done.not_done:
         raise InputError("; ".join(one.line for one in done.not_done))
 
@@ -142,10 +147,10 @@ def daemon(versions: int, longest: float) -> None:
     from memory_assets.dagster.instance import open_instance
     from memory_assets.dagster.subjects import read_subjects
     from memory_assets.history.questions import ask
-    from memory_assets.store.artifacts import home
+    from memory_assets.workflows.home import find_home
 
-    last = time.monotonic() + longest
-    with open_instance() as instance:
+    home, last = find_home(), time.monotonic() + longest
+    with open_instance(home) as instance:
         stepped = automation_projects.SteppedDaemon(
             Path.cwd(),
             instance,
@@ -158,8 +163,8 @@ def daemon(versions: int, longest: float) -> None:
             asked = stepped.tick(definitions)
             stepped.execute(definitions, asked)
             recorded = 0
-            if (home() / "history.duckdb").exists():
-                recorded = ask(home(), "select count(*) as n from audits")["n"].to_pylist()[0]
+            if home.has_history:
+                recorded = ask(home.root, "select count(*) as n from audits")["n"].to_pylist()[0]
             quiet = 0 if asked or recorded < versions else quiet + 1
         assert not stepped.failed, stepped.failed
 

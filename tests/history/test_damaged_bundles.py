@@ -17,6 +17,7 @@ from memory_assets.history.load import BundleError, load, read_head
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History, Rebuilt
 from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.workflows.home import Home
 from memory_assets.workflows.purge import belongings, purge_home
 
 
@@ -110,7 +111,7 @@ def test_a_subject_is_forgotten_though_an_audit_is_damaged(tmp_path: Path, spoil
     for name, folder in made.items():
         if "damaged" in name:
             SPOIL[spoil](folder)
-    done = purge_home(tmp_path, "wards")
+    done = purge_home(Home(tmp_path), "wards")
     assert sorted(done.artifacts) == sorted([made["own"], made["own, damaged"]])
     assert [name for name, folder in made.items() if folder.exists()] == [
         "another's, damaged",
@@ -119,5 +120,5 @@ def test_a_subject_is_forgotten_though_an_audit_is_damaged(tmp_path: Path, spoil
     unreadable = {made["nobody's, damaged"]} if spoil == "a cut head" else set()
     assert set(done.unreadable) == unreadable
     assert versions(tmp_path) == ["v1"]  # recorded first, and kept
-    assert belongings(tmp_path, "claims").known
+    assert belongings(Home(tmp_path), "claims").known
     assert store.claims("claims")

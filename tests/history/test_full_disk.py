@@ -19,6 +19,7 @@ from test_store import priced
 
 from memory_assets.errors import InputError
 from memory_assets.history.store import Action, History
+from memory_assets.workflows.home import Home
 from memory_assets.workflows.purge import purge_home
 
 pytestmark = pytest.mark.slow
@@ -48,7 +49,7 @@ def rebuild(root: Path) -> None:
 
 
 def purge(root: Path) -> None:
-    purge_home(root, "digits")
+    purge_home(Home(root), "digits")
 
 
 CHANGES: list[Callable[[Path], None]] = [act, judge, append, rebuild, purge]

@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +19,9 @@ from memory_assets.language.folders import base_of
 from memory_assets.language.model import load_language_model
 from memory_assets.models.checkpoints import list_versions
 from memory_assets.models.hub import snapshot
-from memory_assets.models.registry import Registry, mirror
+from memory_assets.models.registry import Registry, folder_of, mirror
 from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.workflows.home import find_home
 from memory_assets.workflows.language import language_findings, prepare_texts, read_notices
 from memory_assets.workflows.results import AttackResults
 
@@ -135,7 +135,7 @@ def test_versions_on_the_hub_are_mirrored_by_name(trained, cache, tmp_path, monk
     def versions(**named):
         far = subject(**named)
         assert isinstance(far.checkpoints, Registry)
-        found = list_versions(mirror(far.checkpoints))
+        found = list_versions(mirror(far.checkpoints, find_home().root))
         return {name: (path, [p.name for p in far.weights(path)]) for name, path in found.items()}
 
     first = versions(v1=COMMIT, v2="main")
@@ -159,9 +159,10 @@ def test_versions_on_the_hub_are_mirrored_by_name(trained, cache, tmp_path, monk
         versions(v3="v3")
     # What was fetched before the YAML was edited goes with the subject; what others read stays.
     others = {"near": subject("near", v1=COMMIT), "far": subject(v4=COMMIT)}
-    purge("far", others)
+    purge("far", others, find_home())
     assert not weights.exists()
-    assert list(list_versions(Path(others["near"].checkpoints))) == ["v1"]
+    near = folder_of(others["near"].checkpoints, tmp_path, find_home().root)
+    assert list(list_versions(near)) == ["v1"]
 
 
 @pytest.fixture
@@ -221,9 +222,10 @@ def test_an_adapter_over_a_base_on_the_hub_and_listed_secrets_are_audited_from_y
     )
     store = ArtifactStore(tmp_path / "home")
     texts = prepare_texts(subject, tmp_path, store)
+    versions = list_versions(tmp_path / "models")
 
     def findings():
-        return language_findings(subject, tmp_path, texts.path, "v1", store)[0]
+        return language_findings(subject, tmp_path, texts.path, versions, "v1", store)[0]
 
     first = findings()
     found = {

@@ -49,6 +49,10 @@ class Audits:
     def store(self) -> ArtifactStore:
         return ArtifactStore(self.root / "home")
 
+    @property
+    def versions(self) -> dict[str, Path]:
+        return {"v1": self.root / "models" / "v1"}
+
     @cached_property
     def subject(self) -> LanguageModelSubject:
         recipe = asdict(TINY.of_model) | {"tokenizer": "tokenizer", "epochs": 1}
@@ -75,7 +79,7 @@ class Audits:
         """Version v1 from its texts to its verdict."""
         made, subject, root = Made(), self.subject, self.root
         texts = made.stage("texts", audit.prepare_texts, subject, root, store)
-        given = [subject, root, texts.path, "v1", store]
+        given = [subject, root, texts.path, self.versions, "v1", store]
         found, weights = made.stage("findings", audit.language_findings, *given)
         evidence = self._shadows(made, store) if self.shadows else None
         files = [texts.path, found.path, NOW, store, evidence]
@@ -91,7 +95,7 @@ class Audits:
             made.stage("pool", shadows.train_block, subject, root, prepared, number, store)
         made.keys["pool"] = plan.key
         pool = made.stage("signals", shadows.shadow_signals, subject, root, prepared, store)
-        asked = [subject, root, prepared, "v1", store]
+        asked = [subject, root, prepared, self.versions, "v1", store]
         target, _ = made.stage("answers", shadows.target_signals, *asked)
         read = [subject, prepared, pool.path, target.path, store]
         attacks = made.stage("attacks", shadows.attack_scores, *read)

@@ -30,6 +30,7 @@ from memory_assets.records.canaries import TEMPLATES, make_secrets
 from memory_assets.records.secrets import Manifest
 from memory_assets.records.texts import load_texts
 from memory_assets.reports.page import verify
+from memory_assets.workflows.home import find_home
 
 # They share one audit, so they belong on one worker.
 GROUP = pytest.mark.xdist_group("language graph")
@@ -62,7 +63,9 @@ class Notes:
 
     def audit(self, progress: auditing.Progress = lambda _: None) -> auditing.AuditRun:
         with self.inside() as subjects:
-            return auditing.run_audits(list(subjects.values()), self.root, None, progress)
+            return auditing.run_audits(
+                list(subjects.values()), self.root, find_home(), None, progress
+            )
 
     def command(self) -> Result:
         """`memory-assets audit`, with a line of progress whenever there is any."""

@@ -34,9 +34,9 @@ def test_a_version_that_is_replaced_while_it_is_read_is_refused(
     with monkeypatch.context() as patch:
         patch.setattr(ByPredictions, "ask_target", replaced)
         with pytest.raises(InputError, match="changed while it was read"):
-            shadows.target_signals(subject, world.root, prepared, "v1", world.store)
+            shadows.target_signals(subject, world.root, prepared, {"v1": path}, "v1", world.store)
     path.write_bytes(before)
-    made, _ = shadows.target_signals(subject, world.root, prepared, "v1", world.store)
+    made, _ = shadows.target_signals(subject, world.root, prepared, {"v1": path}, "v1", world.store)
     assert not made.reused
 
 

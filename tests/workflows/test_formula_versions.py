@@ -43,6 +43,7 @@ from memory_assets.workflows import (
 )
 from memory_assets.workflows.conclusion import Evidence, conclude, conclusion_formulas
 from memory_assets.workflows.pricing import Audited, Neighbours, price_audit
+from memory_assets.workflows.released import Released
 
 SOURCES = Path(memory_assets.__file__).parents[1]
 TEXTS = {
@@ -96,12 +97,19 @@ class Audits:
             gate={"tpr_at_fpr_0.1": 0.5},
         )
 
+    @property
+    def versions(self) -> dict[str, Path]:
+        return dict(Released(self.world.store.root).of(self.subject, self.world.root))
+
     def version(self, store: ArtifactStore) -> Made:
         """Version v1 from its records to its page."""
         made, root = Made(), self.world.root
         target = shadows.target_signals
         audit = self._audit(
-            made, self.subject, store, lambda p: target(self.subject, root, p, "v1", store)
+            made,
+            self.subject,
+            store,
+            lambda p: target(self.subject, root, p, self.versions, "v1", store),
         )
         row = replace(self.bundle.audit, audit_id=audit.key)
         found = Audited(row, self.bundle.measurements)
@@ -163,10 +171,11 @@ class Audits:
             pool=pool.path,
             target=target.path,
             started_at=datetime(2026, 1, 1, tzinfo=UTC),
+            path=None if trained_here else self.versions["v1"],
             trained_here=trained_here,
             **{name: artifact.path for name, artifact in found.items()},
         )
-        return made.stage("audit", conclude, subject, root, evidence, store)
+        return made.stage("audit", conclude, subject, evidence, store)
 
     @property
     def weights(self) -> Path:
@@ -351,9 +360,10 @@ def test_findings_of_an_older_formula_are_not_concluded_under_the_new_one(
         memorization=file("memorization", "memorization"),
         information=file("information", "information"),
         started_at=datetime(2026, 1, 1, tzinfo=UTC),
+        path=None,
     )
     formula = Formula.known[name]
-    asked = audits.subject, world.root, evidence, Asked(world.store.root)
+    asked = audits.subject, evidence, Asked(world.store.root)
     conclude(*asked)
     with (
         patch.object(formula, "number", formula.number + 1),

@@ -15,6 +15,7 @@ from memory_assets.results.estimate import Measurement
 from memory_assets.statistics.intervals import rate
 from memory_assets.store.artifacts import ArtifactStore
 from memory_assets.workflows.comparison_audits import audits_beside
+from memory_assets.workflows.home import Home
 from memory_assets.workflows.pricing import Audited, Neighbours, neighbours, price_audit
 
 sys.path.append(str(Path(__file__).parents[1] / "history"))
@@ -64,7 +65,7 @@ def test_a_price_reads_the_newest_audit_of_what_an_option_was_built_by(tmp_path:
         "option early-stop": newer.audit.audit_id,
         "option dp": dp.audit.audit_id,
     }
-    found = audits_beside(home, owner, RELEASED)
+    found = audits_beside(Home(home), owner, RELEASED)
     assert found["v1"] == everyone
     before = {"release before": v1.audit.audit_id}
     assert found["v3"] == everyone | before
@@ -72,7 +73,7 @@ def test_a_price_reads_the_newest_audit_of_what_an_option_was_built_by(tmp_path:
 
 
 def test_without_a_history_nothing_is_read(tmp_path: Path) -> None:
-    found = audits_beside(tmp_path / "home", subject(**{"early-stop": "v2"}), RELEASED)
+    found = audits_beside(Home(tmp_path / "home"), subject(**{"early-stop": "v2"}), RELEASED)
     assert found == {"v1": {}, "v2": {}, "v3": {}}
 
 
@@ -90,7 +91,7 @@ def test_a_release_is_beside_the_next_where_it_leaves_a_prior(
 ) -> None:
     own = of("v2", 2, recited())
     home = record(tmp_path, before, own)
-    found = audits_beside(home, subject(), RELEASED)
+    found = audits_beside(Home(home), subject(), RELEASED)
     assert found["v2"] == ({"release before": before.audit.audit_id} if leaves else {})
     assert found["v1"] == {}
     # The price itself says the same: with the release before it is another one, or it is not.
@@ -111,7 +112,7 @@ def test_the_last_release_that_has_a_verdict_is_beside(tmp_path: Path) -> None:
     home = record(tmp_path, *made)
     released = [one.audit.model_version for one in made]
     owner = subject(**{"early-stop": "v14"})
-    assert audits_beside(home, owner, released)["v16"] == {
+    assert audits_beside(Home(home), owner, released)["v16"] == {
         "option early-stop": made[13].audit.audit_id,
         "release before": made[12].audit.audit_id,
     }

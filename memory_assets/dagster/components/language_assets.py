@@ -36,11 +36,14 @@ from memory_assets.dagster.markdown import as_text
 from memory_assets.dagster.references import Reference
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.records.prepared import PreparedTexts
+from memory_assets.store.artifacts import ArtifactStore
 from memory_assets.workflows import language as audit
 from memory_assets.workflows import language_pool as pool
+from memory_assets.workflows.home import Home
 from memory_assets.workflows.pool_findings import read_records
+from memory_assets.workflows.released import Released
 from memory_assets.workflows.results import AttackResults
-from memory_assets.workflows.version_recipes import recipe_of
+from memory_assets.workflows.version_recipes import VersionRecipe, recipe_of
 
 Result = dg.MaterializeResult[Reference]
 _SHOWN = 20
@@ -55,9 +58,9 @@ def _texts(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
             "and the secrets to ask it for."
         ),
     )
-    def texts() -> Result:
+    def texts(home: dg.ResourceParam[Home]) -> Result:
         with clear_failures():
-            made = audit.prepare_texts(graph.subject, graph.root, graph.store)
+            made = audit.prepare_texts(graph.subject, graph.root, graph.store(home))
         members, held_out = audit.read_texts(made.path)
         return dg.MaterializeResult(
             value=Reference.to(made),
@@ -88,9 +91,9 @@ def _dataset(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
             "never saw, near-copies left out."
         ),
     )
-    def dataset(texts: Reference) -> Result:
+    def dataset(texts: Reference, home: dg.ResourceParam[Home]) -> Result:
         with clear_failures():
-            made = audit.prepare_pairs(graph.subject, texts.path, graph.store)
+            made = audit.prepare_pairs(graph.subject, texts.path, graph.store(home))
         prepared = PreparedTexts.load(made.path)
         pairing = prepared.pairing
         return dg.MaterializeResult(
@@ -121,10 +124,12 @@ def _memorization(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinit
             "for having trained on the text: counterfactual memorization."
         ),
     )
-    def memorization(dataset: Reference, shadow_signals: Reference) -> Result:
+    def memorization(
+        dataset: Reference, shadow_signals: Reference, home: dg.ResourceParam[Home]
+    ) -> Result:
         prepared = PreparedTexts.load(dataset.path)
         with clear_failures():
-            made = pool.text_memorization(prepared, shadow_signals.path, graph.store)
+            made = pool.text_memorization(prepared, shadow_signals.path, graph.store(home))
         records = read_records(made.path)
         return dg.MaterializeResult(
             value=Reference.to(made),
@@ -144,19 +149,22 @@ _SHADOWS = ("dataset", "version_pool", "target_signals", "attack_scores", "memor
 
 
 def _evidence(
-    graph: SubjectGraph[LanguageModelSubject], version: str, given: Mapping[str, Reference]
+    graph: SubjectGraph[LanguageModelSubject],
+    recipe: VersionRecipe[LanguageModelSubject],
+    version: str,
+    given: Mapping[str, Reference],
+    store: ArtifactStore,
 ) -> pool.ShadowEvidence | None:
     """What the shadow models that stand for a version left, where there are any."""
     if not given:
         return None
     signals = given["version_pool"]
     same_records(graph.subject, given["dataset"], signals, given["target_signals"])
-    recipe = recipe_of(graph.subject, graph.root, version)
     same_recipe(version, signals, recipe.key)
     prepared = PreparedTexts.load(given["dataset"].path)
     memorization = given["memorization"].path
     if recipe.has_own_pool:
-        memorization = pool.text_memorization(prepared, signals.path, graph.store).path
+        memorization = pool.text_memorization(prepared, signals.path, store).path
     return pool.ShadowEvidence(
         pool_digest=signals.facts["pool"],
         prepared=prepared,
@@ -191,16 +199,22 @@ def _leakage(graph: SubjectGraph[LanguageModelSubject]) -> dg.AssetsDefinition:
         ),
     )
     def leakage(
-        context: dg.AssetExecutionContext, texts: Reference, **shadows: Reference
+        context: dg.AssetExecutionContext,
+        texts: Reference,
+        home: dg.ResourceParam[Home],
+        released: dg.ResourceParam[Released],
+        **shadows: Reference,
     ) -> Result:
         from memory_assets.reports.plots import roc_png
 
-        version, store = context.partition_key, graph.store
+        version, store = context.partition_key, graph.store(home)
+        versions = graph.released(released)
         started = began(context)
         with clear_failures():
-            evidence = _evidence(graph, version, shadows)
+            recipe = recipe_of(graph.subject, versions, version)
+            evidence = _evidence(graph, recipe, version, shadows, store)
             found, weights = audit.language_findings(
-                graph.subject, graph.root, texts.path, version, store, context.log.info
+                graph.subject, graph.root, texts.path, versions, version, store, context.log.info
             )
             made = audit.conclude_language(
                 graph.subject,

@@ -14,6 +14,7 @@ from memory_assets.records.prepared import Prepared
 from memory_assets.workflows import mitigations
 from memory_assets.workflows import shadows as audit
 from memory_assets.workflows.conclusion import Evidence, conclude
+from memory_assets.workflows.home import Home
 
 Result = dg.MaterializeResult[Reference]
 OPTION_ASSETS = (
@@ -39,12 +40,12 @@ def _target_signals(graph: SubjectGraph) -> dg.AssetsDefinition:
         pool="gpu",
         description="A model trained by this recipe on the owner's members, and what it answers.",
     )
-    def target_signals(dataset: Reference) -> Result:
-        prepared = Prepared.load(dataset.path)
+    def target_signals(dataset: Reference, home: dg.ResourceParam[Home]) -> Result:
+        prepared, store = Prepared.load(dataset.path), graph.store(home)
         with clear_failures():
-            target = mitigations.option_target(graph.subject, graph.root, prepared, graph.store)
+            target = mitigations.option_target(graph.subject, graph.root, prepared, store)
             made, weights = mitigations.option_signals(
-                graph.subject, graph.root, prepared, target.path, graph.store
+                graph.subject, graph.root, prepared, target.path, store
             )
         return dg.MaterializeResult(
             value=Reference.to(
@@ -94,10 +95,11 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
         target_signals: Reference,
         memorization: Reference,
         information: Reference,
+        home: dg.ResourceParam[Home],
     ) -> Result:
         same_records(graph.subject, dataset, shadow_signals, target_signals)
         started = began(context)
-        prepared, store = Prepared.load(dataset.path), graph.store
+        prepared, store = Prepared.load(dataset.path), graph.store(home)
         with clear_failures():
             scores = audit.attack_scores(
                 graph.subject, prepared, shadow_signals.path, target_signals.path, store
@@ -113,10 +115,11 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
                 memorization=memorization.path,
                 information=information.path,
                 started_at=started,
+                path=None,
                 trained_here=True,
                 mitigation=graph.option,
             )
-            made = conclude(graph.subject, graph.root, evidence, store)
+            made = conclude(graph.subject, evidence, store)
         bundle = AuditBundle.read(made.path)
         return dg.MaterializeResult(
             value=Reference.to(made, attacks=str(scores.path)),

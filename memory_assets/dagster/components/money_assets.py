@@ -12,7 +12,9 @@ from memory_assets.dagster.sensors.comparison_audits import neighbours_specs
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.store.digest import digest
 from memory_assets.validity.scope import standing
+from memory_assets.workflows.home import Home
 from memory_assets.workflows.record import PRICING
+from memory_assets.workflows.released import Released
 
 Result = dg.MaterializeResult[Reference]
 _HEADLINES = ("expected_loss", "retained_cvar95", "value", "npv", "npv_positive")
@@ -69,16 +71,22 @@ def _risk(graph: SubjectGraph) -> dg.AssetsDefinition:
             "model earns on unseen records, and what could be done, in one simulation."
         ),
     )
-    def risk(context: dg.AssetExecutionContext, leakage: Reference) -> Result:
+    def risk(
+        context: dg.AssetExecutionContext,
+        leakage: Reference,
+        home: dg.ResourceParam[Home],
+        released: dg.ResourceParam[Released],
+    ) -> Result:
         from memory_assets.workflows import pricing
 
         bundle = AuditBundle.read(leakage.path)
-        with clear_failures():
+        with clear_failures(), home.asked_together():
             made = pricing.price_version(
                 graph.subject,
                 graph.root,
                 pricing.Audited(bundle.audit, standing(bundle.measurements, bundle.controls)),
-                graph.store,
+                list(graph.released(released)),
+                graph.store(home),
             )
         if made is None:
             why = "the subject names no profile, so nothing is priced"

@@ -20,6 +20,7 @@ from memory_assets.records.prepared import Prepared
 from memory_assets.workflows import classifier
 from memory_assets.workflows import pool_findings as findings
 from memory_assets.workflows import shadows as audit
+from memory_assets.workflows.home import Home
 from memory_assets.workflows.training_context import Means
 
 NOTICES = "notices"
@@ -39,9 +40,9 @@ def _dataset(graph: SubjectGraph) -> dg.AssetsDefinition:
             "member and one non-member, exact copies left out."
         ),
     )
-    def dataset() -> Result:
+    def dataset(home: dg.ResourceParam[Home]) -> Result:
         with clear_failures():
-            read = classifier.read_records(graph.subject, graph.root, graph.store)
+            read = classifier.read_records(graph.subject, graph.root, graph.store(home))
             made = read.artifact
         prepared = Prepared.load(made.path)
         pairing = prepared.pairing
@@ -85,12 +86,12 @@ def _shadow_models(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
         ins={"recipe": dg.In(dg.Nothing)},
         out=dg.DynamicOut(io_manager_key="io_manager"),
     )
-    def plan_blocks(dataset: Reference):
+    def plan_blocks(dataset: Reference, home: dg.ResourceParam[Home]):
         with clear_failures():
             prepared = audit.read_audit_set(graph.subject, dataset.path)
             plan = audit.plan_pool(graph.subject, graph.root, prepared)
         for number, key in enumerate(plan.keys):
-            path = graph.store.path(audit.BLOCK_KIND, key, audit.TENSORS)
+            path = graph.store(home).path(audit.BLOCK_KIND, key, audit.TENSORS)
             facts = {"number": number, "dataset": str(dataset.path)}
             planned = Reference(audit.BLOCK_KIND, key, path, reused=False, facts=facts)
             yield dg.DynamicOutput(planned, mapping_key=f"block_{number:03d}")
@@ -100,23 +101,28 @@ def _shadow_models(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
         pool="gpu",
         retry_policy=dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL),
     )
-    def train_block(context: dg.OpExecutionContext, block: Reference) -> dg.Output[Reference]:
+    def train_block(
+        context: dg.OpExecutionContext, block: Reference, home: dg.ResourceParam[Home]
+    ) -> dg.Output[Reference]:
         number = block.facts["number"]
         dataset = audit.read_audit_set(graph.subject, Path(block.facts["dataset"]))
         means = Means(pipes_session(context), cores())
         with clear_failures():
-            made = audit.train_block(graph.subject, graph.root, dataset, number, graph.store, means)
+            store = graph.store(home)
+            made = audit.train_block(graph.subject, graph.root, dataset, number, store, means)
         context.log.info("block %d: %s", number, "reused" if made.reused else "trained")
         # A step that opened a Pipes session may return nothing less.
         return dg.Output(Reference.to(made, number=number))
 
     @dg.op(name=f"{slug}__gather_pool")
-    def gather_pool(dataset: Reference, blocks: list[Reference]) -> dg.Output[Reference]:
+    def gather_pool(
+        dataset: Reference, blocks: list[Reference], home: dg.ResourceParam[Home]
+    ) -> dg.Output[Reference]:
         prepared = audit.read_audit_set(graph.subject, dataset.path)
         planned = audit.plan_pool(graph.subject, graph.root, prepared)
-        plan = audit.as_trained(planned, graph.store)
+        plan = audit.as_trained(planned, graph.store(home))
         reused = sum(block.reused for block in blocks)
-        folder = graph.store.path(audit.BLOCK_KIND, "")
+        folder = graph.store(home).path(audit.BLOCK_KIND, "")
         reference = Reference("pool", plan.key, folder, reused == len(blocks), facts={})
         return dg.Output(
             reference,
@@ -179,10 +185,12 @@ def _shadow_signals(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
             f"{_ANSWERED[type(graph.subject)]}. Computed once; every attack reads these."
         ),
     )
-    def shadow_signals(dataset: Reference, shadow_models: Reference) -> Result:
+    def shadow_signals(
+        dataset: Reference, shadow_models: Reference, home: dg.ResourceParam[Home]
+    ) -> Result:
         prepared = audit.read_audit_set(graph.subject, dataset.path)
         with clear_failures():
-            made = audit.shadow_signals(graph.subject, graph.root, prepared, graph.store)
+            made = audit.shadow_signals(graph.subject, graph.root, prepared, graph.store(home))
         signals = audit.load_signals(made.path)
         own = signals.pairs.correct[..., 0][signals.is_in]
         return dg.MaterializeResult(
@@ -226,10 +234,12 @@ def _memorization(graph: SubjectGraph) -> dg.AssetsDefinition:
             "record does for held-out data: memorization that pays, and that only leaks."
         ),
     )
-    def memorization(dataset: Reference, shadow_signals: Reference) -> Result:
+    def memorization(
+        dataset: Reference, shadow_signals: Reference, home: dg.ResourceParam[Home]
+    ) -> Result:
         prepared = Prepared.load(dataset.path)
         with clear_failures():
-            made = findings.memorization(prepared, shadow_signals.path, graph.store)
+            made = findings.memorization(prepared, shadow_signals.path, graph.store(home))
         records = findings.read_records(made.path)
         kinds, counts = np.unique(records["kind"].astype(str), return_counts=True)
         return dg.MaterializeResult(
@@ -271,10 +281,12 @@ def _information(graph: SubjectGraph) -> dg.AssetsDefinition:
             "through scores, each beside what chance gives (its permutation null)."
         ),
     )
-    def information(dataset: Reference, shadow_signals: Reference) -> Result:
+    def information(
+        dataset: Reference, shadow_signals: Reference, home: dg.ResourceParam[Home]
+    ) -> Result:
         prepared = Prepared.load(dataset.path)
         with clear_failures():
-            made = findings.informativeness(prepared, shadow_signals.path, graph.store)
+            made = findings.informativeness(prepared, shadow_signals.path, graph.store(home))
         return dg.MaterializeResult(
             value=Reference.to(made),
             data_version=dg.DataVersion(made.key),

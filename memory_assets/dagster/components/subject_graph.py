@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,10 +12,10 @@ import dagster as dg
 
 from memory_assets.config.classifier import AuditedSubject, ClassifierSubject
 from memory_assets.dagster.automation import on_change
-from memory_assets.errors import InputError
-from memory_assets.store.artifacts import ArtifactStore, home
+from memory_assets.store.artifacts import ArtifactStore
+from memory_assets.workflows.home import Home
 from memory_assets.workflows.mitigations import option_subject
-from memory_assets.workflows.record import cadence_in_force
+from memory_assets.workflows.released import Released
 
 _SHARED = ("source", "recipe", "profile", "dataset")
 """What the options of a subject have in common with it."""
@@ -52,9 +53,13 @@ class SubjectGraph(Generic[S]):
         """For what reads the records and the pool: it waits for the pool of changed records."""
         return on_change(apart_from=[self.key("dataset")])
 
-    @property
-    def store(self) -> ArtifactStore:
-        return ArtifactStore(home(), self.subject.subject)
+    def store(self, home: Home) -> ArtifactStore:
+        """The artifacts of a home, asked for in the subject's name."""
+        return home.store_of(self.subject.subject)
+
+    def released(self, released: Released) -> Mapping[str, Path]:
+        """Where each version lies, oldest first, as a run sees them."""
+        return released.of(self.subject, self.root)
 
     def key(self, name: str) -> dg.AssetKey:
         if self.option and name not in _SHARED:
@@ -68,14 +73,12 @@ class SubjectGraph(Generic[S]):
         return SubjectGraph(option_subject(self.subject, name), self.root, name)
 
     def _freshness(self) -> dg.FreshnessPolicy:
-        """Late after the cadence in force at loading; a warning in its last tenth."""
-        try:
-            days = cadence_in_force(home(), self.subject)
-        except InputError:
-            # A history that cannot be read must not keep the graph from loading: `doctor` and the
-            # next audit say what is wrong with it.
-            days = self.subject.cadence_days
-        late = timedelta(days=days)
+        """Late after the owner's cadence; a warning in its last tenth.
+
+        Where the audit plan asks sooner, the schedule audits sooner: that is asked of the history
+        when the schedule ticks, and not while the graph loads.
+        """
+        late = timedelta(days=self.subject.cadence_days)
         return dg.FreshnessPolicy.time_window(fail_window=late, warn_window=late * 0.9)
 
     def asset_arguments(

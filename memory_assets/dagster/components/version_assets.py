@@ -20,11 +20,12 @@ from memory_assets.dagster.pages import report_url
 from memory_assets.dagster.references import Reference
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.regressions import regressions_of
-from memory_assets.models.checkpoints import list_versions
 from memory_assets.records.prepared import Prepared
 from memory_assets.results.estimate import Measurement
 from memory_assets.workflows import shadows as audit
 from memory_assets.workflows.conclusion import Evidence, conclude, conclusion_version
+from memory_assets.workflows.home import Home
+from memory_assets.workflows.released import Released
 from memory_assets.workflows.reporting import pages_version, write_report
 from memory_assets.workflows.results import AttackResults
 from memory_assets.workflows.version_pool import own_findings, version_pool, version_pool_version
@@ -73,8 +74,15 @@ def checkpoint_spec(graph: SubjectGraph, kinds: set[str]) -> dg.AssetSpec:
             f"{graph.subject.checkpoints}. A new file there is a new version; other bytes under "
             "an old name are audited again; a file that was only touched is not."
         ),
-        metadata={"folder": dg.MetadataValue.path(str(graph.root / graph.subject.checkpoints))},
+        metadata=_where(graph),
     )
+
+
+def _where(graph: SubjectGraph) -> dict[str, dg.MetadataValue]:
+    found = graph.subject.checkpoints
+    if isinstance(found, str):
+        return {"folder": dg.MetadataValue.path(str(graph.root / found))}
+    return {"registry": dg.MetadataValue.text(str(found))}
 
 
 def target_signals_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
@@ -93,11 +101,21 @@ def target_signals_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
         pool="gpu",
         description="What this version answers about every record, in the form of a pool's row.",
     )
-    def target_signals(context: dg.AssetExecutionContext, dataset: Reference) -> Result:
+    def target_signals(
+        context: dg.AssetExecutionContext,
+        dataset: Reference,
+        home: dg.ResourceParam[Home],
+        released: dg.ResourceParam[Released],
+    ) -> Result:
         prepared = audit.read_audit_set(graph.subject, dataset.path)
         with clear_failures():
             made, weights = audit.target_signals(
-                graph.subject, graph.root, prepared, context.partition_key, graph.store
+                graph.subject,
+                graph.root,
+                prepared,
+                graph.released(released),
+                context.partition_key,
+                graph.store(home),
             )
         signals = audit.load_signals(made.path)
         return dg.MaterializeResult(
@@ -153,7 +171,11 @@ def version_pool_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
         ),
     )
     def version_pool_(
-        context: dg.AssetExecutionContext, dataset: Reference, shadow_signals: Reference
+        context: dg.AssetExecutionContext,
+        dataset: Reference,
+        shadow_signals: Reference,
+        home: dg.ResourceParam[Home],
+        released: dg.ResourceParam[Released],
     ) -> Result:
         same_records(graph.subject, dataset, shadow_signals)
         prepared = audit.read_audit_set(graph.subject, dataset.path)
@@ -162,8 +184,9 @@ def version_pool_asset(graph: SubjectGraph[Any]) -> dg.AssetsDefinition:
                 graph.subject,
                 graph.root,
                 prepared,
+                graph.released(released),
                 context.partition_key,
-                graph.store,
+                graph.store(home),
                 context.log.info,
             )
         epochs = found.recipe.epochs
@@ -220,14 +243,19 @@ def attack_scores_asset(
             "true positive rates at low false positive rates, and their intervals."
         ),
     )
-    def attack_scores(dataset: Reference, shadows: Reference, target_signals: Reference) -> Result:
+    def attack_scores(
+        dataset: Reference,
+        shadows: Reference,
+        target_signals: Reference,
+        home: dg.ResourceParam[Home],
+    ) -> Result:
         from memory_assets.reports.plots import roc_png
 
         same_records(graph.subject, dataset, shadows, target_signals)
         prepared = audit.read_audit_set(graph.subject, dataset.path)
         with clear_failures():
             made = audit.attack_scores(
-                graph.subject, prepared, shadows.path, target_signals.path, graph.store
+                graph.subject, prepared, shadows.path, target_signals.path, graph.store(home)
             )
         results = AttackResults.load(made.path)
         return dg.MaterializeResult(
@@ -278,15 +306,18 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
         attack_scores: Reference,
         memorization: Reference,
         information: Reference,
+        home: dg.ResourceParam[Home],
+        released: dg.ResourceParam[Released],
     ) -> Result:
         same_records(graph.subject, dataset, version_pool, target_signals)
         version, prepared = context.partition_key, Prepared.load(dataset.path)
+        versions, store = graph.released(released), graph.store(home)
         with clear_failures():
-            recipe = recipe_of(graph.subject, graph.root, version)
+            recipe = recipe_of(graph.subject, versions, version)
             same_recipe(version, version_pool, recipe.key)
             found = memorization.path, information.path
             if recipe.has_own_pool:
-                found = own_findings(prepared, version_pool.path, graph.store)
+                found = own_findings(prepared, version_pool.path, store)
             evidence = Evidence(
                 version=version,
                 weights=target_signals.facts["weights"],
@@ -298,9 +329,10 @@ def _leakage(graph: SubjectGraph) -> dg.AssetsDefinition:
                 memorization=found[0],
                 information=found[1],
                 started_at=began(context),
+                path=versions.get(version),
                 withheld=recipe.withheld,
             )
-            made = conclude(recipe.subject, graph.root, evidence, graph.store)
+            made = conclude(recipe.subject, evidence, store)
         bundle = AuditBundle.read(made.path)
         return dg.MaterializeResult(
             value=Reference.to(made, attacks=str(attack_scores.path)),
@@ -339,15 +371,21 @@ def roi_report_asset(
             "whether the version may go on: hang a deployment below this asset."
         ),
     )
-    def roi_report(leakage: Reference, risk: Reference) -> dg.MaterializeResult:
+    def roi_report(
+        leakage: Reference,
+        risk: Reference,
+        home: dg.ResourceParam[Home],
+        released: dg.ResourceParam[Released],
+    ) -> dg.MaterializeResult:
         bundle = AuditBundle.read(leakage.path)
         with clear_failures():
             known = (leakage.facts.get(name) for name in ("attacks", "shadow_attacks"))
             attacks = [Path(folder) for folder in known if folder]
             priced = risk.path if risk.key != leakage.key else None
-            pages = write_report(graph.subject, graph.store, bundle, attacks, priced, graph.root)
-            released = list(list_versions(graph.root / graph.subject.checkpoints))
-            worse = regressions_of(graph.store.root, bundle, released)
+            store, order = graph.store(home), list(graph.released(released))
+            with home.asked_together():
+                pages = write_report(graph.subject, store, bundle, attacks, priced, graph.root)
+                worse = regressions_of(home.root, bundle, order)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(f"{leakage.key}:{risk.key}"),
             check_results=check_results(bundle, graph.key("roi_report"), worse, controls),
@@ -355,7 +393,7 @@ def roi_report_asset(
                 "verdict": bundle.audit.verdict,
                 "reason": bundle.audit.reason,
                 **{
-                    f"report ({lang})": dg.MetadataValue.url(report_url(path))
+                    f"report ({lang})": dg.MetadataValue.url(report_url(path, home.reports))
                     for lang, path in pages.items()
                 },
                 "folder": dg.MetadataValue.path(str(next(iter(pages.values())).parent)),

@@ -7,8 +7,8 @@ import dagster as dg
 from memory_assets.dagster.automation import on_change
 from memory_assets.dagster.failures import clear_failures
 from memory_assets.dagster.pages import report_url
-from memory_assets.store.artifacts import home
 from memory_assets.store.digest import digest_file
+from memory_assets.workflows.home import Home
 from memory_assets.workflows.reporting import pages_version
 
 KEY = dg.AssetKey(["portfolio", "dashboard"])
@@ -31,17 +31,17 @@ def dashboard_asset(history: dg.AssetKey) -> dg.AssetsDefinition:
             "intervals, regressions, and audits that are due."
         ),
     )
-    def dashboard() -> dg.MaterializeResult:
+    def dashboard(home: dg.ResourceParam[Home]) -> dg.MaterializeResult:
         from memory_assets.workflows.portfolio import write_pages
 
         with clear_failures():
-            pages = write_pages(home())
+            pages = write_pages(home)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(digest_file(pages["en"])),
             metadata={
                 "as of": datetime.now(UTC).isoformat(timespec="seconds"),
                 **{
-                    f"portfolio ({lang})": dg.MetadataValue.url(report_url(page))
+                    f"portfolio ({lang})": dg.MetadataValue.url(report_url(page, home.reports))
                     for lang, page in pages.items()
                 },
                 "folder": dg.MetadataValue.path(str(pages["en"].parent)),

@@ -13,13 +13,13 @@ from memory_assets.dagster.failures import clear_failures
 from memory_assets.dagster.kinds import kind_of
 from memory_assets.dagster.releases import released
 from memory_assets.history.schema import sql_version
-from memory_assets.store.artifacts import home
+from memory_assets.workflows.home import Home
 
 
-def _released(subject: AuditedSubject, root: Path) -> list[str]:
+def _released(subject: AuditedSubject, root: Path, home: Path) -> list[str]:
     """The versions of a subject, oldest first; none where its folder cannot be read now."""
     try:
-        return released(subject, root)
+        return released(subject, root, home)
     except OSError:
         return []  # what was registered before stays, and the other subjects are recorded
 
@@ -47,20 +47,22 @@ def history_asset(subjects: Sequence[AuditedSubject], root: Path) -> dg.AssetsDe
             "Readers open the published file at any time; ask it with `memory-assets query`."
         ),
     )
-    def history(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        from memory_assets.history.store import History
+    def history(
+        context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
+    ) -> dg.MaterializeResult:
         from memory_assets.workflows.record import record_audits, recorded_version
 
         with clear_failures():
-            versions = {s.subject: _released(s, root) for s in subjects}
-            recorded = record_audits(home(), subjects, versions)
-            known, instance = History(home()), context.instance
+            # Listed now and not when the run began: the order of releases is written down for good.
+            versions = {s.subject: _released(s, root, home.root) for s in subjects}
+            recorded = record_audits(home, subjects, versions)
+            known, instance = home.history, context.instance
             audits = last_runs(instance, versions, "leakage", AUDIT_ID)
             for option in options:
                 audits |= last_run(instance, option, AUDIT_ID)
             known.confirm(audits)
             known.put_in_force(audits | last_runs(instance, versions, "risk", RISK_ID))
-            version = recorded_version(home())
+            version = recorded_version(home)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(version),
             metadata={

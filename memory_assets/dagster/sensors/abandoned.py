@@ -5,8 +5,8 @@ from __future__ import annotations
 import dagster as dg
 
 from memory_assets.dagster.instance import end_abandoned_runs
-from memory_assets.store.artifacts import home
 from memory_assets.store.disk import sweep
+from memory_assets.workflows.home import Home
 
 INTERVAL_SECONDS = 30
 
@@ -19,7 +19,9 @@ INTERVAL_SECONDS = 30
         "Dagster's run retries start them again."
     ),
 )
-def abandoned_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    ended = end_abandoned_runs(context.instance)
-    removed = sweep(home())
+def abandoned_runs(
+    context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]
+) -> dg.SkipReason:
+    ended = end_abandoned_runs(context.instance, home.root)
+    removed = sweep(home.root)
     return dg.SkipReason(f"{ended} abandoned runs ended, {removed} temporary folders removed")

@@ -15,9 +15,9 @@ from memory_assets.dagster.components.subject_graph import SubjectGraph
 from memory_assets.dagster.markdown import as_text
 from memory_assets.dagster.sensors.watching import DATA_VERSION
 from memory_assets.errors import InputError
-from memory_assets.store.artifacts import home
 from memory_assets.store.digest import digest
 from memory_assets.workflows.comparison_audits import audits_beside
+from memory_assets.workflows.home import Home
 
 NAME = "neighbours"
 
@@ -78,6 +78,7 @@ def _reported(
 def neighbour_events(
     graph: SubjectGraph,
     instance: dg.DagsterInstance,
+    home: Home,
     released: Sequence[str],
     versions: Sequence[str],
 ) -> list[dg.AssetMaterialization]:
@@ -91,7 +92,7 @@ def neighbour_events(
     key = graph.key(NAME)
     reported = _reported(instance, key, versions)
     try:
-        found = audits_beside(home(), graph.subject, released)
+        found = audits_beside(home, graph.subject, released)
     except InputError:
         # A history that cannot be read must not hold back an audit; whoever reads it says so.
         found = {}
@@ -108,9 +109,10 @@ def neighbour_events(
 def report_neighbours(
     graph: SubjectGraph,
     instance: dg.DagsterInstance,
+    home: Home,
     released: Sequence[str],
     versions: Sequence[str],
 ) -> None:
     """What the sensor does, at once and without a daemon."""
-    for event in neighbour_events(graph, instance, released, versions):
+    for event in neighbour_events(graph, instance, home, released, versions):
         instance.report_runless_asset_event(event)

@@ -20,9 +20,8 @@ from memory_assets.dagster.notifications import (
     read_settings,
 )
 from memory_assets.errors import InputError
-from memory_assets.history.files import Files
 from memory_assets.history.questions import ask
-from memory_assets.store.artifacts import home
+from memory_assets.workflows.home import Home
 
 INTERVAL_SECONDS = 30
 _MOST_ATTEMPTS = 100
@@ -121,16 +120,19 @@ def notices_sensor(root: Path) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Tells of failed gates, regressions and audits that are due.",
     )
-    def notifications(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    def notifications(
+        context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]
+    ) -> dg.SkipReason:
         known = _Memory.read(context.cursor) if context.cursor else None
         memory = known or _Memory()
         notices: list[Notice] = []
-        aside = put_by(home())
+        aside = put_by(home.root)
         memory.waiting += [{"notice": n.as_dict(), "attempts": 0} for n in aside.values()]
         try:
-            if Files(home()).published.exists():
+            if home.has_history:
                 # What an older history holds is no news on the first look.
-                notices = look(memory, home(), tell=known is not None)
+                with home.asked_together():
+                    notices = look(memory, home.root, tell=known is not None)
             waiting = deliver(memory, notices, root)
         except InputError as error:
             return dg.SkipReason(str(error))
@@ -170,7 +172,7 @@ def failures_sensor(root: Path) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Tells of audits that could not be finished.",
     )
-    def failed_audits(context: dg.RunFailureSensorContext) -> None:
+    def failed_audits(context: dg.RunFailureSensorContext, home: dg.ResourceParam[Home]) -> None:
         text = _failure(context)
         if text is None:
             return
@@ -190,6 +192,6 @@ def failures_sensor(root: Path) -> dg.SensorDefinition:
             context.log.warning(str(error))
             taken = False
         if not taken:
-            put_aside(notice, home())
+            put_aside(notice, home.root)
 
     return failed_audits

@@ -22,7 +22,8 @@ from memory_assets.dagster.sensors.watching import (
 )
 from memory_assets.errors import InputError
 from memory_assets.models.checkpoints import fingerprint_of, is_whole, look_for_versions
-from memory_assets.models.registry import Registry, mirror
+from memory_assets.models.registry import Registry, folder_of, mirror
+from memory_assets.workflows.home import Home
 
 _SAID = 8  # lines in a row on what lies in a folder and is no version
 
@@ -32,13 +33,15 @@ class Observation:
     """What a look at a folder found.
 
     `known` is what to remember for the next look, `present` every version that was read. One that
-    is still being written is among neither `present` nor `events`, but is `known`. `wrong` says, a
-    line each, what else lies there that is no version, or one twice.
+    is still being written is among neither `present` nor `events`, but is `known`. `versions` says
+    where each one lies, `wrong`, a line each, what else lies there that is no version, or one
+    twice.
     """
 
     known: Mapping[str, Known]
     present: tuple[str, ...]
     events: tuple[dg.AssetMaterialization, ...]
+    versions: Mapping[str, Path]
     wrong: tuple[str, ...] = ()
 
     @property
@@ -65,7 +68,12 @@ def _whole(path: Path, files: list[Path]) -> bool:
 
 
 def observe(
-    subject: AuditedSubject, root: Path, before: Mapping[str, Known], *, at_once: bool = False
+    subject: AuditedSubject,
+    root: Path,
+    home: Home,
+    before: Mapping[str, Known],
+    *,
+    at_once: bool = False,
 ) -> Observation:
     """Compare a subject's checkpoint folder with what was known `before`, by the files' bytes.
 
@@ -75,10 +83,10 @@ def observe(
         InputError: the versions are in a registry, and it does not answer.
     """
     if isinstance(subject.checkpoints, Registry):
-        mirror(subject.checkpoints)
+        mirror(subject.checkpoints, home.root)
     known: dict[str, Known] = {}
     events: list[dg.AssetMaterialization] = []
-    listing = look_for_versions(root / subject.checkpoints)
+    listing = look_for_versions(folder_of(subject.checkpoints, root, home.root))
     wrong = list(listing.wrong)
     for version, path in listing.versions.items():
         last = before.get(version, Known())
@@ -98,7 +106,7 @@ def observe(
             where = files[0] if len(files) == 1 else path
             events.append(_event(subject, version, where, now))
     present = tuple(version for version, one in known.items() if one.files)
-    return Observation(known, present, tuple(events), tuple(wrong))
+    return Observation(known, present, tuple(events), listing.versions, tuple(wrong))
 
 
 def versions_sensor(
@@ -113,16 +121,18 @@ def versions_sensor(
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
-    def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    def watch(
+        context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]
+    ) -> dg.SensorResult | dg.SkipReason:
         # Asked first: a version that is registered during this look is not taken for gone.
         partitions = set(context.instance.get_dynamic_partitions(str(versions.name)))
         try:
-            found = observe(subject, root, from_cursor(context.cursor))
+            found = observe(subject, root, home, from_cursor(context.cursor))
         except InputError as error:
             return dg.SkipReason(str(error))
         new = [v for v in found.present if v not in partitions]
         gone = [v for v in partitions if v not in found.known]
-        if gone and not (root / subject.checkpoints).is_dir():
+        if gone and not folder_of(subject.checkpoints, root, home.root).is_dir():
             return dg.SkipReason(f"{subject.checkpoints} is not there; its versions are kept")
         requests = []
         if new:
@@ -131,7 +141,7 @@ def versions_sensor(
             requests.append(versions.build_delete_request(sorted(gone)))
         # With a new version and not after it: its price waits for what it may read.
         beside = neighbour_events(
-            SubjectGraph(subject, root), context.instance, list(found.known), found.present
+            SubjectGraph(subject, root), context.instance, home, list(found.known), found.present
         )
         if not (requests or found.events or beside):
             context.update_cursor(to_cursor(found.known))
@@ -148,6 +158,7 @@ def versions_sensor(
 def report_versions(
     subject: AuditedSubject,
     root: Path,
+    home: Home,
     versions: dg.DynamicPartitionsDefinition,
     instance: dg.DagsterInstance,
 ) -> Observation:
@@ -160,7 +171,7 @@ def report_versions(
         InputError: the versions are in a registry, and it does not answer.
     """
     partitions = instance.get_dynamic_partitions(str(versions.name))
-    found = observe(subject, root, {}, at_once=True)
+    found = observe(subject, root, home, {}, at_once=True)
     if new := [v for v in found.present if v not in partitions]:
         instance.add_dynamic_partitions(str(versions.name), new)
     events = [event for event in found.events if not is_reported(event, instance)]
