@@ -20,6 +20,8 @@ from memory_assets.store.artifacts import ArtifactStore
 from memory_assets.workflows.home import Home
 from memory_assets.workflows.purge import belongings, purge_home
 
+pytestmark = pytest.mark.slow
+
 
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:50])

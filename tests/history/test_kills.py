@@ -14,6 +14,8 @@ from history_bundles import TABLES, bundle, written
 from memory_assets.history.store import History
 from memory_assets.store.disk import sweep
 
+pytestmark = pytest.mark.slow
+
 SPAWN = multiprocessing.get_context("forkserver")
 SPAWN.set_forkserver_preload(["memory_assets.history.store"])
 AUDITS = 3

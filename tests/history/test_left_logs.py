@@ -22,6 +22,8 @@ from memory_assets.history.questions import ask
 from memory_assets.history.schema import migrate
 from memory_assets.history.store import Action, History
 
+pytestmark = pytest.mark.slow
+
 ACTION = Action("digits", "v1", "corrective action", "stop early", "team:x")
 VERDICTS = "select model_version, verdict from audits order by all"
 

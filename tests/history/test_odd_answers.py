@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from memory_assets.cli.main import app
 from memory_assets.history.store import History
 
+pytestmark = pytest.mark.slow
+
 ODD = {
     "[1, 2]": ([1, 2], "[1, 2]"),
     "[[{'a': '=1'}]]": ([[{"a": "=1"}]], '[[{"a": "=1"}]]'),

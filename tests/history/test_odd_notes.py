@@ -11,6 +11,8 @@ from memory_assets.history.files import Files
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "noted", [b"\xff\xfe\x00", b"null\n", b"[1, 2]\n", b'{"a": 3}\n', b"\0" * 99]

@@ -12,6 +12,8 @@ from memory_assets.errors import InputError
 from memory_assets.history.questions import ask
 from memory_assets.history.store import Action, History
 
+pytestmark = pytest.mark.slow
+
 
 def damage(published: Path) -> None:
     published.write_bytes(b"x" * published.stat().st_size)

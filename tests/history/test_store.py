@@ -24,6 +24,8 @@ from memory_assets.history.money import RiskRun, write_risk
 from memory_assets.history.questions import ask
 from memory_assets.history.store import Action, History, Rebuilt
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 
 

@@ -13,6 +13,8 @@ import memory_assets
 from memory_assets.history.questions import ask
 from memory_assets.history.store import History
 
+pytestmark = pytest.mark.slow
+
 OF_THESE_RECORDS = {
     "feldman_zhang": True,
     "gain": True,

@@ -21,6 +21,8 @@ from memory_assets.language.text_audit import Side, read_side
 from memory_assets.language.windows import cut_windows
 from memory_assets.records.texts import Texts
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = LanguageOptions(prefix=8, suffix=8, generated=0, attacks=("loss", "reference"))
 JAPANESE = "東京の空は青い。 Tokyo's sky is blue."
 

@@ -18,6 +18,8 @@ from memory_assets.language.extraction import (
 )
 from memory_assets.language.signals import NEAR_TIE, Sampling, TokenSignals, token_signals
 
+pytestmark = pytest.mark.slow
+
 PREFIX, SUFFIX = 8, 10
 
 

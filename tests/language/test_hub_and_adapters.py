@@ -25,6 +25,8 @@ from memory_assets.workflows.home import find_home
 from memory_assets.workflows.language import language_findings, prepare_texts, read_notices
 from memory_assets.workflows.results import AttackResults
 
+pytestmark = pytest.mark.slow
+
 COMMIT, OTHER = "a" * 40, "b" * 40
 NAME = "some-one/notes"
 

@@ -18,6 +18,8 @@ from memory_assets.results.estimate import Estimate
 from memory_assets.results.record_scores import RECORD_SCORES
 from memory_assets.statistics.intervals import clopper_pearson, rate
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = LanguageOptions(
     prefix=8, suffix=8, references=200, generated=10, control_texts=50, proposals=32,
     duplication_shares={1: 0.9, 8: 0.1},

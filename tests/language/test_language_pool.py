@@ -29,6 +29,8 @@ from memory_assets.records.prepared import PreparedTexts
 from memory_assets.records.text_pairs import pair_texts
 from memory_assets.records.texts import Texts
 
+pytestmark = pytest.mark.slow
+
 RECIPE = replace(TINY.of_model, epochs=15)
 
 

@@ -17,6 +17,8 @@ from memory_assets.records.planted import check_manifest
 from memory_assets.records.secrets import Manifest
 from memory_assets.records.texts import load_texts
 
+pytestmark = pytest.mark.slow
+
 SMALL = replace(
     notes.RECIPE,
     characters=4_000,

@@ -15,6 +15,8 @@ from memory_assets.language.secret_audit import probe_secrets, ranking_notices, 
 from memory_assets.records.secrets import Manifest, Secret, draw_values, load_secrets
 from memory_assets.records.texts import Texts
 
+pytestmark = pytest.mark.slow
+
 PROBE = {"references": 200, "candidates": 5, "proposals": 2, "top_k": 10, "seed": 1}
 WORDS = [
     "password",
