@@ -18,7 +18,7 @@ EVERY_DAY = "0 5 * * *"
 _DUE = """
     SELECT audited_version
     FROM audits_due
-    WHERE subject = $subject AND starts_with(reason, 'every ')
+    WHERE subject = $subject AND by_cadence
 """
 
 

@@ -40,6 +40,10 @@ SELECT
         WHEN last_run.run_at IS NULL THEN 'when it was audited is not known'
         ELSE 'every ' || subjects.cadence_days || ' days'
     END AS reason,
+    -- Whether nothing but the time since the last audit asks for the next one.
+    latest.audit_id IS NOT NULL
+    AND (newest_release.subject IS NULL OR newest_audit.audit_id IS NOT NULL)
+    AND last_run.run_at IS NOT NULL AS by_cadence,
     CASE
         WHEN latest.audit_id IS NULL THEN now()
         WHEN newest_release.subject IS NOT NULL AND newest_audit.audit_id IS NULL THEN now()
