@@ -8,11 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from memory_assets.cli.common import print_table, project_root
+from memory_assets.cli.common import opened_home, print_table, project_root
 from memory_assets.errors import InputError
 from memory_assets.history.questions import ask
 from memory_assets.history.store import Action
-from memory_assets.workflows.home import find_home
 
 _CURRENT = """
     select action_id, subject, model_version, kind, description, owner, status, due_on, audit_id
@@ -37,18 +36,18 @@ def _day(text: str | None) -> date | None:
 def _audited(subject: str, version: str | None) -> tuple[str, str]:
     from memory_assets.dagster.releases import audited_release
 
-    return audited_release(project_root(), find_home(), subject, version)
+    return audited_release(project_root(), opened_home(), subject, version)
 
 
 def _record(action: Action, action_id: str = "") -> None:
-    recorded = find_home().history.record_action(action, getpass.getuser(), action_id)
+    recorded = opened_home().history.record_action(action, getpass.getuser(), action_id)
     version = f"{action.subject} {action.model_version}"
     print(f"{recorded}: {action.kind} of {version}, {action.status}")
     print(f"The next memory-assets audit {action.subject} puts it into the report.")
 
 
 def _revise(action_id: str, status: str, remark: str | None) -> None:
-    rows = ask(find_home().root, _CURRENT, {"action_id": action_id}).to_pylist()
+    rows = ask(opened_home().root, _CURRENT, {"action_id": action_id}).to_pylist()
     if not rows:
         raise InputError(f"no action {action_id!r}; memory-assets action list shows them")
     row: dict[str, Any] = {name: value for name, value in rows[0].items() if name != "action_id"}
@@ -75,7 +74,7 @@ def listed(
     subject: Annotated[str | None, typer.Option(help="Only this subject.")] = None,
 ) -> None:
     """Show corrective actions and sign-offs as they stand."""
-    found = ask(find_home().root, _LISTED, {"subject": subject})
+    found = ask(opened_home().root, _LISTED, {"subject": subject})
     rows: list[list[object]] = [list(row.values()) for row in found.to_pylist()]
     print_table("Actions", found.column_names, rows)
 

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from memory_assets.dagster.failures import BROKEN, DEBUG, NotDone, StepFailed, said_of
 from memory_assets.errors import printable
-from memory_assets.workflows.home import find_home
+from memory_assets.workflows.home import Home, find_home
 
 _WHOLE_LINES = 10_000  # characters: wider than any table
 
@@ -29,6 +29,15 @@ def project_root() -> Path:
     here, checkout = Path.cwd(), Path(__file__).parents[2]
     projects = (here, checkout)
     return next((one for one in projects if (one / "dagster_project" / "defs").is_dir()), here)
+
+
+def opened_home() -> Home:
+    """The home, for a command that asks its history: an older one is brought up to date first.
+
+    Raises:
+        InputError: it cannot be.
+    """
+    return find_home().brought_up_to_date()
 
 
 def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:

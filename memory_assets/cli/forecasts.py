@@ -8,10 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from memory_assets.cli.common import print_table
+from memory_assets.cli.common import opened_home, print_table
 from memory_assets.errors import InputError
 from memory_assets.history.questions import ask
-from memory_assets.workflows.home import find_home
 
 # Due and not judged first, then those whose time still runs, then what can only be corrected.
 _MADE = """
@@ -37,7 +36,7 @@ def _forecast(
         InputError: no such forecast, or several events that start so.
     """
     asked = {"subject": subject, "version": version, "option": option, "forecast": forecast}
-    made = ask(find_home().root, _MADE, asked).to_pylist()
+    made = ask(opened_home().root, _MADE, asked).to_pylist()
     found = [row for row in made if row["event"].startswith(event)]
     events = sorted({row["event"] for row in found})
     exact = [row for row in found if row["event"] == event]
@@ -52,7 +51,7 @@ def listed(
     subject: Annotated[str | None, typer.Option(help="Only this subject.")] = None,
 ) -> None:
     """Show what was forecast, and what can be judged by now."""
-    found = ask(find_home().root, "forecasts_to_judge", {"subject": subject})
+    found = ask(opened_home().root, "forecasts_to_judge", {"subject": subject})
     rows: list[list[object]] = [list(row.values()) for row in found.to_pylist()]
     print_table("Forecasts", found.column_names, rows)
 
@@ -78,7 +77,7 @@ def judge(
     Saying it again of the same one replaces what was said.
     """
     made = _forecast(subject, version, option, event, forecast)
-    find_home().history.record_outcome(
+    opened_home().history.record_outcome(
         made["risk_id"], made["option"], made["event"], happened, getpass.getuser()
     )
     outcome = "happened" if happened else "did not happen"

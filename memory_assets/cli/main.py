@@ -23,6 +23,7 @@ from memory_assets.cli.canaries import canaries
 from memory_assets.cli.common import (
     cell,
     one_line_errors,
+    opened_home,
     out,
     print_table,
     project_root,
@@ -216,7 +217,7 @@ def gate(
 
     root = project_root()
     project = survey(root)
-    decision = decide(choose(project, [subject])[0], root, find_home(), version)
+    decision = decide(choose(project, [subject])[0], root, opened_home(), version)
     _say_left_out(project)
     if output is Format.json:
         print(json.dumps(decision.as_dict(), ensure_ascii=False, indent=2))
@@ -267,7 +268,7 @@ def report(
     """Say where the report of a version is, and whether it still is what was written."""
     from memory_assets.dagster.releases import audit_of, newest_release
 
-    home, newest = find_home(), version is None
+    home, newest = opened_home(), version is None
     version = version or newest_release(project_root(), home, subject)
     if newest and audit_of(home, subject, version) is None:
         raise InputError(
@@ -298,7 +299,7 @@ def doctor() -> None:
     """Check this machine and project, and say what to do about what is missing."""
     from memory_assets.dagster.doctor import examine
 
-    findings = examine(project_root(), find_home())
+    findings = examine(project_root(), opened_home())
     rows: list[list[object]] = [[f.state, f.subject, f.detail] for f in findings]
     print_table("Doctor", ["state", "what", "detail"], rows)
     if any(f.state == "bad" for f in findings):

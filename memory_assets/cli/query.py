@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memory_assets.cli.common import print_table
+from memory_assets.cli.common import opened_home, print_table
 from memory_assets.errors import InputError
 from memory_assets.store.disk import write_private
-from memory_assets.workflows.home import find_home
 
 if TYPE_CHECKING:
     from memory_assets.history.questions import Question
@@ -135,7 +134,7 @@ def query(
     most = limit or (_SHOWN if output is Output.table else None)
     given = _given(param or [], subject, version)
     # One more than is shown tells whether there are more.
-    answer = questions.ask(find_home().root, question, given, most and most + 1)
+    answer = questions.ask(opened_home().root, question, given, most and most + 1)
     more, answer = most is not None and answer.num_rows > most, answer.slice(0, most)
     if output is Output.table:
         found = [list(row.values()) for row in questions.rows(answer)]

@@ -142,5 +142,5 @@ def refuse_other_schema(con: duckdb.DuckDBPyConnection) -> None:
     if missing := _missing(applied):
         raise InputError(
             f"the history is older than this version of memory-assets: it lacks {missing[0]}; "
-            "run `memory-assets audit`, which brings it up to date"
+            "any command of memory-assets that may write there brings it up to date"
         )

@@ -101,7 +101,8 @@ class Writer:
                     return
                 older = is_older(con)
             if older:
-                files.keep_before_upgrade(base)
+                published = self.files.published
+                files.keep_before_upgrade(published if published.exists() else base)
         with self.files.temporary() as new:
             if base.exists():
                 files.copy(base, new)

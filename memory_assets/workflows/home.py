@@ -11,6 +11,7 @@ from pathlib import Path
 
 from memory_assets.errors import InputError
 from memory_assets.history import files
+from memory_assets.history.schema import is_current
 from memory_assets.history.store import History
 from memory_assets.store.artifacts import ArtifactStore
 
@@ -42,6 +43,23 @@ class Home:
     def has_history(self) -> bool:
         """Whether there is a published history to ask."""
         return self.history.published.is_file()
+
+    def brought_up_to_date(self) -> Home:
+        """This home, its history migrated first where an older version wrote it.
+
+        One that does not read, or that a newer version wrote, is left to whoever asks it.
+
+        Raises:
+            InputError: the history cannot be written.
+        """
+        older = False
+        if self.has_history:
+            published = self.history.published
+            with suppress(InputError, files.DamagedError), files.reading(published) as con:
+                older = not is_current(con)
+        if older:
+            self.history.upgrade()
+        return self
 
     @property
     def reports(self) -> Path:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from memory_assets.cli import app
 from memory_assets.history.bundle import AuditBundle
 from memory_assets.history.questions import ask, questions, to_json
 from memory_assets.history.store import History
@@ -111,3 +113,13 @@ def test_a_bundle_of_old_is_read_and_its_verdict_follows(old):
         assert verdict_of(bundle.gate_results, bundle.controls) == bundle.audit.verdict
         assert bundle.audit.reason
         assert AuditBundle.of_tables(bundle.tables()) == bundle
+
+
+def test_the_first_question_of_the_command_line_migrates(tmp_path, monkeypatch):
+    with tarfile.open(HOMES / "home_before_findings.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    monkeypatch.setenv("MEMORY_ASSETS_HOME", str(tmp_path / "home"))
+    asked = CliRunner().invoke(app, ["query", "verdicts", "--format", "json"])
+    assert asked.exit_code == 0, asked.output
+    assert {row["verdict"] for row in json.loads(asked.stdout)} == {"pass", "insufficient evidence"}
+    assert len(list((tmp_path / "home").glob("history.duckdb.before-upgrade-*"))) == 1
