@@ -52,7 +52,7 @@ def test_no_subject_at_all(project):
         ("digits:load", "digits:lode", "'lode'"),
         ("attacks: standard", "attacks: [lirra]", "lirra"),
         ("tpr_at_fpr_0.1: 0.15", "tpr_at_fpr_0.2: 0.15", "guessing alone reaches 0.2"),
-        ("type: dagster", "type: [dagster", "defs.yaml: not YAML"),
+        ("type: memory", "type: [memory", "defs.yaml: not YAML"),
     ],
 )
 def test_a_mistake_in_the_yaml_names_file_key_and_value(project, old, new, expected):
