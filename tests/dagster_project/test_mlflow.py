@@ -52,7 +52,8 @@ def test_a_registered_version_is_audited_and_an_alias_names_it(server: str, tmp_
         assert ask(home, audited)["model_version"].to_pylist() == ["1", "2"]
         assert not any("[1]" in name for name in done)
         assert daemon.settle() == {}
-    assert version_of_alias(daemon.subjects["tiny"].checkpoints, "production") == "2"
+    checkpoints = daemon.subjects["tiny"].checkpoints
+    assert version_of_alias(checkpoints, "production", home) == "2"
 
 
 def test_an_alias_can_be_all_that_is_audited(server: str, tmp_path):

@@ -28,13 +28,15 @@ _MOST_ATTEMPTS = 100
 _A_TICK = 10
 
 _AUDITS = """
-    SELECT audit_id, subject, model_version, verdict, reason
-    FROM audits_in_force
-    ORDER BY sequence NULLS FIRST, finished_at, audit_id
+    SELECT audits.audit_id, audits.subject, audits.model_version, audits.verdict,
+        told.findings AS reason
+    FROM audits_in_force AS audits
+    LEFT JOIN told ON audits.audit_id = told.audit_id AND told.about = 'verdict'
+    ORDER BY audits.sequence NULLS FIRST, audits.finished_at, audits.audit_id
 """
 _WORSE = """
     SELECT count(*) AS figures, any_value(previous_version) AS previous_version,
-        arg_max(name || ' ' || metric, abs(difference)) AS largest
+        arg_max(attack || ' ' || metric, abs(difference)) AS largest
     FROM regressions
     WHERE audit_id = $audit_id
     HAVING count(*) > 0
