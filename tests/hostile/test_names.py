@@ -135,7 +135,7 @@ def test_a_page_shows_hostile_names_and_runs_none(number: int, tally) -> None:
     for place, row in enumerate(order[: 2 * len(names)]):
         ids[row] = names[place // 2]
     controls = tuple(
-        replace(c, detail=names[4 + i % 4]) for i, c in enumerate(plain.bundle.controls)
+        replace(c, findings=legacy(names[4 + i % 4])) for i, c in enumerate(plain.bundle.controls)
     )
     made = replace(
         plain.bundle,

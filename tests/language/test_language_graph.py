@@ -136,7 +136,7 @@ def test_the_bundle_is_whole(first):
         "member_list",
         "provenance",
     }
-    assert {"membership", "extraction", "exposure", "memorization", "gate"} <= {
+    assert {"membership", "extraction", "exposure", "memorization"} <= {
         m.family for m in bundle.measurements
     }
     ids = set(bundle.record_scores["audit_id"].to_pylist())
@@ -147,9 +147,9 @@ def test_the_bundle_is_whole(first):
 @pytest.mark.slow
 @GROUP
 def test_a_limit_is_held_against_texts_and_planted_secrets_only(first):
-    gates = {m.metric: m for m in first.audits[0].bundle.measurements if m.family == "gate"}
-    assert gates["extraction_rate"].stratum == "all"
-    assert gates["secret_extraction_rate"].stratum == "repetitions=8"
+    limits = {r.metric: r.row for r in first.audits[0].bundle.gate_results}
+    assert limits["extraction_rate"].stratum == "all"
+    assert limits["secret_extraction_rate"].stratum == "repetitions=8"
 
 
 @pytest.mark.slow
