@@ -137,7 +137,7 @@ def regressions(releases: Sequence[list[Measurement]], one_data_set: bool = True
             con.register("brought", table)
             con.execute(f"INSERT INTO {name} BY NAME SELECT * FROM brought")
             con.unregister("brought")
-        worse = con.execute("SELECT audit_id, name, metric FROM regressions").fetchall()
+        worse = con.execute("SELECT audit_id, attack, metric FROM regressions").fetchall()
         (compared,) = con.execute("SELECT count(*) FROM changes").fetchone() or (0,)
     return Alarms(len(releases) - 1, int(compared), worse)
 

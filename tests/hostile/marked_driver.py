@@ -14,6 +14,7 @@ os.umask(0)  # whatever the user's umask leaves, nothing may be left to others
 
 from memory_assets.cli.main import app  # noqa: E402
 from memory_assets.dagster import auditing  # noqa: E402 - under the umask above
+from memory_assets.workflows.home import find_home  # noqa: E402
 
 # The graph of a project that does not change is built once, and not for every command.
 auditing.build_definitions = functools.cache(auditing.build_definitions)
@@ -32,6 +33,7 @@ def _tell_of_failures(root: Path) -> None:
                 dagster_instance=instance,
                 dagster_run=run,
                 dagster_event=failed[0].get_dagster_event(),
+                resources={"home": find_home()},
             ).for_run_failure()
             failures_sensor(root)(context)
 

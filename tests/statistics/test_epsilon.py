@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from memory_assets.results.findings import render
 from memory_assets.statistics.epsilon import (
     Bonferroni,
     ceiling,
@@ -159,10 +160,10 @@ def test_a_claim_is_falsified_or_not_but_never_proved():
     assert check_claim(shown - 0.1, bound).verdict == "falsified"
     open_claim = check_claim(shown + 0.1, bound)
     assert open_claim.verdict == "not falsified"
-    assert "does not prove it" in open_claim.in_words
+    assert "does not prove it" in render(open_claim.found)
     untested = check_claim(bound.ceiling + 1, bound)
     assert untested.verdict == "not falsified"
-    assert "not put to a test" in untested.in_words
+    assert "not put to a test" in render(untested.found)
     for claimed in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(ValueError, match="positive"):
             check_claim(claimed, bound)
