@@ -10,6 +10,7 @@ from memory_assets.attacks.evaluate import Evaluation, evaluate
 from memory_assets.attacks.registry import select
 from memory_assets.pool.masks import draw_masks
 from memory_assets.pool.signals import Signals
+from memory_assets.results.findings import render
 from memory_assets.statistics.epsilon import ceiling
 from memory_assets.statistics.intervals import CONFIDENCE
 from memory_assets.statistics.one_run import one_run_epsilon
@@ -59,5 +60,5 @@ def test_a_perfect_attack_comes_near_the_ceiling_of_all_attacks_and_near_no_sing
     # A claim between the two was not put to a test: this sample could not refute it.
     between = check_claimed((expected + alone) / 2, rows)
     assert between is not None
-    assert "was not put to a test" in between.in_words
+    assert "was not put to a test" in render(between.found)
     assert check_claimed(expected - 0.1, rows).verdict == "falsified"
