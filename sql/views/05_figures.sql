@@ -12,19 +12,23 @@ CREATE OR REPLACE MACRO metric_name(metric, threshold) AS
 metric || coalesce('_' || format('{:g}', threshold), '');
 
 -- Every measurement beside what the registry says of its metric. `metric` is written out, `measure`
--- is its name in the registry; `worse` is null where a figure describes the instrument or the data.
+-- is its name in the registry. `worse` is null where two models cannot be compared by a figure: it
+-- describes the instrument or the data, or stands at the threshold that shadow models choose, at
+-- which each model has a false-positive rate of its own.
 CREATE OR REPLACE VIEW figures AS
 SELECT
     measurements.* REPLACE (
         metric_name(measurements.metric, measurements.threshold) AS metric
     ),
     measurements.metric AS measure,
-    metrics.worse,
+    CASE
+        WHEN coalesce(metrics.reported_at, '') <> 'shadow threshold' THEN metrics.worse
+    END AS worse,
     metrics.is_percent
 FROM measurements
 LEFT JOIN metrics ON measurements.metric = metrics.metric;
 COMMENT ON VIEW figures IS 'Every measurement beside what is known of its metric.';
 COMMENT ON COLUMN figures.metric IS 'What is reported, written out: auc, tpr_at_fpr_0.01.';
 COMMENT ON COLUMN figures.measure IS 'The same without its rate, as in metrics.';
-COMMENT ON COLUMN figures.worse IS 'higher or lower, the side on which a model is worse; null: neither.';
+COMMENT ON COLUMN figures.worse IS 'higher or lower, the worse side of two models; null: they are not compared by it.';
 COMMENT ON COLUMN figures.is_percent IS 'Whether people write it as a percentage.';

@@ -22,7 +22,6 @@ KNOWN_OTHERWISE = {
     "compare_options": "a limited figure stood there twice, once with a widened interval",
     "gate_margins": "`room` had the wrong sign where the limit is the most that may pass",
     "not_resolved": "rates at the thresholds of shadows have a number of records, too",
-    "strongest_attacks": "figures at the thresholds of shadows are figures of attacks, too",
 }
 """Questions whose old answer was wrong, and why."""
 
