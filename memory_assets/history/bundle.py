@@ -17,6 +17,7 @@ from memory_assets.results.findings import Finding, render_all
 from memory_assets.results.gate_results import GateResult
 from memory_assets.results.record_scores import as_record_scores
 from memory_assets.results.tables import (
+    VERDICT,
     controls_from,
     controls_table,
     findings_from,
@@ -28,7 +29,6 @@ from memory_assets.results.tables import (
 )
 
 _UTC = pa.timestamp("us", tz="UTC")
-_VERDICT = "verdict"
 AUDITS = pa.schema(
     [
         ("audit_id", pa.string()),
@@ -100,19 +100,14 @@ class AuditBundle:
         """The tables of the bundle, by name."""
         row = asdict(self.audit)
         row = {name: row[name] for name in AUDITS.names}
-        audit_id, verdict = self.audit.audit_id, self.audit.verdict
-        said = [(_VERDICT, "", verdict, self.audit.findings)]
-        said += [
-            ("control", c.control, "pass" if c.passed else "fail", c.findings)
-            for c in self.controls
-        ]
-        said += [("limit", r.metric, r.outcome, r.findings) for r in self.gate_results]
+        audit_id, verdict, why = self.audit.audit_id, self.audit.verdict, self.audit.findings
+        found = findings_table(self.controls, self.gate_results, verdict, why, audit_id)
         return {
             "audits": pa.Table.from_pylist([row], schema=AUDITS),
             "measurements": measurements_table(self.measurements, audit_id),
             "controls": controls_table(self.controls, audit_id),
             "gate_results": gate_results_table(self.gate_results, audit_id),
-            "findings": findings_table(said, audit_id),
+            "findings": found,
             "record_scores": as_record_scores(self.record_scores),
         }
 
@@ -122,7 +117,7 @@ class AuditBundle:
         said = findings_from(tables["findings"])
         row = tables["audits"].to_pylist()[0]
         return cls(
-            audit=Audit(**row, findings=said.get((_VERDICT, ""), ())),
+            audit=Audit(**row, findings=said.get((VERDICT, ""), ())),
             measurements=measurements_from(tables["measurements"]),
             controls=controls_from(tables["controls"], said),
             record_scores=tables["record_scores"],

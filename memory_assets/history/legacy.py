@@ -14,13 +14,14 @@ from typing import Any
 import pyarrow as pa
 
 from memory_assets.history.legacy_sentences import findings_of
-from memory_assets.results.estimate import Control, Estimate, Measurement
-from memory_assets.results.findings import Finding
+from memory_assets.results.estimate import Control, Measurement
+from memory_assets.results.findings import Finding, singly
 from memory_assets.results.gate_results import CLAIM, Direction, GateResult, Outcome
 from memory_assets.results.metrics import find
 from memory_assets.results.tables import (
     CONTROLS,
     controls_table,
+    estimate_of,
     findings_table,
     gate_results_table,
     measurements_table,
@@ -39,14 +40,13 @@ def is_old(audits: pa.Schema) -> bool:
 
 def measurements_of(table: pa.Table) -> list[Measurement]:
     """Measurements of an older table, of whatever family."""
-    estimates = ("value", "ci_low", "ci_high", "k", "n", "status")
     return [
         Measurement(
             row["family"],
             row["name"],
             row["metric"],
             row["unit"],
-            Estimate(**{name: row[name] for name in estimates}),
+            estimate_of(row),
             row["formula_version"],
             row["stratum"],
         )
@@ -90,9 +90,8 @@ def gate_results_of(
     beside = {m.metric: m.estimate.value for m in gate}
     told = {
         str(one.parameters["metric"]): one
-        for found in reason
-        for one in (found, *_inner(found))
-        if found.key.startswith("verdict.") and "metric" in one.parameters and one.key != found.key
+        for one in singly(reason)
+        if one.key.startswith("verdict.") and "metric" in one.parameters
     }
     results = []
     for metric, limit in limits.items():
@@ -101,13 +100,6 @@ def gate_results_of(
         results.append(_limit(metric, limit, row, families, list(controls), beside, told))
     claims = [one for one in reason if one.key.startswith("claim.")]
     return results + [_claim(one) for one in claims]
-
-
-def _inner(found: Finding) -> tuple[Finding, ...]:
-    inner = found.parameters.get("limits", ())
-    return (
-        tuple(one for one in inner if isinstance(one, Finding)) if isinstance(inner, tuple) else ()
-    )
 
 
 def _limit(
@@ -170,12 +162,9 @@ def results(
     """What is stored of an audit today beside its row and its records."""
     audit_id, reason = audit["audit_id"], findings_of(audit["reason"])
     limits = gate_results_of(measured, controls, reason)
-    said = [("verdict", "", audit["verdict"], reason)]
-    said += [("control", c.control, "pass" if c.passed else "fail", c.findings) for c in controls]
-    said += [("limit", r.metric, r.outcome, r.findings) for r in limits]
     return {
         "measurements": measurements_table(_with_least(measured), audit_id),
         "controls": controls_table(controls, audit_id),
         "gate_results": gate_results_table(limits, audit_id),
-        "findings": findings_table(said, audit_id),
+        "findings": findings_table(controls, limits, audit["verdict"], reason, audit_id),
     }

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from memory_assets.reports.catalogue import Catalogue
 from memory_assets.reports.tables import metric_label
-from memory_assets.results.findings import LEGACY, Finding, render
-
-
-def _single(found: Iterable[Finding]) -> Iterator[Finding]:
-    """Each by itself, those about limits too, which are one finding together."""
-    for one in found:
-        limits = one.parameters.get("limits") if one.key == "verdict.limits" else None
-        if isinstance(limits, tuple):
-            yield from (limit for limit in limits if isinstance(limit, Finding))
-        else:
-            yield one
+from memory_assets.results.findings import LEGACY, Finding, render, singly
 
 
 def translated(found: Iterable[Finding], t: Catalogue) -> list[str]:
@@ -37,5 +27,5 @@ def translated(found: Iterable[Finding], t: Catalogue) -> list[str]:
 
     return [
         t("control.unread") if one.key == LEGACY and t.lang != "en" else render(one, t.lang, rename)
-        for one in _single(found)
+        for one in singly(found)
     ]

@@ -11,7 +11,7 @@ import json
 import math
 import string
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -121,6 +121,21 @@ def finding(key: str, **parameters: object) -> Finding:
     if missing := shown - parameters.keys():
         raise KeyError(f"{key} needs {', '.join(sorted(missing))}")
     return Finding(key, {name: _value(parameters[name]) for name in sorted(shown)})
+
+
+def singly(found: Iterable[Finding]) -> Iterator[Finding]:
+    """Each finding by itself, those about limits too, which are one finding together.
+
+    >>> both = finding("verdict.limits", limits=[finding("verdict.not_run", metric="auc")])
+    >>> [one.key for one in singly([both])]
+    ['verdict.not_run']
+    """
+    for one in found:
+        limits = one.parameters.get("limits") if one.key == "verdict.limits" else None
+        if isinstance(limits, tuple):
+            yield from (limit for limit in limits if isinstance(limit, Finding))
+        else:
+            yield one
 
 
 def as_key(found: Finding | None) -> str:

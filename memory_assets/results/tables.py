@@ -82,11 +82,14 @@ FINDINGS = pa.schema(
 )
 _SEVERITY = {"pass": "info", "fail": "error", "insufficient evidence": "error"}
 
+VERDICT = "verdict"
+"""What the findings of an audit as a whole are about; they have no name."""
+
 Said = Mapping[tuple[str, str], tuple[Finding, ...]]
 """Findings by what they are about and its name: `("control", "blind_baseline")`."""
 
 
-def _estimate(row: Mapping[str, Any]) -> Estimate:
+def estimate_of(row: Mapping[str, Any]) -> Estimate:
     return Estimate(**{f.name: row[f.name] for f in fields(Estimate)})
 
 
@@ -109,7 +112,7 @@ def measurements_from(table: pa.Table) -> tuple[Measurement, ...]:
             name=row["attack"],
             metric=joined(row["metric"], row["threshold"]),
             unit=row["unit"],
-            estimate=_estimate(row),
+            estimate=estimate_of(row),
             formula_version=row["formula_version"],
             stratum=row["population"],
             least_few=row["least_few"],
@@ -165,7 +168,7 @@ def gate_results_from(table: pa.Table, said: Said) -> tuple[GateResult, ...]:
                 name=row["attack"],
                 metric=metric,
                 unit=row["unit"],
-                estimate=_estimate(row),
+                estimate=estimate_of(row),
                 formula_version=row["formula_version"],
                 stratum=row["population"],
             )
@@ -186,9 +189,19 @@ def gate_results_from(table: pa.Table, said: Said) -> tuple[GateResult, ...]:
 
 
 def findings_table(
-    said: Iterable[tuple[str, str, str, Sequence[Finding]]], audit_id: str = ""
+    controls: Iterable[Control],
+    results: Iterable[GateResult] = (),
+    verdict: str = "",
+    why: Sequence[Finding] = (),
+    audit_id: str = "",
 ) -> pa.Table:
-    """Findings as rows, of `(about, name, outcome, findings)`; the outcome gives the severity."""
+    """All that was found about a verdict, the controls and the limits, as rows.
+
+    How severe a finding is follows from the outcome of what it is about.
+    """
+    said = [(VERDICT, "", verdict, why)]
+    said += [("control", c.control, "pass" if c.passed else "fail", c.findings) for c in controls]
+    said += [("limit", r.metric, r.outcome, r.findings) for r in results]
     rows = [
         {
             "audit_id": audit_id,

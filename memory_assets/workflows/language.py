@@ -356,8 +356,7 @@ def language_findings(
         AttackResults(found.record_scores, found.measurements, tuple(curves)).save(folder)
         controls = (*found.controls, text_provenance(subject, path, given.members))
         pq.write_table(controls_table(controls), folder / "controls.parquet")
-        said = [("control", c.control, "", c.findings) for c in controls]
-        pq.write_table(findings_table(said), folder / "findings.parquet")
+        pq.write_table(findings_table(controls), folder / "findings.parquet")
         (folder / "notices.json").write_text(
             json.dumps(found.notices, ensure_ascii=False), encoding="utf-8"
         )

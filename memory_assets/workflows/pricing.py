@@ -17,7 +17,7 @@ from memory_assets.history.files import Files
 from memory_assets.history.money import RiskRun, write_risk
 from memory_assets.history.questions import ask
 from memory_assets.records.outcomes import read_outcomes
-from memory_assets.results.tables import controls_from, findings_from, measurements_from
+from memory_assets.results.tables import VERDICT, controls_from, findings_from, measurements_from
 from memory_assets.risk import profile_file
 from memory_assets.risk.company import small_company
 from memory_assets.risk.evidence import Evidence
@@ -73,7 +73,7 @@ def recorded(home: Path, subject: str, version: str) -> Audited | None:
     controls = ask(home, "select * from controls where audit_id = $audit_id", asked)
     said = findings_from(ask(home, "select * from findings where audit_id = $audit_id", asked))
     measured = standing(measurements_from(found), controls_from(controls, said))
-    return Audited(Audit(**rows[0], findings=said.get(("verdict", ""), ())), measured)
+    return Audited(Audit(**rows[0], findings=said.get((VERDICT, ""), ())), measured)
 
 
 def neighbours(
